@@ -1,0 +1,56 @@
+# `make` alone lists the targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint types imports faults snapshots screenshots torture clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# Two stamps: running needs only the program, working on it needs the tools as well.
+$(VENV)/.run: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check "pip>=25.1"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . --group dev
+	@touch $@ $(VENV)/.run
+
+run: $(VENV)/.run ## install into .venv and open the program
+	@$(BIN)/palaver
+
+test: $(VENV)/.dev ## run all tests
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+check: lint types imports ## ruff, mypy --strict, import-linter
+
+lint: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	@$(BIN)/lint-imports
+
+faults: $(VENV)/.dev ## which rows of the fault catalogue have a test
+	@$(BIN)/python -m tests.faults
+
+snapshots: $(VENV)/.dev ## accept the present looks as the expected ones
+	@$(BIN)/python -m pytest tests/app/test_snapshots.py --snapshot-update
+
+screenshots: $(VENV)/.dev ## draw the README's pictures again
+	@$(BIN)/python assets/render.py
+
+torture: $(VENV)/.dev ## the long runs: cancels, kills, many writers
+	@$(BIN)/python -m tests.torture
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html

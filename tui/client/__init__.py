@@ -1,0 +1,213 @@
+"""The client: one turn's events from its server, with every retry that is safe and one fresh start where it forgot.
+
+Heavy imports (httpx, the protocols) happen when the first turn needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tui.client.request import Request
+from tui.clock import SYSTEM, Clock
+from tui.config import Profile
+from tui.credentials import read_key
+from tui.errors import Incomplete, Stale, TurnError, Unreachable
+from tui.events import (
+    AttemptFailed,
+    AttemptStarted,
+    ConversationUnsupported,
+    Finished,
+    ItemDelta,
+    ItemWhole,
+    Noted,
+    TurnEvent,
+    Waiting,
+)
+from tui.model import AttemptKind
+
+if TYPE_CHECKING:
+    import httpx
+
+    from tui.client.http import Http
+    from tui.client.protocols import Traits, Wire
+    from tui.client.reply import Rejected
+
+__all__ = ["Client", "Request"]
+
+TransportOf = Callable[[Profile], "httpx.AsyncBaseTransport | None"]
+
+
+class Client:
+    """Talks to the servers of profiles. `transport_of` replaces the network, for tests."""
+
+    def __init__(
+        self,
+        *,
+        transport_of: TransportOf | None = None,
+        clock: Clock = SYSTEM,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._transport_of = transport_of or _own_transport
+        self._clock = clock
+        self._sleep = sleep
+
+    def traits(self, profile: Profile) -> Traits:
+        """What the profile's protocol can do, given how the profile wants it used."""
+        from tui.client import protocols
+
+        traits = protocols.load(profile.protocol).TRAITS
+        return replace(traits, keeps=traits.keeps and profile.continue_by != "nothing")
+
+    async def stream(self, request: Request) -> AsyncGenerator[TurnEvent, None]:
+        """The events of one turn, up to and including Finished.
+
+        Raises:
+            TurnError: It could not be carried out, or not to its end.
+            ConfigError: The profile cannot be used as it is.
+        """
+        from tui.client import protocols
+        from tui.client.http import Http
+
+        key = await asyncio.to_thread(read_key, request.profile.key) if request.profile.key.where else None
+        wire = protocols.load(request.profile.protocol)
+        async with Http(request.profile, key, self._transport_of(request.profile)) as http:
+            turn = _Turn(http, wire, request, self.traits(request.profile).keeps, self._clock, self._sleep)
+            events = turn.attempts()
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+
+    async def call(self, profile: Profile, method: str, path: str) -> object:
+        """The JSON a small request to a profile's server is answered with, for probing it.
+
+        Raises:
+            TurnError, ConfigError: As for `stream`.
+        """
+        from tui.client.http import Http
+        from tui.client.reply import Rejected
+        from tui.client.verdict import explain
+
+        key = await asyncio.to_thread(read_key, profile.key)
+        async with Http(profile, key, self._transport_of(profile)) as http:
+            try:
+                return await http.call(method, path)
+            except Rejected as rejected:
+                raise explain(rejected.reply, http) from None
+
+
+class _Turn:
+    """The attempts made for one request."""
+
+    def __init__(
+        self,
+        http: Http,
+        wire: Wire,
+        request: Request,
+        keeps: bool,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        from tui.client.retry import Policy
+
+        self._http = http
+        self._wire = wire
+        self._request = request
+        self._policy = Policy(keeps, request.budget, now=clock.now)
+        self._sleep = sleep
+        self._shown = False
+
+    async def attempts(self) -> AsyncGenerator[TurnEvent, None]:
+        from tui.client.reply import Rejected
+
+        kind = AttemptKind.FIRST
+        while True:
+            yield AttemptStarted(kind, self._request.conversation_id)
+            failure: Rejected | Unreachable
+            try:
+                events = self._wire.stream(self._http, self._request)
+                async with aclosing(events):
+                    async for event in events:
+                        self._shown = self._shown or isinstance(event, ItemDelta | ItemWhole)
+                        yield event
+                        if isinstance(event, Finished):
+                            return
+                raise Incomplete("the server stopped before the answer was finished")
+            except Rejected as rejected:
+                failure = rejected
+            except Unreachable as unreachable:
+                failure = unreachable
+            if isinstance(failure, Rejected) and self._is_stale(failure):
+                for event in self._start_afresh(failure):
+                    yield event
+                kind = AttemptKind.FRESH
+                continue
+            wait = None if self._shown else self._policy.after(failure)
+            if wait is None:
+                raise self._explain(failure) from None
+            yield AttemptFailed(self._explain(failure).message)
+            yield Waiting(wait.seconds, wait.reason)
+            await self._sleep(wait.seconds)
+            kind = AttemptKind.RETRY
+
+    def _is_stale(self, failure: Rejected) -> bool:
+        return not self._shown and self._wire.is_stale(failure.reply, self._request)
+
+    def _start_afresh(self, failure: Rejected) -> list[TurnEvent]:
+        """What to say before the one request without the id.
+
+        Raises:
+            Stale: Starting afresh is not wanted.
+        """
+        reply = failure.reply
+        unsupported = self._wire.is_unsupported(reply)
+        message = self._http.mask(reply.message) or "no such conversation"
+        if not self._request.allow_fresh:
+            raise Stale(
+                f"{self._http.host} does not know this conversation any more: {message}",
+                hint="without --no-fresh a new one is started",
+                status=reply.status or None,
+                unsupported=unsupported,
+            )
+        profile = self._request.profile
+        replay = profile.replay and self._wire.TRAITS.history
+        self._request = self._request.fresh(with_history=replay)
+        told = sum(said.role == "user" for said in self._request.history)
+        events: list[TurnEvent] = [AttemptFailed(f"stale: {message}"), Noted(fresh_note(told, unsupported=unsupported))]
+        return [*events, ConversationUnsupported()] if unsupported else events
+
+    def _explain(self, failure: Rejected | Unreachable) -> TurnError:
+        if isinstance(failure, Unreachable):
+            return explain_unreachable(failure, self._policy.keeps)
+        from tui.client.verdict import explain
+
+        return explain(failure.reply, self._http, shown=self._shown)
+
+
+def fresh_note(told: int, *, unsupported: bool = False, why: str = "") -> str:
+    """The note a turn carries when it started a new conversation, `told` being the earlier turns sent along."""
+    if unsupported:
+        begin = "The server keeps no conversations"
+    else:
+        begin = why or "The server no longer knew this conversation; a new one was started"
+    if not told:
+        return f"{begin}."
+    return f"{begin}, with {told} earlier turn{'s' if told > 1 else ''} sent along."
+
+
+def explain_unreachable(failure: Unreachable, keeps: bool) -> Unreachable:
+    """The same, saying what a lost connection means for a server that may have acted."""
+    if failure.sent and keeps:
+        return Unreachable(failure.message, hint="it may have been received; press r to send it again", sent=True)
+    return failure
+
+
+def _own_transport(profile: Profile) -> httpx.AsyncBaseTransport | None:
+    if profile.protocol != "guide":
+        return None
+    from tui.client.guide_transport import GuideTransport
+
+    return GuideTransport()

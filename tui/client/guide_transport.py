@@ -1,0 +1,35 @@
+"""The way from httpx to guide: a transport that ends in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+
+from tui.guide.server import GuideServer
+
+
+class GuideTransport(httpx.AsyncBaseTransport):
+    """Hands requests to a guide server. Closing the answer's stream stops it."""
+
+    def __init__(self, server: GuideServer | None = None) -> None:
+        self._server = server or GuideServer()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._server.handle(request.method, request.url.path, await request.aread())
+        headers = {"content-type": answer.content_type}
+        return httpx.Response(answer.status, headers=headers, stream=_Stream(answer.chunks))
+
+
+class _Stream(httpx.AsyncByteStream):
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            yield chunk
+
+    async def aclose(self) -> None:
+        close = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,374 @@
+"""One turn's connection to its server: built for it, used by it alone, closed with it.
+
+Redirects are never followed (httpx would carry `x-api-key` to another host), compressed answers are refused (a few
+bytes can become gigabytes), and loopback never goes through a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from functools import lru_cache
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from tui import __version__
+from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
+from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
+from tui.config import Profile, is_loopback
+from tui.credentials import Secret
+from tui.errors import ConfigError, Incomplete, Refused, TurnError, Unreachable
+from tui.runner import to_end
+
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    ),
+]
+
+
+class Http:
+    """A client for one profile and one turn. Use it as an async context manager.
+
+    `transport` replaces the network: guide's, or a test's.
+    """
+
+    def __init__(self, profile: Profile, key: Secret | None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.profile = profile
+        self.host = urlsplit(profile.base_url).netloc
+        self._key = key
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Self:
+        transport = self._transport or await _network(self.profile)
+        timeout = httpx.Timeout(self.profile.idle_timeout, connect=self.profile.connect_timeout, pool=None)
+        self._client = httpx.AsyncClient(
+            transport=transport, timeout=timeout, follow_redirects=False, trust_env=False, headers=self._headers()
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await to_end(self._client.aclose())
+
+    def mask(self, text: str) -> str:
+        """`text` without the key in it: some servers repeat what they refuse."""
+        key = self._key.reveal() if self._key else ""
+        return text.replace(key, "***") if len(key) > 3 else text
+
+    @property
+    def key_source(self) -> str:
+        return str(self.profile.key)
+
+    def url(self, path: str) -> str:
+        """The address of `path` below the profile's base URL, whose query it keeps."""
+        parts = urlsplit(self.profile.base_url)
+        return urlunsplit((parts.scheme, parts.netloc, parts.path + path, parts.query, ""))
+
+    @asynccontextmanager
+    async def post(
+        self, path: str, body: Mapping[str, Any], *, accept: str = "text/event-stream, application/json"
+    ) -> AsyncIterator[httpx.Response]:
+        """The response to a POST, its body unread.
+
+        Raises:
+            Rejected: Its status is not 200.
+            Refused: It is something no client can use: a redirect, a compressed or a web page.
+            Unreachable: There was none.
+        """
+        async with self._send("POST", path, body, accept) as response:
+            yield response
+
+    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The JSON value a small request is answered with.
+
+        Raises:
+            Rejected, Refused, Unreachable: As for `post`.
+        """
+        async with self._send(method, path, body, "application/json") as response:
+            raw = await self._read(response, LIMIT)
+        try:
+            return parse_json(raw) if raw.strip() else None
+        except ValueError:
+            raise self._wrong_kind(response, raw) from None
+
+    async def events(self, response: httpx.Response) -> AsyncIterator[ServerSentEvent | Any]:
+        """The events of a response; or, where the server did not stream, its JSON value as the only one.
+
+        Raises:
+            Refused: It is neither, or holds something too large.
+            Incomplete: The connection was lost, or fell silent.
+        """
+        decoder = Decoder()
+        chunks = self._chunks(response)
+        async with aclosing(chunks):
+            head = b""
+            async for chunk in chunks:
+                head += chunk
+                if head.strip(b"\xef\xbb\xbf\r\n\t "):
+                    break
+            kind = self._kind(response, head)
+            if kind != "events":
+                raw = head + await self._rest(chunks)
+                if kind != "json":
+                    raise self._wrong_kind(response, raw)
+                yield self._whole(response, raw)
+                return
+            try:
+                for event in decoder.feed(head):
+                    yield event
+                async for chunk in chunks:
+                    for event in decoder.feed(chunk):
+                        yield event
+            except TooLarge:
+                raise Refused(f"{self.host} sent an event too large to read (16 MiB).") from None
+        last = decoder.end()
+        if last is not None:
+            yield last
+
+    @asynccontextmanager
+    async def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, accept: str
+    ) -> AsyncIterator[httpx.Response]:
+        assert self._client is not None
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        headers = {"accept": accept} | ({"content-type": "application/json"} if content is not None else {})
+        try:
+            request = self._client.build_request(method, self.url(path), content=content, headers=headers)
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise self._explain(error) from None
+        except (httpx.InvalidURL, UnicodeError, ExceptionGroup, OverflowError):
+            raise ConfigError(f"{self.profile.base_url!r} is not a valid address.", hint="check base_url") from None
+        try:
+            await self._check(response)
+            yield response
+        finally:
+            await to_end(response.aclose())
+
+    async def _check(self, response: httpx.Response) -> None:
+        status = response.status_code
+        if 300 <= status < 400:
+            target = response.headers.get("location")
+            if not target:
+                raise Refused(f"{self.host} answered with the unexpected status {status}.", status=status)
+            raise Refused(
+                f"{self.host} moved to {target[:200]}.", hint="redirects are not followed; change base_url", status=status
+            )
+        if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+            raise Refused(f"{self.host} sent a compressed answer, which was not asked for.", status=status)
+        if status == 200:
+            return
+        if status in (204, 205):
+            raise Refused(f"{self.host} sent an empty answer.", status=status)
+        body = await self._read(response, BODY_LIMIT)
+        reply = read_reply(status, body, {name.lower(): value for name, value in response.headers.items()})
+        raise Rejected(reply)
+
+    async def _read(self, response: httpx.Response, limit: int) -> bytes:
+        """The first `limit` bytes of a body; what does not come in time, or at all, is left out."""
+        body = b""
+        chunks = self._chunks(response)
+        try:
+            async with aclosing(chunks), asyncio.timeout(10.0):
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) >= limit:
+                        break
+        except (TimeoutError, TurnError):
+            pass
+        return body[:limit]
+
+    async def _rest(self, chunks: AsyncIterator[bytes]) -> bytes:
+        parts, size = [], 0
+        async for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > LIMIT:
+                raise Refused(f"{self.host} sent an answer too large to read (16 MiB).")
+        return b"".join(parts)
+
+    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.aiter_raw():
+                yield chunk
+        except httpx.ReadTimeout:
+            raise Incomplete(f"{self.host} sent nothing for {self.profile.idle_timeout:.0f} s: stalled") from None
+        except httpx.RemoteProtocolError as error:
+            if _is_malformed(error):
+                raise Refused(f"{self.host} sent a malformed response.") from None
+            raise Incomplete("the connection was lost") from None
+        except (httpx.HTTPError, httpx.StreamError, OSError):
+            raise Incomplete("the connection was lost") from None
+
+    def _kind(self, response: httpx.Response, head: bytes) -> str:
+        declared = response.headers.get("content-type", "").lower()
+        start = head.lstrip(b"\xef\xbb\xbf\r\n\t ")[:1]
+        if start in (b"{", b"["):
+            return "json"
+        if "text/event-stream" in declared and start != b"<":
+            return "events"
+        return "other"
+
+    def _whole(self, response: httpx.Response, raw: bytes) -> Any:
+        try:
+            value = parse_json(raw.lstrip(b"\xef\xbb\xbf"))
+        except ValueError:
+            raise self._wrong_kind(response, raw) from None
+        if isinstance(value, dict) and (value.get("error") or "detail" in value):
+            raise Rejected(read_error(value), in_stream=True)
+        return value
+
+    def _wrong_kind(self, response: httpx.Response, raw: bytes) -> Refused:
+        reply = read_reply(200, raw[:BODY_LIMIT])
+        if reply.form == "empty":
+            return Refused(f"{self.host} sent an empty answer.")
+        if reply.form == "html":
+            title = f" (“{reply.message[:100]}”)" if reply.message else ""
+            return Refused(
+                f"{self.host} answered with a web page{title}.", hint="a login or proxy page? check base_url"
+            )
+        declared = response.headers.get("content-type", "none")[:80]
+        return Refused(f"{self.host} sent an unexpected content type: {declared}.", hint="check protocol and base_url")
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"user-agent": f"palaver/{__version__}", "accept-encoding": "identity", "connection": "close"}
+        if self._key is not None:
+            headers["authorization"] = f"Bearer {self._key.reveal()}"
+        return headers | {name.lower(): value for name, value in self.profile.headers}
+
+    def _explain(self, error: httpx.HTTPError) -> TurnError:
+        """The words for a request that got no response."""
+        host = self.host
+        match error:
+            case httpx.ProxyError():
+                return Unreachable(f"The proxy refused to connect to {host}.", hint="check HTTPS_PROXY", retryable=False)
+            case httpx.ConnectTimeout():
+                return Unreachable(f"{host} did not answer in {self.profile.connect_timeout:.0f} s.")
+            case httpx.ConnectError():
+                return _explain_connect(error, host, self.profile)
+            case httpx.ReadTimeout():
+                return Unreachable(
+                    f"{host} took the request and said nothing for {self.profile.idle_timeout:.0f} s.", sent=True
+                )
+            case httpx.WriteTimeout():
+                return Unreachable(f"{host} stopped reading the request.", sent=True)
+            case httpx.LocalProtocolError():
+                return Refused("The request cannot be sent: a header is not valid.", hint="check headers in the profile")
+            case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
+                return Unreachable(f"{host} closed the connection without an answer.", sent=True)
+            case httpx.RemoteProtocolError() if "status line" in str(error).lower():
+                return Refused(f"{host} is not an HTTP server.", hint="check base_url (https:// or http://?)")
+            case httpx.RemoteProtocolError():
+                return Refused(f"{host} sent a malformed response.")
+            case _:
+                return Unreachable(f"The connection to {host} was lost before it answered.", sent=True)
+
+
+def _is_malformed(error: httpx.RemoteProtocolError) -> bool:
+    text = str(error).lower()
+    return "peer closed" not in text and "disconnected" not in text
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An error and everything it came from."""
+    found: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or one in found:
+            continue
+        found.append(one)
+        todo += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+    return found
+
+
+def _explain_connect(error: httpx.ConnectError, host: str, profile: Profile) -> Unreachable:
+    causes = _causes(error)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = cause.verify_message or "it cannot be verified"
+            return Unreachable(
+                f"The certificate of {host} is not accepted: {why}.",
+                hint="if your network uses its own authority, name its file in ca_file",
+                retryable=False,
+            )
+        if isinstance(cause, ssl.SSLError):
+            if "WRONG_VERSION_NUMBER" in str(cause) or "RECORD_LAYER" in str(cause):
+                return Unreachable(f"{host} speaks plain HTTP.", hint="did you mean http://?", retryable=False)
+            return Unreachable(f"No secure connection to {host}: {cause.reason or 'TLS error'}.", retryable=False)
+        if isinstance(cause, socket.gaierror):
+            name = urlsplit(profile.base_url).hostname
+            return Unreachable(f"The host {name} cannot be found.", hint="check base_url and the network")
+        if isinstance(cause, ConnectionRefusedError):
+            return Unreachable(f"Nothing answers at {host}.", hint="is the server running?")
+        if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            return Unreachable(f"There is no route to {host}.", hint="is the network up?")
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return Unreachable(f"{host} did not answer in {profile.connect_timeout:.0f} s.")
+    return Unreachable(f"No connection to {host}.")
+
+
+async def _network(profile: Profile) -> httpx.AsyncHTTPTransport:
+    """A transport of its own for one turn, with no connection kept for another one."""
+    parts = urlsplit(profile.base_url)
+    verify: ssl.SSLContext | bool = False
+    if parts.scheme == "https":
+        verify = await asyncio.to_thread(_tls, profile.ca_file)
+    variable, proxy = _proxy(parts.scheme, parts.hostname or "")
+    try:
+        return httpx.AsyncHTTPTransport(
+            verify=verify,
+            proxy=proxy or None,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            socket_options=_KEEPALIVE,
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigError(f"The proxy setting {variable} is not usable: {error}.") from None
+
+
+@lru_cache(maxsize=8)
+def _tls(ca_file: str) -> ssl.SSLContext:
+    """The TLS settings, made once: reading the certificates takes longer than a short turn."""
+    own = ca_file or os.environ.get("SSL_CERT_FILE", "")
+    try:
+        if own:
+            return ssl.create_default_context(cafile=own)
+        return httpx.create_ssl_context(trust_env=False)
+    except (OSError, ssl.SSLError) as error:
+        name = "ca_file" if ca_file else "SSL_CERT_FILE"
+        reason = error.strerror or "it holds no certificate"
+        raise ConfigError(f"{name}: {own} cannot be used: {reason}.") from None
+
+
+def _proxy(scheme: str, host: str) -> tuple[str, str]:
+    """The proxy the environment names for a host, with the variable that names it."""
+    if is_loopback(host):
+        return "", ""
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            value = os.environ.get(variable, "").strip()
+            if value and not _is_bypassed(host):
+                return variable, value if "://" in value else f"http://{value}"
+    return "", ""
+
+
+def _is_bypassed(host: str) -> bool:
+    from urllib.request import proxy_bypass_environment
+
+    return bool(proxy_bypass_environment(host))

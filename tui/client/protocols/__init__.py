@@ -1,0 +1,182 @@
+"""Wire formats: what every protocol module offers, and the table that finds one by its name.
+
+A protocol is a module. `body` and the reader it makes do no I/O; `stream` joins them to a connection. Nothing is
+imported until a profile asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from tui.client.http import Http
+from tui.client.reply import Reply, parse_json
+from tui.client.request import Request
+from tui.client.sse import ServerSentEvent
+from tui.errors import Incomplete, Refused
+from tui.events import Finished, Noted, TurnEvent
+
+_MODULES = {
+    "responses": "tui.client.protocols.responses",
+    "chat": "tui.client.protocols.chat_completions",
+    "guide": "tui.client.protocols.responses",
+}
+
+TRAILER_WAIT = 2.0
+"""Seconds allowed for what follows an answer's end (usage, `[DONE]`) before the connection is closed on it."""
+
+Payload = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a protocol's server can do; what it cannot is never offered.
+
+    `keeps`: it keeps the conversation. `id_names_point`: its id names a point in one, so a fork may go on from it.
+    `history`: it can be told what was said before. `cancels`: it has a call to stop a run. `resumes`: a broken stream
+    can be taken up again.
+    """
+
+    keeps: bool
+    id_names_point: bool = False
+    history: bool = True
+    cancels: bool = False
+    resumes: bool = False
+
+
+class Reader(Protocol):
+    """Reads one answer's payloads, in order. Raises Rejected where the server ends the answer with an error."""
+
+    over: bool
+    """Whether the answer is finished and only a trailer may follow."""
+
+    def read(self, payload: Payload) -> Iterator[TurnEvent]:
+        """The events in one payload, which may be anything that is JSON."""
+
+    def whole(self, payload: Payload) -> Iterator[TurnEvent]:
+        """The events in an answer that was not streamed."""
+
+    def sentinel(self) -> Iterator[TurnEvent]:
+        """The events of `[DONE]`."""
+
+    def end(self) -> Iterator[TurnEvent]:
+        """The events of the body's end."""
+
+
+class Wire(Protocol):
+    """What a protocol module offers."""
+
+    TRAITS: Traits
+
+    def body(self, request: Request) -> dict[str, Any]:
+        """The JSON to send."""
+
+    def is_stale(self, reply: Reply, request: Request) -> bool:
+        """Whether `reply` says, in this server's way, "no such conversation" of the id `request` carried."""
+
+    def is_unsupported(self, reply: Reply) -> bool:
+        """Whether a stale reply means that the server keeps no conversations at all."""
+
+    def stream(self, http: Http, request: Request) -> AsyncGenerator[TurnEvent, None]:
+        """Send `request` and give what comes of it, up to and including Finished."""
+
+
+def load(name: str) -> Wire:
+    """The protocol of that name, which `config` has checked."""
+    return cast(Wire, importlib.import_module(_MODULES[name]))
+
+
+async def read_events(http: Http, path: str, body: Payload, reader: Reader) -> AsyncGenerator[TurnEvent, None]:
+    """Post `body` and read the answer with `reader`, up to and including Finished.
+
+    Raises:
+        Incomplete: It ended without the protocol's terminal event.
+        Refused: It is not in this protocol.
+    """
+    state = _Reading(http.host, reader)
+    async with http.post(path, body) as response:
+        events = http.events(response)
+        async with aclosing(events):
+            try:
+                while True:
+                    async with asyncio.timeout(TRAILER_WAIT if reader.over else None):
+                        event = await anext(events)
+                    for one in state.take(event):
+                        yield one
+                        if isinstance(one, Finished):
+                            return
+            except StopAsyncIteration:
+                pass
+            except (TimeoutError, Incomplete):
+                if not reader.over:
+                    raise
+    for one in state.finish():
+        yield one
+        if isinstance(one, Finished):
+            return
+
+
+class _Reading:
+    """Turns what a connection gives into payloads, and forgives what can be forgiven."""
+
+    def __init__(self, host: str, reader: Reader) -> None:
+        self._host = host
+        self._reader = reader
+        self._good = 0
+        self._bad = 0
+
+    def take(self, event: ServerSentEvent | Any) -> Iterator[TurnEvent]:
+        if not isinstance(event, ServerSentEvent):
+            if not isinstance(event, dict):
+                raise Refused(f"{self._host} does not speak this protocol here.", hint="check protocol and base_url")
+            yield from self._with_notes(self._reader.whole(event))
+            return
+        if event.data.strip() == "[DONE]":
+            yield from self._with_notes(self._reader.sentinel())
+            return
+        try:
+            payload = parse_json(event.data)
+        except ValueError:
+            payload = None
+        if not isinstance(payload, dict):
+            self._bad += 1
+            if self._bad >= 2 and not self._good:
+                raise Refused(f"{self._host} does not speak this protocol here.", hint="check protocol and base_url")
+            return
+        self._good += 1
+        yield from self._with_notes(self._reader.read(payload))
+
+    def finish(self) -> Iterator[TurnEvent]:
+        yield from self._with_notes(self._reader.end())
+        raise Incomplete("the server stopped before the answer was finished")
+
+    def _with_notes(self, events: Iterator[TurnEvent]) -> Iterator[TurnEvent]:
+        for event in events:
+            if isinstance(event, Finished) and self._bad:
+                plural = "s were" if self._bad > 1 else " was"
+                yield Noted(f"{self._bad} unreadable event{plural} skipped.")
+            yield event
+
+
+def text(value: object) -> str:
+    """A field that should be a string, whatever it is."""
+    return value if isinstance(value, str) else ""
+
+
+def table(value: object) -> Mapping[str, Any]:
+    """A field that should be an object, whatever it is."""
+    return value if isinstance(value, dict) else {}
+
+
+def rows(value: object) -> list[Mapping[str, Any]]:
+    """A field that should be a list of objects, whatever it is."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def count(value: object) -> int | None:
+    """A field that should be a count of tokens, whatever it is."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None

@@ -1,0 +1,159 @@
+"""What a server said when it did not answer: every known shape of error body, read by one function."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import unescape
+from typing import Any
+
+BODY_LIMIT = 64 * 1024
+"""How much of an error body is read, in bytes."""
+
+MESSAGE_LIMIT = 500
+
+_TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title")
+_MARKUP = re.compile(r"(?is)\s*(<!doctype|<html|<\?xml|<head|<body|<!--)")
+
+
+class Rejected(Exception):
+    """The server refused a request, or ended an answer with an error. `in_stream`: it had begun to answer."""
+
+    def __init__(self, reply: Reply, *, in_stream: bool = False) -> None:
+        super().__init__(reply.message)
+        self.reply = reply
+        self.in_stream = in_stream
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An error as the server put it.
+
+    `status` is the HTTP status, or for errors inside a stream the one its code stands for (0 if none). `form` is
+    "json", "html", "text" or "empty". `retry_after` and `should_retry` are headers, where there were any.
+    """
+
+    status: int
+    message: str = ""
+    code: str = ""
+    type: str = ""
+    param: str = ""
+    form: str = "empty"
+    retry_after: str | None = None
+    should_retry: bool | None = None
+
+    @property
+    def text(self) -> str:
+        """Everything said, for rules that look for words."""
+        return " ".join(part for part in (self.code, self.type, self.param, self.message) if part)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The JSON value in `text`.
+
+    Raises:
+        ValueError: It is not JSON, or is nested or sized beyond reason.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_reply(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+    """The error in an HTTP response's body, whatever its shape or its content type."""
+    headers = headers or {}
+    should = headers.get("x-should-retry", "").lower()
+    reply = _read_body(status, body.decode("utf-8", "replace").lstrip("\ufeff").strip())
+    return Reply(
+        status=reply.status,
+        message=_cut(reply.message),
+        code=reply.code,
+        type=reply.type,
+        param=reply.param,
+        form=reply.form,
+        retry_after=headers.get("retry-after"),
+        should_retry={"true": True, "false": False}.get(should),
+    )
+
+
+def _read_body(status: int, text: str) -> Reply:
+    if not text:
+        return Reply(status)
+    if _MARKUP.match(text):
+        title = _TITLE.search(text)
+        return Reply(status, " ".join(unescape(title[1]).split()) if title else "", form="html")
+    if text.startswith("data:"):
+        text = text.removeprefix("data:").partition("\n")[0].strip()
+    try:
+        value = parse_json(text)
+    except ValueError:
+        return Reply(status, text, form="text")
+    if value is None:
+        return Reply(status)
+    return read_error(value, status)
+
+
+def read_error(value: Any, status: int = 0) -> Reply:
+    """The error in a JSON value, from a body or from an event inside a stream."""
+    match value:
+        case {"error": {"message": _} | {"type": _} | {"code": _} as inner, **rest}:
+            reply = _fields(inner, status)
+            if not status and isinstance(rest.get("status"), int):
+                return _fields(inner, int(rest["status"]))
+            return reply
+        case {"error": str() as message}:
+            return _fields({**value, "message": message}, status)
+        case {"detail": detail}:
+            return _detail(detail, status)
+        case {"errors": [first, *_]}:
+            return read_error(first, status)
+        case {"message": _} | {"error_code": _}:
+            return _fields(value, status)
+        case [{"msg": _}, *_]:
+            return _detail(value, status)
+        case [first, *_] if isinstance(first, dict):
+            return read_error(first, status)
+        case str():
+            return Reply(status, value, form="json")
+        case _:
+            return Reply(status, json.dumps(value, ensure_ascii=False)[:MESSAGE_LIMIT], form="json")
+
+
+def _fields(value: Mapping[str, Any], status: int) -> Reply:
+    message = value.get("message")
+    if isinstance(message, Mapping | list):
+        message = json.dumps(message, ensure_ascii=False)
+    code = value.get("code") if value.get("code") is not None else value.get("error_code")
+    return Reply(
+        status,
+        message=_cut(_word(message)),
+        code=_word(code),
+        type=_word(value.get("type")),
+        param=_word(value.get("param")),
+        form="json",
+    )
+
+
+def _detail(detail: Any, status: int) -> Reply:
+    match detail:
+        case str():
+            return Reply(status, _cut(detail), form="json")
+        case [{"msg": str() as message} as first, *_]:
+            place = ".".join(str(part) for part in first.get("loc", ()) if part != "body")
+            return Reply(status, _cut(f"{place}: {message}" if place else message), param=place, form="json")
+        case dict():
+            return read_error({"error": detail} if "message" in detail else detail, status)
+        case _:
+            return Reply(status, _cut(json.dumps(detail, ensure_ascii=False)), form="json")
+
+
+def _word(value: Any) -> str:
+    return "" if value is None or isinstance(value, bool) else str(value)
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"

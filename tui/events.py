@@ -1,0 +1,103 @@
+"""What a client says of a turn while it runs, one typed event at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui.model import AttemptKind, Item, ItemKind, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A request is about to be made. `sent_id` is the conversation id it carries, if any."""
+
+    kind: AttemptKind
+    sent_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """The request came to nothing and another one will follow. `outcome` says why, for the record."""
+
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing will be sent for `seconds`, for the `reason` given in words."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDelta:
+    """A piece of an item; the first one for a key opens the item."""
+
+    key: str
+    kind: ItemKind
+    text: str = ""
+    name: str = ""
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWhole:
+    """An item's full truth, which replaces whatever its deltas added up to."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something the user should know about how this turn went, in plain words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Tokens so far; the last one holds."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNamed:
+    """The model that really answered."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationIssued:
+    """The id from which the next turn can go on, said only at the moment it becomes safe to."""
+
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationUnsupported:
+    """The server keeps no conversations: it is told everything each time from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The protocol's own terminal event. `reason` is the server's word for why it stopped."""
+
+    reason: str = ""
+
+
+TurnEvent = (
+    AttemptStarted
+    | AttemptFailed
+    | Waiting
+    | ItemDelta
+    | ItemWhole
+    | Noted
+    | Used
+    | ModelNamed
+    | ConversationIssued
+    | ConversationUnsupported
+    | Finished
+)

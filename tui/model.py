@@ -1,0 +1,290 @@
+"""The values Palaver is made of: sessions, turns, items and what belongs to them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+import unicodedata
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tui.errors import UsageError
+
+LABEL_LIMIT = 1024
+"""The longest label, in bytes of UTF-8."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class TurnStatus(StrEnum):
+    """Where a turn stands. All but the first two are final."""
+
+    PENDING = "pending"
+    STREAMING = "streaming"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (TurnStatus.PENDING, TurnStatus.STREAMING)
+
+
+class ItemKind(StrEnum):
+    """What a part of an answer is."""
+
+    MESSAGE = "message"
+    REASONING = "reasoning"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    APPROVAL = "approval"
+    NOTICE = "notice"
+
+
+class TitleSource(StrEnum):
+    """Who wrote a session's title; one the user wrote is never overwritten."""
+
+    NONE = "none"
+    GENERATED = "generated"
+    USER = "user"
+
+
+class MappingState(StrEnum):
+    """What is known of a conversation id: it may be sent, it was replaced, or the server keeps no conversations."""
+
+    LIVE = "live"
+    UNSUPPORTED = "unsupported"
+    DETACHED = "detached"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A part of an answer.
+
+    `key` names the item within its turn. `text` is what the item says: Markdown for messages and reasoning, arguments
+    for tool calls and approvals, output for tool results. `name` is the tool's (or, for a message, "refusal").
+    """
+
+    key: str
+    kind: ItemKind
+    text: str = ""
+    name: str = ""
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the server counted them; None where it did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a turn is not done, in words for the user. `kind` is that of the error it came from."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    status: int | None = None
+    exit_status: int = 6
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class AttemptKind(StrEnum):
+    """Why a request was made: the first one, again after trouble, or without an id the server did not know."""
+
+    FIRST = "first"
+    RETRY = "retry"
+    FRESH = "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request made for a turn. Times are seconds since the epoch."""
+
+    number: int
+    kind: AttemptKind
+    started_at: float
+    ended_at: float | None = None
+    sent_id: str = ""
+    received_id: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One prompt and all that came back for it.
+
+    `depth` is its place in the session, counted from 0. `finish` is the server's own word for why it stopped, where it
+    gave one. Times are seconds since the epoch; `first_text_at` is when the first visible text came. `waiting_until` and
+    `waiting_for` tell of a pause before another attempt, while it lasts.
+    """
+
+    id: str
+    session_id: str
+    depth: int
+    prompt: str
+    status: TurnStatus = TurnStatus.PENDING
+    items: tuple[Item, ...] = ()
+    created_at: float = 0.0
+    first_text_at: float | None = None
+    ended_at: float | None = None
+    usage: Usage | None = None
+    notes: tuple[str, ...] = ()
+    error: Failure | None = None
+    finish: str = ""
+    profile: str = ""
+    protocol: str = ""
+    model: str = ""
+    origin: str = ""
+    conversation_id: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    waiting_until: float | None = None
+    waiting_for: str = ""
+
+    @property
+    def text(self) -> str:
+        """The answer: the text of its messages, with an empty line between two."""
+        return "\n\n".join(item.text for item in self.items if item.kind is ItemKind.MESSAGE and item.text)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether the user has been shown anything of an answer."""
+        return any(item.text or item.name for item in self.items)
+
+    @property
+    def is_context(self) -> bool:
+        """Whether a server may be told of this turn as something that was said.
+
+        What the user saw of a stopped answer is part of the talk; a turn that failed never is.
+        """
+        if self.status is TurnStatus.DONE:
+            return True
+        return self.status in (TurnStatus.CANCELLED, TurnStatus.INTERRUPTED) and bool(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Scroll:
+    """A place in a transcript: a turn's depth and a line within it, or the live end."""
+
+    depth: int = 0
+    line: int = 0
+    at_end: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A local, named thread of turns."""
+
+    id: str
+    label: str
+    title: str = ""
+    title_source: TitleSource = TitleSource.NONE
+    profile: str = ""
+    model: str = ""
+    created_at: float = 0.0
+    last_turn_at: float | None = None
+    turns: int = 0
+    last_status: TurnStatus | None = None
+    pinned: bool = False
+    archived_at: float | None = None
+    deleted_at: float | None = None
+    unread: bool = False
+    draft: str = ""
+    scroll: Scroll = field(default_factory=Scroll)
+
+    @property
+    def name(self) -> str:
+        """What to call it: its title, or its label while it has none."""
+        return self.title or self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """The conversation a server keeps for a session.
+
+    `depth` is that of the newest turn the server has in it, so that turns after it can be told. Times are seconds since
+    the epoch.
+    """
+
+    session_id: str
+    origin: str
+    protocol: str
+    principal: str
+    conversation_id: str
+    depth: int
+    issued_at: float
+    used_at: float
+    state: MappingState = MappingState.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something said earlier, as it is told to a server again. `role` is "user" or "assistant"."""
+
+    role: str
+    text: str
+
+
+def messages_of(turns: list[Turn]) -> tuple[Message, ...]:
+    """What was said in `turns`, leaving out those that never became context."""
+    said: list[Message] = []
+    for turn in turns:
+        if turn.is_context:
+            said.append(Message("user", turn.prompt))
+            if turn.text:
+                said.append(Message("assistant", turn.text))
+    return tuple(said)
+
+
+def new_id() -> str:
+    """A new identifier: 26 characters, unique, that sort by the time they were made (to the millisecond)."""
+    number = (int(time.time() * 1000) & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def check_label(text: str) -> str:
+    """The label as it is kept: without surrounding blanks, in Unicode's normal form C.
+
+    Raises:
+        UsageError: It is empty, too long, or holds a character that no one can type again.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError("The label is not valid UTF-8.", hint="check the terminal's encoding") from None
+    control = _CONTROL.search(text)
+    if control:
+        raise UsageError(
+            f"The label holds a control character (U+{ord(control[0]):04X} at position {control.start() + 1}).",
+            hint="leave it out",
+        )
+    label = unicodedata.normalize("NFC", text.strip())
+    if not label:
+        raise UsageError("The label is empty.", hint="give the session a name")
+    size = len(label.encode())
+    if size > LABEL_LIMIT:
+        raise UsageError(
+            f"The label is {size:,} bytes long; the limit is {LABEL_LIMIT:,}.", hint="use a shorter one, and a title"
+        )
+    return label
+
+
+def title_from(prompt: str, limit: int = 60) -> str:
+    """A title made from a session's first prompt: its first line with words, cut at a word's end."""
+    line = next((line.strip(" #>*-`\t") for line in prompt.splitlines() if line.strip(" #>*-`\t")), "")
+    line = re.sub(r"\s+", " ", line)
+    if len(line) <= limit:
+        return line
+    cut = line[: limit - 1]
+    head = cut.rpartition(" ")[0]
+    return (head if len(head) > limit // 2 else cut).rstrip(" ,.;:") + "…"

@@ -1,0 +1,306 @@
+"""One turn to its end: events are folded into snapshots, which are published and saved whatever happens.
+
+This is the only module that catches a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from tui.clock import SYSTEM, Clock
+from tui.errors import Exit, Incomplete, PalaverError
+from tui.events import (
+    AttemptFailed,
+    AttemptStarted,
+    ConversationIssued,
+    Finished,
+    ItemDelta,
+    ItemWhole,
+    ModelNamed,
+    Noted,
+    TurnEvent,
+    Used,
+    Waiting,
+)
+from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, Turn, TurnStatus
+
+PUBLISH_EVERY = 1 / 60
+"""Seconds between two snapshots: no one sees more."""
+
+SAVE_AFTER = 0.225
+"""Seconds from text becoming visible to the start of its saving; with the commit itself it is durable within 250 ms."""
+
+YIELD_AFTER = 0.016
+"""Seconds of events handled in one go. Yielding for each event costs twenty times as much (measured)."""
+
+ANSWER_LIMIT = 64 * 1024 * 1024
+"""The longest answer, in characters."""
+
+T = TypeVar("T")
+
+
+async def to_end(work: Awaitable[T]) -> T:
+    """Await `work` until it is over, however often the caller is cancelled meanwhile; then be cancelled."""
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+        except Exception:  # noqa: BLE001 - raised below, from the task itself
+            break
+    if cancelled:
+        if not task.cancelled():
+            task.exception()
+        raise asyncio.CancelledError
+    return task.result()
+
+
+@dataclass(slots=True)
+class _Part:
+    """An item while it grows; joined only when someone looks."""
+
+    kind: ItemKind
+    name: str
+    call_id: str
+    pieces: list[str] = field(default_factory=list)
+    item: Item | None = None
+
+
+class Fold:
+    """What a turn's events add up to."""
+
+    def __init__(self, turn: Turn, clock: Clock = SYSTEM) -> None:
+        self._turn = turn
+        self._clock = clock
+        self._parts: dict[str, _Part] = {}
+        self._size = 0
+        self.finished = False
+
+    def apply(self, event: TurnEvent) -> None:
+        """Take in one event.
+
+        Raises:
+            Incomplete: The answer has grown beyond any use.
+        """
+        match event:
+            case ItemDelta():
+                self._delta(event)
+            case ItemWhole(item):
+                self._whole(item)
+            case Noted(text):
+                self._turn = replace(self._turn, notes=(*self._turn.notes, text))
+            case Used(usage):
+                self._turn = replace(self._turn, usage=usage)
+            case ModelNamed(model):
+                self._turn = replace(self._turn, model=model)
+            case ConversationIssued(conversation_id):
+                self._turn = replace(self._turn, conversation_id=conversation_id)
+            case AttemptStarted():
+                self._start_attempt(event)
+            case AttemptFailed(outcome):
+                self._end_attempt(outcome)
+            case Waiting(seconds, reason):
+                self._turn = replace(self._turn, waiting_until=self._clock.now() + seconds, waiting_for=reason)
+            case Finished(reason):
+                self.finished = True
+                self._turn = replace(self._turn, finish=reason)
+            case _:
+                pass
+
+    def snapshot(self) -> Turn:
+        """The turn as it stands."""
+        items = tuple(self._item(key, part) for key, part in self._parts.items())
+        return replace(self._turn, items=items)
+
+    def end(self, status: TurnStatus, error: Failure | None = None) -> Turn:
+        """The turn in its final state."""
+        self._end_attempt(error.message if error else status.value)
+        self._turn = replace(
+            self._turn, status=status, error=error, ended_at=self._clock.now(), waiting_until=None, waiting_for=""
+        )
+        return self.snapshot()
+
+    def _delta(self, event: ItemDelta) -> None:
+        part = self._parts.get(event.key)
+        if part is None:
+            part = self._parts[event.key] = _Part(event.kind, event.name, event.call_id)
+        elif event.name and not part.name:
+            part.name = event.name
+            part.call_id = part.call_id or event.call_id
+        if event.text:
+            part.pieces.append(event.text)
+            self._grow(len(event.text))
+        part.item = None
+        self._see(bool(event.text or event.name))
+
+    def _whole(self, item: Item) -> None:
+        part = self._parts.get(item.key)
+        if part is not None and part.item == item:
+            return
+        before = sum(map(len, part.pieces)) if part else 0
+        self._parts[item.key] = _Part(item.kind, item.name, item.call_id, [item.text], item)
+        self._grow(len(item.text) - before)
+        self._see(bool(item.text or item.name))
+
+    def _see(self, visible: bool) -> None:
+        if self._turn.status is TurnStatus.PENDING or (visible and self._turn.first_text_at is None):
+            first = self._clock.now() if visible and self._turn.first_text_at is None else self._turn.first_text_at
+            self._turn = replace(self._turn, status=TurnStatus.STREAMING, first_text_at=first)
+
+    def _grow(self, characters: int) -> None:
+        self._size += characters
+        if self._size > ANSWER_LIMIT:
+            raise Incomplete(f"the answer passed {ANSWER_LIMIT // 1024 // 1024} MiB and was stopped")
+
+    def _item(self, key: str, part: _Part) -> Item:
+        if part.item is None:
+            text = "".join(part.pieces)
+            part.pieces = [text]
+            part.item = Item(key, part.kind, text, part.name, part.call_id)
+        return part.item
+
+    def _start_attempt(self, event: AttemptStarted) -> None:
+        if event.kind is not AttemptKind.FIRST:
+            self._parts.clear()
+        attempt = Attempt(len(self._turn.attempts) + 1, event.kind, self._clock.now(), sent_id=event.sent_id)
+        self._turn = replace(
+            self._turn, attempts=(*self._turn.attempts, attempt), waiting_until=None, waiting_for=""
+        )
+
+    def _end_attempt(self, outcome: str) -> None:
+        attempts = self._turn.attempts
+        if attempts and attempts[-1].ended_at is None:
+            ended = replace(
+                attempts[-1], ended_at=self._clock.now(), outcome=outcome, received_id=self._turn.conversation_id
+            )
+            self._turn = replace(self._turn, attempts=(*attempts[:-1], ended))
+
+
+class _Outlet:
+    """Hands snapshots on in good time: to the screen at once but not too often, to disk soon after."""
+
+    def __init__(self, fold: Fold, publish: Callable[[Turn], None], save: Callable[[Turn], Awaitable[None]]) -> None:
+        self._fold = fold
+        self._publish = publish
+        self._save = save
+        self._loop = asyncio.get_running_loop()
+        self._published_at = 0.0
+        self._publishing: asyncio.TimerHandle | None = None
+        self._unsaved_since: float | None = None
+        self._save_timer: asyncio.TimerHandle | None = None
+        self._saving: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def changed(self) -> None:
+        if self._publishing is None:
+            self._publishing = self._loop.call_at(self._published_at + PUBLISH_EVERY, self._show)
+
+    async def close(self, last: Turn) -> None:
+        """Publish and save the final state, after whatever is still being saved."""
+        self._closed = True
+        for timer in (self._publishing, self._save_timer):
+            if timer is not None:
+                timer.cancel()
+        self._publish(last)
+        if self._saving is not None:
+            await self._saving
+        await self._save(last)
+
+    def _show(self) -> None:
+        self._publishing = None
+        self._published_at = self._loop.time()
+        self._publish(self._fold.snapshot())
+        if self._unsaved_since is None:
+            self._unsaved_since = self._published_at
+            self._save_soon()
+
+    def _save_soon(self) -> None:
+        if self._unsaved_since is not None and self._saving is None and not self._closed:
+            self._save_timer = self._loop.call_at(self._unsaved_since + SAVE_AFTER, self._start_saving)
+
+    def _start_saving(self) -> None:
+        self._saving = self._loop.create_task(self._save_one())
+
+    async def _save_one(self) -> None:
+        self._unsaved_since = None
+        try:
+            await self._save(self._fold.snapshot())
+        finally:
+            self._saving = None
+            self._save_soon()
+
+
+async def run(
+    turn: Turn,
+    stream: AsyncGenerator[TurnEvent, None],
+    *,
+    publish: Callable[[Turn], None],
+    save: Callable[[Turn], Awaitable[None]],
+    stopped: Callable[[], TurnStatus] = lambda: TurnStatus.CANCELLED,
+    clock: Clock = SYSTEM,
+) -> Turn:
+    """Run `turn` on the events of `stream` and return its final state, which has been published and saved.
+
+    `publish` and `save` get whole snapshots; `save` must not raise. `stopped` says what a cancellation means.
+    """
+    fold = Fold(turn, clock)
+    outlet = _Outlet(fold, publish, save)
+    bug: Exception | None = None
+    try:
+        await _drain(stream, fold, outlet, clock)
+        last = fold.end(TurnStatus.DONE) if fold.finished else _fail(fold, Incomplete("the answer broke off"))
+    except asyncio.CancelledError:
+        last = fold.end(stopped())
+    except PalaverError as error:
+        last = _fail(fold, error)
+    except Exception as error:  # noqa: BLE001 - whatever went wrong, the turn is saved and the session free again
+        bug = error
+        failure = Failure("bug", f"Palaver made a mistake: {type(error).__name__}.", exit_status=Exit.BUG)
+        last = fold.end(_status_of(fold), failure)
+    closing = asyncio.ensure_future(outlet.close(last))
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            continue
+    closing.result()
+    if bug is not None:
+        raise bug
+    return last
+
+
+async def _drain(stream: AsyncGenerator[TurnEvent, None], fold: Fold, outlet: _Outlet, clock: Clock) -> None:
+    """Take in events until the terminal one."""
+    yielded = clock.monotonic()
+    async with aclosing(stream) as events:
+        async for event in events:
+            fold.apply(event)
+            outlet.changed()
+            if fold.finished:
+                return
+            if clock.monotonic() - yielded > YIELD_AFTER:
+                await asyncio.sleep(0)
+                yielded = clock.monotonic()
+
+
+def _status_of(fold: Fold) -> TurnStatus:
+    return TurnStatus.INTERRUPTED if fold.snapshot().has_output else TurnStatus.FAILED
+
+
+def _fail(fold: Fold, error: PalaverError) -> Turn:
+    turn = fold.snapshot()
+    message, exit_status = error.message, error.exit_status
+    if isinstance(error, Incomplete):
+        words = sum(len(item.text.split()) for item in turn.items)
+        kept = f"the {words:,} words that came are kept" if words > 1 else "what came is kept"
+        message = f"{message[:1].upper()}{message[1:]}" + (f"; {kept}." if turn.has_output else ", with no answer.")
+        if not turn.has_output:
+            exit_status = Exit.UNREACHABLE
+    status = getattr(error, "status", None)
+    return fold.end(_status_of(fold), Failure(error.kind, message, error.hint, status, int(exit_status)))

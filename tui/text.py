@@ -1,0 +1,118 @@
+"""Cleaning of text that others wrote, before a terminal sees it.
+
+Terminals obey some characters. Those are shown as what they are instead: C0 controls as control pictures, the rest by
+number or as a replacement character. Nothing is dropped silently but the marks that only hint at direction.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+TAB = "    "
+MARK_LIMIT = 8
+"""Combining marks shown on one base character; more than that is an attack on the renderer (CVE-2021-27135)."""
+
+
+def _table() -> dict[int, str | None]:
+    table: dict[int, str | None] = {code: chr(0x2400 + code) for code in range(0x20)}
+    table[0x0A] = "\n"
+    table[0x09] = TAB
+    table[0x7F] = "\u2421"
+    table |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+    table |= dict.fromkeys((0x85, 0x2028, 0x2029), " ")
+    table |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+    table |= dict.fromkeys((0x200E, 0x200F, 0x061C))
+    marked = [0xAD, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x200B, 0x3164, 0xFEFF, 0xFFA0]
+    marked += [*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC)]
+    table |= {code: f"<U+{code:04X}>" for code in marked}
+    return table
+
+
+_TABLE = _table()
+_HIDDEN = re.compile("[\U000e0000-\U000e0fff]+")
+_SUSPECT = re.compile(
+    "[\x00-\x08\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+_MARKS = re.compile(r"[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0e34-\u0e4e\u1ab0-\u1aff"
+                    r"\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]{9,}")  # fmt: skip
+FORBIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""What may never be in a line on its way to a terminal, whatever produced it."""
+
+
+class Cleaner:
+    """Cleans text that comes in pieces: whatever the pieces, the result is that of the whole."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """The clean form of `text`, less what only the next piece can decide."""
+        text = self._held + text
+        keep = len(text)
+        while keep and (text[keep - 1] == "\r" or _is_open(text[keep - 1])):
+            keep -= 1
+        self._held = text[keep:]
+        return clean(text[:keep])
+
+    def flush(self) -> str:
+        """The clean form of what was still held back."""
+        held, self._held = self._held, ""
+        return clean(held)
+
+
+def _is_open(char: str) -> bool:
+    return "\U000e0000" <= char <= "\U000e0fff" or unicodedata.combining(char) != 0
+
+
+def clean(text: str) -> str:
+    """`text` with everything a terminal could obey, or a reader could miss, made visible. Idempotent."""
+    if not _SUSPECT.search(text):
+        return _MARKS.sub(_cap_marks, text)
+    text = text.replace("\r\n", "\n")
+    text = _HIDDEN.sub(_count_hidden, text).translate(_TABLE)
+    return _MARKS.sub(_cap_marks, text)
+
+
+def one_line(text: str, limit: int = 500) -> str:
+    """`clean` text on a single line of at most `limit` characters, for labels, titles and messages."""
+    text = clean(text[: limit * 4])
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _count_hidden(match: re.Match[str]) -> str:
+    count = len(match[0])
+    return f"⟨{count} hidden character{'s' if count > 1 else ''}⟩"
+
+
+def _cap_marks(match: re.Match[str]) -> str:
+    return match[0][:MARK_LIMIT]
+
+
+def storable(text: str) -> str:
+    """`text` as SQLite can keep it: lone surrogates replaced, NUL shown as a picture, all else untouched."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\u2400")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _without_surrogates(text)
+    return text
+
+
+def _without_surrogates(text: str) -> str:
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+_LINK = re.compile(r"(?i)(https?://|mailto:)[^\s\x00-\x20\x7f-\x9f\"<>\\^`{|}]+\Z")
+
+
+def safe_url(url: str) -> str | None:
+    """`url` if it may be opened or written into a terminal's link sequence: http, https or mailto, and plain."""
+    if len(url) > 2048 or FORBIDDEN.search(url) or not _LINK.match(url):
+        return None
+    return url
