@@ -12,6 +12,7 @@ PalaverError
 │   └── Limited            busy or rate limited, also after retries
 │       └── SessionBusy    the session is answering in another window
 └── StoreError             the history could not be read or written
+    └── LabelTaken         another session has that label
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class PalaverError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return f"{self.message.rstrip('.')} — {self.hint}" if self.hint else self.message
 
 
 class UsageError(PalaverError):
@@ -146,3 +147,10 @@ class StoreError(PalaverError):
     def __init__(self, message: str, *, hint: str = "", transient: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.transient = transient
+
+
+class LabelTaken(StoreError):
+    kind = "label-taken"
+
+    def __init__(self, label: str) -> None:
+        super().__init__(f"There is a session “{label}” already.", hint="use another label")

@@ -8,6 +8,13 @@ from tui.model import AttemptKind, Item, ItemKind, Usage
 
 
 @dataclass(frozen=True, slots=True)
+class Placed:
+    """The turn is on disk, at this depth of its session."""
+
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptStarted:
     """A request is about to be made. `sent_id` is the conversation id it carries, if any."""
 
@@ -89,7 +96,8 @@ class Finished:
 
 
 TurnEvent = (
-    AttemptStarted
+    Placed
+    | AttemptStarted
     | AttemptFailed
     | Waiting
     | ItemDelta

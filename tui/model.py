@@ -96,7 +96,7 @@ class Failure:
     exit_status: int = 6
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return f"{self.message.rstrip('.')} — {self.hint}" if self.hint else self.message
 
 
 class AttemptKind(StrEnum):

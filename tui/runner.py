@@ -22,6 +22,7 @@ from tui.events import (
     ItemWhole,
     ModelNamed,
     Noted,
+    Placed,
     TurnEvent,
     Used,
     Waiting,
@@ -93,6 +94,8 @@ class Fold:
                 self._delta(event)
             case ItemWhole(item):
                 self._whole(item)
+            case Placed(depth):
+                self._turn = replace(self._turn, depth=depth)
             case Noted(text):
                 self._turn = replace(self._turn, notes=(*self._turn.notes, text))
             case Used(usage):

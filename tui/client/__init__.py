@@ -42,16 +42,21 @@ TransportOf = Callable[[Profile], "httpx.AsyncBaseTransport | None"]
 
 
 class Client:
-    """Talks to the servers of profiles. `transport_of` replaces the network, for tests."""
+    """Talks to the servers of profiles.
+
+    `transport_of` replaces the network, for tests. `on_bytes` is given every answer's body as it comes off the wire.
+    """
 
     def __init__(
         self,
         *,
+        on_bytes: Callable[[bytes], None] | None = None,
         transport_of: TransportOf | None = None,
         clock: Clock = SYSTEM,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._transport_of = transport_of or _own_transport
+        self._on_bytes = on_bytes
         self._clock = clock
         self._sleep = sleep
 
@@ -72,9 +77,9 @@ class Client:
         from tui.client import protocols
         from tui.client.http import Http
 
-        key = await asyncio.to_thread(read_key, request.profile.key) if request.profile.key.where else None
+        key = await asyncio.to_thread(read_key, request.profile.key)
         wire = protocols.load(request.profile.protocol)
-        async with Http(request.profile, key, self._transport_of(request.profile)) as http:
+        async with Http(request.profile, key, self._transport_of(request.profile), self._on_bytes) as http:
             turn = _Turn(http, wire, request, self.traits(request.profile).keeps, self._clock, self._sleep)
             events = turn.attempts()
             async with aclosing(events):
@@ -141,7 +146,7 @@ class _Turn:
             except Unreachable as unreachable:
                 failure = unreachable
             if isinstance(failure, Rejected) and self._is_stale(failure):
-                for event in self._start_afresh(failure):
+                for event in await self._start_afresh(failure):
                     yield event
                 kind = AttemptKind.FRESH
                 continue
@@ -156,7 +161,7 @@ class _Turn:
     def _is_stale(self, failure: Rejected) -> bool:
         return not self._shown and self._wire.is_stale(failure.reply, self._request)
 
-    def _start_afresh(self, failure: Rejected) -> list[TurnEvent]:
+    async def _start_afresh(self, failure: Rejected) -> list[TurnEvent]:
         """What to say before the one request without the id.
 
         Raises:
@@ -174,7 +179,7 @@ class _Turn:
             )
         profile = self._request.profile
         replay = profile.replay and self._wire.TRAITS.history
-        self._request = self._request.fresh(with_history=replay)
+        self._request = await self._request.fresh(with_history=replay)
         told = sum(said.role == "user" for said in self._request.history)
         events: list[TurnEvent] = [AttemptFailed(f"stale: {message}"), Noted(fresh_note(told, unsupported=unsupported))]
         return [*events, ConversationUnsupported()] if unsupported else events

@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache
 from typing import Any, Self
@@ -41,14 +41,21 @@ _KEEPALIVE = [
 class Http:
     """A client for one profile and one turn. Use it as an async context manager.
 
-    `transport` replaces the network: guide's, or a test's.
+    `transport` replaces the network: guide's, or a test's. `on_bytes` is given every body as it comes.
     """
 
-    def __init__(self, profile: Profile, key: Secret | None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        key: Secret | None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        on_bytes: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.profile = profile
         self.host = urlsplit(profile.base_url).netloc
         self._key = key
         self._transport = transport
+        self._on_bytes = on_bytes
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -104,7 +111,7 @@ class Http:
         except ValueError:
             raise self._wrong_kind(response, raw) from None
 
-    async def events(self, response: httpx.Response) -> AsyncIterator[ServerSentEvent | Any]:
+    async def events(self, response: httpx.Response) -> AsyncGenerator[ServerSentEvent | Any, None]:
         """The events of a response; or, where the server did not stream, its JSON value as the only one.
 
         Raises:
@@ -200,9 +207,11 @@ class Http:
                 raise Refused(f"{self.host} sent an answer too large to read (16 MiB).")
         return b"".join(parts)
 
-    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def _chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
         try:
             async for chunk in response.aiter_raw():
+                if self._on_bytes is not None:
+                    self._on_bytes(chunk)
                 yield chunk
         except httpx.ReadTimeout:
             raise Incomplete(f"{self.host} sent nothing for {self.profile.idle_timeout:.0f} s: stalled") from None
@@ -369,6 +378,6 @@ def _proxy(scheme: str, host: str) -> tuple[str, str]:
 
 
 def _is_bypassed(host: str) -> bool:
-    from urllib.request import proxy_bypass_environment
+    from urllib import request
 
-    return bool(proxy_bypass_environment(host))
+    return bool(request.proxy_bypass(host))

@@ -100,10 +100,8 @@ def read_error(value: Any, status: int = 0) -> Reply:
     """The error in a JSON value, from a body or from an event inside a stream."""
     match value:
         case {"error": {"message": _} | {"type": _} | {"code": _} as inner, **rest}:
-            reply = _fields(inner, status)
-            if not status and isinstance(rest.get("status"), int):
-                return _fields(inner, int(rest["status"]))
-            return reply
+            told = rest.get("status")
+            return _fields(inner, status or (told if isinstance(told, int) else 0))
         case {"error": str() as message}:
             return _fields({**value, "message": message}, status)
         case {"detail": detail}:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from tui.config import Profile
 from tui.model import Message
+
+
+async def _nothing() -> tuple[Message, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,19 +18,19 @@ class Request:
     """One prompt on its way to a server.
 
     `conversation_id` is the server's, or empty. `history` is what was said that the server does not know yet: all of it
-    without an id, what happened elsewhere since with one. `earlier` is all of it in any case, for starting afresh.
-    `budget` is how many seconds may be spent waiting between attempts.
+    without an id, what happened elsewhere since with one. `recall` gives all that was said, for starting afresh. `budget`
+    is how many seconds may be spent waiting between attempts.
     """
 
     profile: Profile
     prompt: str
-    session_id: str
+    session_id: str = ""
     history: tuple[Message, ...] = ()
-    earlier: tuple[Message, ...] = ()
+    recall: Callable[[], Awaitable[tuple[Message, ...]]] = _nothing
     conversation_id: str = ""
     allow_fresh: bool = True
     budget: float = 60.0
 
-    def fresh(self, *, with_history: bool) -> Request:
+    async def fresh(self, *, with_history: bool) -> Request:
         """The same without the id, telling all that was said where the protocol takes it."""
-        return replace(self, conversation_id="", history=self.earlier if with_history else ())
+        return replace(self, conversation_id="", history=await self.recall() if with_history else ())

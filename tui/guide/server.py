@@ -125,7 +125,7 @@ def _events(script: _Script, response: dict[str, Any]) -> Iterator[dict[str, Any
     output: list[dict[str, Any]] = []
     yield {"type": "response.created", "response": response}
     if script.reasoning:
-        item = {"type": "reasoning", "id": "rs_1", "summary": []}
+        item: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": []}
         yield {"type": "response.output_item.added", "output_index": len(output), "item": item}
         for word in _WORDS.findall(script.reasoning):
             delta = {"item_id": "rs_1", "output_index": len(output), "summary_index": 0, "delta": word}
@@ -143,7 +143,7 @@ def _events(script: _Script, response: dict[str, Any]) -> Iterator[dict[str, Any
         yield {"type": "response.output_item.done", "output_index": len(output), "item": given, "pause": 0.6}
         output.append(given)
     place = len(output)
-    message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}
+    message: dict[str, Any] = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}
     yield {"type": "response.output_item.added", "output_index": place, "item": message}
     where = {"item_id": "msg_1", "output_index": place, "content_index": 0}
     for said, word in enumerate(_WORDS.findall(script.text)):

@@ -1,0 +1,406 @@
+"""Ask one question and print the answer.
+
+The prompt is the words given, standard input, or both: then the words come first, an empty line, and the input.
+Standard output is the answer and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from tui import config as configuration
+from tui import paths
+from tui.chat import Change, Chat, TurnChanged
+from tui.client import Client
+from tui.errors import Exit, UsageError
+from tui.model import Session, Turn, TurnStatus, check_label
+from tui.store import Health, Store
+from tui.text import Cleaner, one_line
+
+INPUT_LIMIT = 8 * 1024 * 1024
+"""The most input that is read, in bytes."""
+
+_CUT_SHORT = ("length", "max_output_tokens", "max_tokens", "max_messages", "content_filter", "incomplete")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="what to ask")
+    parser.add_argument("-s", "--session", metavar="LABEL", help="keep it as a turn of this session (made if new)")
+    parser.add_argument("-p", "--profile", default="", help="the server to ask, by its profile's name")
+    parser.add_argument("-m", "--model", default="", help="the model to ask for")
+    parser.add_argument("--system", metavar="TEXT", help="instructions for this answer")
+    parser.add_argument("-f", "--file", metavar="FILE", action="append", default=[], help="a text file to send along")
+    parser.add_argument("--output", choices=("text", "json", "jsonl"), default="text", help="how to print the answer")
+    parser.add_argument("--raw", action="store_true", help="print the server's own bytes; tracks no conversation")
+    parser.add_argument("--no-fresh", action="store_true", help="fail when the server has forgotten the conversation")
+    parser.add_argument("--no-history", action="store_true", help="do not tell the server what was said before")
+    parser.add_argument("--timeout", metavar="S", type=_seconds, help="give up after S seconds")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Ask, and give the exit status."""
+    config = configuration.load(paths.find().config_file)
+    if args.raw and args.output != "text":
+        raise UsageError("--raw and --output do not go together.")
+    label = check_label(args.session) if args.session is not None else ""
+    prompt = _prompt(args)
+    if not prompt.strip():
+        raise UsageError("There is no prompt.", hint="give it as words, on standard input, or with --file")
+    for warning in config.warnings:
+        _say(warning)
+    if args.raw and label:
+        _say("--raw tracks no conversation: the session is left out")
+        label = ""
+    profile = config.profile(args.profile)
+    return asyncio.run(_Ask(args, config, profile.name, label, prompt).run())
+
+
+class _Ask:
+    """One question on its way."""
+
+    def __init__(
+        self, args: argparse.Namespace, config: configuration.Config, profile: str, label: str, prompt: str
+    ) -> None:
+        self._args = args
+        self._label = label
+        self._prompt = prompt
+        self._out = Emitter(sys.stdout.fileno())
+        self._printer = self._make_printer()
+        self._store = Store(paths.find().history_file, on_health=self._health)
+        client = Client(on_bytes=self._out.write if args.raw else None)
+        self._chat = Chat(self._store, client, config)
+        self._key = ""
+        self._signal = 0
+        self._timed_out = False
+        self._reader_left = False
+        self._notes = 0
+        self._last: Turn | None = None
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._signalled, number)
+        self._out.on_broken = lambda: loop.call_soon_threadsafe(self._broken)
+        session = await self._session()
+        self._chat.subscribe(self._changed)
+        try:
+            turn = await self._turn(session)
+        finally:
+            await self._chat.aclose()
+            if session is not None:
+                await self._store.close()
+        self._printer.end(turn, self._label)
+        self._out.close()
+        return self._status(turn)
+
+    async def _session(self) -> Session | None:
+        if not self._label:
+            return None
+        await self._store.open()
+        for notice in self._store.notices:
+            _say(notice)
+        session = await self._chat.open(self._label)
+        self._key = session.id
+        self._chat.attend(session.id)
+        return session
+
+    async def _turn(self, session: Session | None) -> Turn:
+        args = self._args
+        profile = self._chat.profile_of(session, args.profile, args.model)
+        if args.system is not None:
+            profile = replace(profile, system=args.system)
+        self._chat.send(
+            session,
+            self._prompt,
+            profile=profile,
+            allow_fresh=not args.no_fresh,
+            with_history=not args.no_history,
+            budget=args.timeout or 60.0,
+        )
+        if self._signal:
+            self._stop()
+        if args.timeout:
+            asyncio.get_running_loop().call_later(args.timeout, self._time_out)
+        turn = await self._chat.settled(self._key)
+        assert turn is not None
+        return turn
+
+    def _make_printer(self) -> _Printer:
+        if self._args.raw:
+            return _Printer(self._out)
+        return {"text": _TextPrinter, "json": _JsonPrinter, "jsonl": _JsonLinesPrinter}[self._args.output](self._out)
+
+    def _changed(self, change: Change) -> None:
+        if isinstance(change, TurnChanged) and change.turn.session_id == self._key:
+            turn = change.turn
+            if self._last is not None and turn.id != self._last.id:
+                return
+            self._last = turn
+            for note in turn.notes[self._notes :]:
+                _say(note)
+            self._notes = len(turn.notes)
+            self._printer.show(turn)
+
+    def _health(self, health: Health) -> None:
+        if health.message:
+            _say(health.message)
+
+    def _signalled(self, number: int) -> None:
+        if self._signal:
+            os._exit(128 + number)
+        self._signal = number
+        self._stop()
+
+    def _stop(self) -> None:
+        status = TurnStatus.CANCELLED if self._signal == signal.SIGINT else TurnStatus.INTERRUPTED
+        self._chat.cancel(self._key, status)
+
+    def _time_out(self) -> None:
+        self._timed_out = self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
+
+    def _broken(self) -> None:
+        self._reader_left = True
+        self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
+
+    def _status(self, turn: Turn) -> int:
+        """Say how it ended, where that is not well, and give the exit status for it."""
+        if self._reader_left or self._out.broken:
+            return int(Exit.READER_LEFT) if self._out.reader_left else int(Exit.BUG)
+        if turn.status is TurnStatus.DONE:
+            if turn.finish in _CUT_SHORT:
+                _say(f"the server stopped the answer early: {turn.finish}")
+                return int(Exit.INCOMPLETE)
+            return int(Exit.DONE)
+        if self._signal:
+            sys.stderr.write("Cancelled.\n")
+            return 128 + self._signal
+        if self._timed_out:
+            _say(f"no complete answer in {self._args.timeout:g} s")
+            return int(Exit.INCOMPLETE if turn.has_output else Exit.UNREACHABLE)
+        if turn.error is not None:
+            _say(str(turn.error))
+            return turn.error.exit_status
+        return int(Exit.INCOMPLETE)
+
+
+class Emitter:
+    """Writes to a descriptor from a thread of its own, so that a slow reader never holds up a stop or a save.
+
+    `broken` tells that nothing more can be written; `reader_left` that it is because no one reads any more.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.broken = False
+        self.reader_left = False
+        self.on_broken: Callable[[], object] = lambda: None
+        self._fd = fd
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="palaver-output", daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes) -> None:
+        self._queue.put(data)
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            while data and not self.broken:
+                try:
+                    data = data[os.write(self._fd, data) :]
+                except OSError as error:
+                    self.broken = True
+                    self.reader_left = isinstance(error, BrokenPipeError)
+                    if not self.reader_left:
+                        _say(f"standard output cannot be written to: {error.strerror}")
+                    with suppress(RuntimeError):
+                        self.on_broken()
+
+
+class _Printer:
+    """Prints nothing; the others print a turn as it grows, and its end."""
+
+    def __init__(self, out: Emitter) -> None:
+        self._out = out
+
+    def show(self, turn: Turn) -> None:
+        """The turn as it stands."""
+
+    def end(self, turn: Turn, label: str) -> None:
+        """The turn in its final state."""
+
+
+class _TextPrinter(_Printer):
+    """The answer's text, cleaned, as it comes."""
+
+    def __init__(self, out: Emitter) -> None:
+        super().__init__(out)
+        self._cleaner = Cleaner()
+        self._printed = ""
+        self._ends_line = True
+
+    def show(self, turn: Turn) -> None:
+        text = turn.text
+        if text.startswith(self._printed):
+            self._emit(self._cleaner.feed(text[len(self._printed) :]))
+            self._printed = text
+
+    def end(self, turn: Turn, label: str) -> None:
+        if turn.text != self._printed:
+            # The server's final text is not what it streamed: the whole of it follows, as the truth.
+            self._emit(self._cleaner.flush() + "\n\n")
+            self._printed = ""
+            self.show(turn)
+        self._emit(self._cleaner.flush())
+        if not self._ends_line:
+            self._emit("\n")
+
+    def _emit(self, text: str) -> None:
+        if text:
+            self._ends_line = text.endswith("\n")
+            self._out.write(text.encode("utf-8", "replace"))
+
+
+class _JsonPrinter(_Printer):
+    """One object, at the end."""
+
+    def end(self, turn: Turn, label: str) -> None:
+        self._out.write(json.dumps(turn_object(turn, label), indent=2).encode() + b"\n")
+
+
+class _JsonLinesPrinter(_Printer):
+    """An object a line for everything that happens, the turn itself being the last."""
+
+    def __init__(self, out: Emitter) -> None:
+        super().__init__(out)
+        self._texts: dict[str, str] = {}
+        self._notes = 0
+
+    def show(self, turn: Turn) -> None:
+        for note in turn.notes[self._notes :]:
+            self._line({"type": "note", "text": note})
+        self._notes = len(turn.notes)
+        for item in turn.items:
+            before = self._texts.get(item.key)
+            if before is None:
+                self._line({"type": "item", "key": item.key, "kind": item.kind, "name": item.name})
+                before = ""
+            if item.text != before:
+                grown = item.text.startswith(before)
+                kind = "delta" if grown else "replace"
+                self._line({"type": kind, "key": item.key, "text": item.text[len(before) :] if grown else item.text})
+            self._texts[item.key] = item.text
+
+    def end(self, turn: Turn, label: str) -> None:
+        self.show(turn)
+        self._line({"type": "turn"} | turn_object(turn, label))
+
+    def _line(self, value: dict[str, Any]) -> None:
+        self._out.write(json.dumps(value).encode() + b"\n")
+
+
+def turn_object(turn: Turn, label: str) -> dict[str, Any]:
+    """A turn, as scripts get it."""
+
+    def since_start(moment: float | None) -> float | None:
+        return None if moment is None else round(max(0.0, moment - turn.created_at), 3)
+
+    return {
+        "session": label or None,
+        "turn_id": turn.id,
+        "status": turn.status,
+        "text": turn.text,
+        "items": [
+            {"kind": item.kind, "name": item.name, "call_id": item.call_id, "text": item.text} for item in turn.items
+        ],
+        "conversation_id": turn.conversation_id or None,
+        "profile": turn.profile,
+        "protocol": turn.protocol,
+        "model": turn.model,
+        "origin": turn.origin,
+        "usage": asdict(turn.usage) if turn.usage else None,
+        "timings": {
+            "created_at": turn.created_at,
+            "first_text": since_start(turn.first_text_at),
+            "total": since_start(turn.ended_at),
+            "attempts": len(turn.attempts),
+        },
+        "finish": turn.finish or None,
+        "notes": list(turn.notes),
+        "error": {"kind": turn.error.kind, "message": turn.error.message, "hint": turn.error.hint or None,
+                  "status": turn.error.status} if turn.error else None,
+    }  # fmt: skip
+
+
+def _prompt(args: argparse.Namespace) -> str:
+    """The words, the input and the files, as one prompt."""
+    parts = [" ".join(args.prompt)] if args.prompt else []
+    given = _read_input()
+    if given.strip():
+        parts.append(given)
+    parts += [_read_file(name) for name in args.file]
+    prompt = "\n\n".join(parts)
+    if len(prompt) > INPUT_LIMIT:
+        raise UsageError(f"The prompt is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
+    return prompt
+
+
+def _read_input() -> str:
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return ""
+    try:
+        raw = sys.stdin.buffer.read(INPUT_LIMIT + 1)
+    except OSError as error:
+        raise UsageError(f"Standard input cannot be read: {error.strerror}.") from None
+    return _decode(raw, "Standard input")
+
+
+def _read_file(name: str) -> str:
+    path = Path(name)
+    try:
+        with path.open("rb") as stream:
+            text = _decode(stream.read(INPUT_LIMIT + 1), name)
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}.") from None
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{path.name}:\n\n{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _decode(raw: bytes, what: str) -> str:
+    if len(raw) > INPUT_LIMIT:
+        raise UsageError(f"{what} is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
+    if b"\x00" in raw[:8192]:
+        raise UsageError(f"{what} is not text.")
+    return raw.decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e7:
+        raise argparse.ArgumentTypeError("has to be a number of seconds above 0")
+    return value
+
+
+def _say(text: str) -> None:
+    """A line on standard error. Never raises: there may be no one to say it to."""
+    with suppress(OSError, ValueError):
+        line = f"palaver: {one_line(text, 2000)}\n"
+        sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))
+        sys.stderr.flush()
+

@@ -1,0 +1,498 @@
+"""Chat, the front ends' only door: it runs turns, keeps what they say, and tells subscribers how things stand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tui.client import Client, Request, fresh_note
+from tui.clock import SYSTEM, Clock
+from tui.config import Config, Profile
+from tui.errors import StoreError, UsageError
+from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
+from tui.model import (
+    Mapping,
+    MappingState,
+    Message,
+    Scroll,
+    Session,
+    TitleSource,
+    Turn,
+    TurnStatus,
+    check_label,
+    messages_of,
+    new_id,
+    title_from,
+)
+from tui.runner import run, to_end
+from tui.store import Health, Store
+
+log = logging.getLogger(__name__)
+
+FOLLOW_EVERY = 0.1
+"""Seconds between two looks at what other windows did."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChanged:
+    """A turn, as it stands now."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """A session, as it stands now; one with `deleted_at` is gone from the list."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """How the history fares now."""
+
+    health: Health
+
+
+Change = TurnChanged | SessionChanged | HealthChanged
+
+
+@dataclass(slots=True)
+class _Run:
+    """A turn that is running. `saved` is its state on disk; `stop` is what a cancellation would mean."""
+
+    session: Session | None
+    turn: Turn
+    profile: Profile
+    task: asyncio.Task[Turn] | None = None
+    saved: Turn | None = None
+    stop: TurnStatus | None = None
+    unsupported: bool = False
+
+
+class Chat:
+    """Sessions and their turns. Knows no screen, no wire and no SQL."""
+
+    def __init__(self, store: Store, client: Client, config: Config, *, clock: Clock = SYSTEM) -> None:
+        self.config = config
+        self._store = store
+        self._client = client
+        self._clock = clock
+        self._runs: dict[str, _Run] = {}
+        self._ending: dict[str, _Run] = {}
+        self._mine: set[str] = set()
+        self._new: dict[str, Session] = {}
+        self._subscribers: list[Callable[[Change], None]] = []
+        self._attended: str = ""
+        self._following: asyncio.Task[None] | None = None
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    # Subscribing
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Tell `callback` of every change; it must return at once. Gives what ends that."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+
+    @property
+    def health(self) -> Health:
+        return self._store.health
+
+    def tell_health(self, health: Health) -> None:
+        """For the store: say how it fares."""
+        self._publish(HealthChanged(health))
+
+    def follow(self) -> None:
+        """From now on, tell what other windows do."""
+        if self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    # Sessions
+
+    async def sessions(self, *, deleted: bool = False) -> list[Session]:
+        """All sessions, the one used last first."""
+        return await self._store.sessions(deleted=deleted)
+
+    async def session(self, session_id: str) -> Session | None:
+        return self._new.get(session_id) or await self._store.session(session_id)
+
+    async def find(self, label: str, *, deleted: bool = False) -> Session | None:
+        """The session of that label, if there is one."""
+        return await self._store.find(check_label(label), deleted=deleted)
+
+    async def last(self) -> Session | None:
+        """The session used last, if there is one."""
+        return await self._store.last()
+
+    async def open(self, label: str, *, profile: str = "", model: str = "") -> Session:
+        """The session of that label; a new one, kept once something is said in it, if there is none."""
+        session = await self.find(label)
+        return session or self._make(check_label(label), profile, model)
+
+    async def new(self, *, profile: str = "", model: str = "") -> Session:
+        """A new session under a label of its own; it is kept once something is said in it."""
+        taken = {session.label for session in await self._store.sessions()} | {one.label for one in self._new.values()}
+        number = 1
+        while f"chat-{number}" in taken:
+            number += 1
+        return self._make(f"chat-{number}", profile, model)
+
+    async def rename(self, session_id: str, label: str) -> Session:
+        """Give a session another label.
+
+        Raises:
+            UsageError: The label cannot be one.
+            LabelTaken: Another session has it.
+        """
+        return await self._update(session_id, label=check_label(label))
+
+    async def set_title(self, session_id: str, title: str) -> Session:
+        """Give a session the user's own title, or, if it is blank, one made from what is said."""
+        title = " ".join(title.split())[:500]
+        source = TitleSource.USER if title else TitleSource.NONE
+        return await self._update(session_id, title=title, title_source=source)
+
+    async def set_profile(self, session_id: str, profile: str, model: str = "") -> Session:
+        """Let a session's next turn go to another profile or model."""
+        self.config.profile(profile)
+        return await self._update(session_id, profile=profile, model=model)
+
+    async def pin(self, session_id: str, pinned: bool = True) -> Session:
+        return await self._update(session_id, pinned=pinned)
+
+    async def archive(self, session_id: str, archived: bool = True) -> Session:
+        return await self._update(session_id, archived_at=self._clock.now() if archived else None)
+
+    async def delete(self, session_id: str) -> Session:
+        """Put a session into the trash, from where it can be restored. What it was answering is stopped first."""
+        self.cancel(session_id)
+        await self.settled(session_id)
+        return await self._update(session_id, deleted_at=self._clock.now())
+
+    async def restore(self, session_id: str) -> Session:
+        """Take a session out of the trash; where its label was given away meanwhile, under a similar one."""
+        session = await self.session(session_id)
+        if session is None:
+            raise StoreError("There is no such session any more.")
+        label = session.label
+        number = 2
+        while await self._store.find(label):
+            label = f"{session.label}-{number}"
+            number += 1
+        return await self._update(session_id, deleted_at=None, label=label)
+
+    async def set_draft(self, session_id: str, draft: str) -> None:
+        """Keep what was typed and not sent."""
+        session = await self.session(session_id)
+        if session is not None and session.draft != draft:
+            await self._update(session_id, draft=draft)
+
+    async def set_scroll(self, session_id: str, scroll: Scroll) -> None:
+        """Keep the place the user was at."""
+        if session_id not in self._new:
+            await self._store.update(session_id, scroll=scroll)
+
+    def attend(self, session_id: str) -> None:
+        """Say which session is before the user's eyes; what ends in another one is unread."""
+        self._attended = session_id
+
+    async def mark_read(self, session_id: str) -> None:
+        session = await self.session(session_id)
+        if session is not None and session.unread:
+            await self._update(session_id, unread=False)
+
+    async def mappings(self) -> list[tuple[str, Mapping]]:
+        """All conversations servers keep for us, with their sessions' labels."""
+        return await self._store.mappings()
+
+    # Turns
+
+    async def count(self, session_id: str) -> int:
+        """How many turns a session has."""
+        live = [run_.turn.depth + 1 for run_ in self._of(session_id)]
+        return max([await self._store.count(session_id), *live])
+
+    async def turns(self, session_id: str, start: int = 0, stop: int | None = None) -> list[Turn]:
+        """A session's turns from depth `start` up to, not including, `stop`; a running one as it stands now."""
+        turns = {turn.id: turn for turn in await self._store.turns(session_id, start, stop)}
+        for run_ in self._of(session_id):
+            if run_.turn.depth >= start and (stop is None or run_.turn.depth < stop):
+                turns[run_.turn.id] = run_.turn
+        return sorted(turns.values(), key=lambda turn: turn.depth)
+
+    async def turn(self, turn_id: str) -> Turn | None:
+        """One turn, with its attempts."""
+        return await self._store.turn(turn_id)
+
+    async def prompts(self, session_id: str) -> list[str]:
+        """What the user said in a session, oldest first."""
+        return await self._store.prompts(session_id)
+
+    def is_running(self, session_id: str) -> bool:
+        return session_id in self._runs
+
+    def running(self) -> tuple[str, ...]:
+        """The sessions that are answering in this window."""
+        return tuple(self._runs)
+
+    def profile_of(self, session: Session | None, profile: str = "", model: str = "") -> Profile:
+        """Where a session's next turn goes, unless told otherwise.
+
+        Raises:
+            ConfigError: There is no such profile.
+        """
+        known = session.profile if session and session.profile in self.config.profiles else ""
+        found = self.config.profile(profile or known)
+        model = model or (session.model if session and not profile else "")
+        return replace(found, model=model) if model else found
+
+    def send(
+        self,
+        session: Session | None,
+        prompt: str,
+        *,
+        profile: Profile | None = None,
+        allow_fresh: bool = True,
+        with_history: bool = True,
+        budget: float = 60.0,
+    ) -> Turn:
+        """Begin a turn and give its first state; what follows is told to subscribers. Without a session nothing is kept.
+
+        Raises:
+            UsageError: There is nothing to say, or the session is answering already.
+        """
+        if not prompt.strip():
+            raise UsageError("The prompt is empty.", hint="say something")
+        key = session.id if session else ""
+        if key in self._runs:
+            raise UsageError("This session is still answering.", hint="wait, or stop it with Esc")
+        if self._closed:
+            raise UsageError("Palaver is closing.")
+        profile = profile or self.profile_of(session)
+        turn = Turn(
+            id=new_id(),
+            session_id=key,
+            depth=session.turns if session else 0,
+            prompt=prompt,
+            created_at=self._clock.now(),
+            profile=profile.name,
+            protocol=profile.protocol,
+            model=profile.model,
+            origin=profile.origin,
+        )
+        run_ = self._runs[key] = _Run(session, turn, profile)
+        self._mine.add(turn.id)
+        self._publish(TurnChanged(turn))
+        request = Request(profile, prompt, key, allow_fresh=allow_fresh, budget=budget)
+        run_.task = asyncio.get_running_loop().create_task(self._run(run_, request, with_history))
+        return turn
+
+    def cancel(self, session_id: str, status: TurnStatus = TurnStatus.CANCELLED) -> bool:
+        """Stop a session's running turn. False where there is none to stop."""
+        run_ = self._runs.get(session_id)
+        if run_ is None or run_.task is None or run_.stop is not None:
+            return False
+        run_.stop = status
+        # One pass of the loop later: a task cancelled before its first step would never clean up.
+        asyncio.get_running_loop().call_soon(run_.task.cancel)
+        return True
+
+    async def settled(self, session_id: str) -> Turn | None:
+        """The final state of a session's running turn, once it has one and it is on disk."""
+        last = None
+        for run_ in self._of(session_id):
+            if run_.task is not None:
+                last = await asyncio.shield(run_.task)
+        return last
+
+    async def aclose(self, status: TurnStatus = TurnStatus.INTERRUPTED) -> None:
+        """Stop everything that runs, keeping what came."""
+        self._closed = True
+        if self._following is not None:
+            self._following.cancel()
+        runs = [*self._runs.values(), *self._ending.values()]
+        tasks = [run_.task for run_ in runs if run_.task is not None]
+        for session_id in self.running():
+            self.cancel(session_id, status)
+        for task in [*tasks, *self._chores]:
+            with suppress(Exception):
+                await to_end(task)
+
+    # Within
+
+    def _make(self, label: str, profile: str, model: str) -> Session:
+        for session in self._new.values():
+            if session.label == label:
+                return session
+        session = Session(new_id(), label, profile=profile, model=model, created_at=self._clock.now())
+        self._new[session.id] = session
+        return session
+
+    async def _update(self, session_id: str, **changes: Any) -> Session:
+        new = self._new.pop(session_id, None)
+        if new is not None:
+            try:
+                session: Session | None = await self._store.create(replace(new, **changes))
+            except StoreError:
+                self._new[session_id] = new
+                raise
+        else:
+            session = await self._store.update(session_id, **changes)
+        if session is None:
+            raise StoreError("There is no such session any more.")
+        self._publish(SessionChanged(session))
+        return session
+
+    async def _run(self, run_: _Run, request: Request, with_history: bool) -> Turn:
+        def publish(turn: Turn) -> None:
+            run_.turn = turn
+            if turn.status.is_final:
+                # The session is free before its last words are on disk, which may take a locked disk's time.
+                self._ending[turn.id] = run_
+                del self._runs[turn.session_id]
+            self._publish(TurnChanged(turn))
+
+        async def save(turn: Turn) -> None:
+            await self._save(run_, turn)
+
+        stream = self._events(run_, request, with_history)
+        try:
+            return await run(
+                run_.turn,
+                stream,
+                publish=publish,
+                save=save,
+                stopped=lambda: run_.stop or TurnStatus.INTERRUPTED,
+                clock=self._clock,
+            )
+        finally:
+            self._ending.pop(run_.turn.id, None)
+            self._chore(self._after(run_))
+
+    def _of(self, session_id: str) -> list[_Run]:
+        """What runs in a session, or has just ended and is being saved."""
+        ending = [run_ for run_ in self._ending.values() if run_.turn.session_id == session_id]
+        return [*ending, self._runs[session_id]] if session_id in self._runs else ending
+
+    async def _events(self, run_: _Run, request: Request, with_history: bool) -> AsyncGenerator[TurnEvent, None]:
+        """Everything that happens in a turn: its place on disk, what the server is told, and what it says."""
+        session, turn = run_.session, run_.turn
+        if session is not None:
+            begun = await self._store.begin(turn, session, title_from(turn.prompt))
+            self._new.pop(session.id, None)
+            run_.saved = turn = begun
+            yield Placed(begun.depth)
+            self._chore(self._tell_session(session.id))
+            request, note = await self._addressed(request, session, turn, with_history)
+            if note:
+                yield Noted(note)
+        events = self._client.stream(request)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, ConversationUnsupported):
+                    run_.unsupported = True
+                yield event
+
+    async def _addressed(
+        self, request: Request, session: Session, turn: Turn, with_history: bool
+    ) -> tuple[Request, str]:
+        """The request with its conversation, or with what was said before, and a note where that is news."""
+        profile = request.profile
+        traits = self._client.traits(profile)
+
+        async def recall(after: int = -1) -> tuple[Message, ...]:
+            if not with_history:
+                return ()
+            return messages_of(await self.turns(session.id, after + 1, turn.depth))
+
+        request = replace(request, recall=recall)
+        if not traits.keeps:
+            return replace(request, history=await recall()), ""
+        mapping = await self._store.mapping(session.id, profile.origin, profile.protocol, profile.key.principal)
+        if mapping is not None and mapping.state is MappingState.UNSUPPORTED:
+            return replace(request, history=await recall()), ""
+        now = self._clock.now()
+        if mapping is not None and mapping.state is MappingState.LIVE:
+            if now - mapping.used_at <= self.config.conversation_ttl:
+                missed = await recall(mapping.depth) if traits.history and profile.replay else ()
+                return replace(request, conversation_id=mapping.conversation_id, history=missed), ""
+            days = int((now - mapping.used_at) / 86400)
+            why = f"The server's conversation was last used {days} days ago; a new one was started"
+        else:
+            why = "A new conversation was started on this server"
+        history = await recall() if traits.history and profile.replay else ()
+        told = sum(said.role == "user" for said in history)
+        is_news = bool(told) or mapping is not None
+        return replace(request, history=history), fresh_note(told, why=why) if is_news else ""
+
+    async def _save(self, run_: _Run, turn: Turn) -> None:
+        session = run_.session
+        if session is None:
+            return
+        if await self._store.save(turn, run_.saved, session, self._mapping(run_, turn)):
+            run_.saved = turn
+
+    def _mapping(self, run_: _Run, turn: Turn) -> Mapping | None:
+        """The conversation to keep: only a finished turn may move it."""
+        if turn.status is not TurnStatus.DONE or not (turn.conversation_id or run_.unsupported):
+            return None
+        now = self._clock.now()
+        state = MappingState.UNSUPPORTED if run_.unsupported else MappingState.LIVE
+        return Mapping(
+            session_id=turn.session_id,
+            origin=turn.origin,
+            protocol=turn.protocol,
+            principal=run_.profile.key.principal,
+            conversation_id=turn.conversation_id,
+            depth=turn.depth,
+            issued_at=now,
+            used_at=now,
+            state=state,
+        )
+
+    async def _after(self, run_: _Run) -> None:
+        """What a session's row needs once its turn is over."""
+        if run_.session is None:
+            return
+        if run_.turn.session_id != self._attended and run_.turn.status is not TurnStatus.CANCELLED:
+            await self._store.update(run_.turn.session_id, unread=True)
+        await self._tell_session(run_.turn.session_id)
+
+    async def _tell_session(self, session_id: str) -> None:
+        session = await self._store.session(session_id)
+        if session is not None:
+            self._publish(SessionChanged(session))
+
+    def _chore(self, work: Any) -> None:
+        """Do something small beside all else, and have it done before closing."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+    async def _follow(self) -> None:
+        changes = await self._store.poll(None)
+        revision = changes.revision if changes else None
+        while True:
+            await asyncio.sleep(FOLLOW_EVERY)
+            changes = await self._store.poll(revision)
+            if changes is None:
+                continue
+            revision = changes.revision
+            for turn in changes.turns:
+                if turn.id not in self._mine:
+                    self._publish(TurnChanged(turn))
+            for session in changes.sessions:
+                self._publish(SessionChanged(session))
+
+    def _publish(self, change: Change) -> None:
+        for callback in list(self._subscribers):
+            try:
+                callback(change)
+            except Exception:
+                log.exception("a subscriber failed")
+

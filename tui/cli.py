@@ -1,0 +1,167 @@
+"""The command line: which front end or command is meant, and how its errors are told.
+
+Nothing heavy is imported before it is known to be needed: `palaver --help` is a matter of milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tui import __version__
+from tui.errors import Exit, PalaverError, UsageError
+
+COMMANDS = ("ask", "sessions", "profiles", "config", "open")
+
+_OVERVIEW = """\
+palaver [LABEL]            open the session LABEL (made if new); without one, the session used last
+palaver open LABEL         the same, for a label that is also a command's name
+palaver ask [PROMPT...]    one prompt, one answer, on standard output
+palaver sessions ...       list, show, rename, title, pin, archive, delete, restore, map
+palaver profiles ...       list, show or test the servers
+palaver config ...         show where the configuration is, and what is in force
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, with the exit status for that."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"see {self.prog} --help")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command line and give its exit status."""
+    try:
+        return _dispatch(list(argv))
+    except PalaverError as error:
+        tell(error)
+        return int(error.exit_status)
+    except KeyboardInterrupt:
+        return int(Exit.INTERRUPT)
+    except BrokenPipeError:
+        # Python flushes standard output once more while it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.READER_LEFT)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback ever reaches the user
+        return _crashed(error)
+
+
+def tell(error: PalaverError) -> None:
+    """Say an error on standard error, in words."""
+    from tui.text import clean, one_line
+
+    print_error(f"palaver: {one_line(str(error), 2000)}")
+    detail = getattr(error, "detail", "")
+    if detail:
+        print_error(clean(detail))
+
+
+def print_error(line: str) -> None:
+    """A line on standard error, whatever its encoding."""
+    try:
+        sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))
+        sys.stderr.write("\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+
+
+def _dispatch(argv: list[str]) -> int:
+    check_arguments(argv)
+    command = argv[0] if argv and argv[0] in COMMANDS else ""
+    match command:
+        case "ask":
+            from tui import ask
+
+            parser = _Parser(prog="palaver ask", description=ask.__doc__, formatter_class=argparse.RawTextHelpFormatter)
+            ask.add_arguments(parser)
+            return ask.main(parser.parse_args(argv[1:]))
+        case "sessions":
+            from tui.commands import sessions
+
+            return sessions.main(_parse(sessions, "sessions", argv))
+        case "profiles":
+            from tui.commands import profiles
+
+            return profiles.main(_parse(profiles, "profiles", argv))
+        case "config":
+            from tui.commands import config
+
+            return config.main(_parse(config, "config", argv))
+        case "open":
+            args = _parser("palaver open", label_required=True).parse_args(argv[1:])
+        case _:
+            args = _parser("palaver", label_required=False).parse_args(argv)
+    return _open(args)
+
+
+def check_arguments(argv: Sequence[str]) -> None:
+    """Refuse what is not text.
+
+    Raises:
+        UsageError: An argument is not valid UTF-8.
+    """
+    for number, word in enumerate(argv, 1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"Argument {number} is not valid UTF-8.", hint="check the terminal's encoding") from None
+
+
+def _parse(module: object, name: str, argv: list[str]) -> argparse.Namespace:
+    parser = _Parser(prog=f"palaver {name}", description=(module.__doc__ or "").partition("\n")[0])
+    module.add_arguments(parser)  # type: ignore[attr-defined]
+    return parser.parse_args(argv[1:])
+
+
+def _parser(prog: str, *, label_required: bool) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=prog,
+        description="A terminal chat client for developers who talk to model and agent servers all day.",
+        epilog=_OVERVIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=f"{prog} [-h] [--version] [--new] [-p PROFILE] [-m MODEL] [LABEL]",
+    )
+    parser.add_argument("label", metavar="LABEL", nargs=None if label_required else "?", help="the session to open")
+    parser.add_argument("--new", action="store_true", help="begin a new session")
+    parser.add_argument("-p", "--profile", default="", help="the server to talk to, by its profile's name")
+    parser.add_argument("-m", "--model", default="", help="the model to ask for")
+    parser.add_argument("--version", action="version", version=f"palaver {__version__}")
+    return parser
+
+
+def _open(args: argparse.Namespace) -> int:
+    """Open the terminal interface."""
+    if args.new and args.label:
+        raise UsageError("LABEL and --new do not go together.", hint="a LABEL that is new makes a new session")
+    if not (os.isatty(0) and os.isatty(2)):
+        raise UsageError("Palaver's window needs a terminal.", hint="use `palaver ask` in scripts and pipes")
+    from tui import app
+
+    return app.main(args.label or "", new=args.new, profile=args.profile, model=args.model)
+
+
+def _crashed(error: Exception) -> int:
+    """Keep a report of our own mistake, without the values of variables, and say where it is."""
+    import traceback
+
+    name = type(error).__name__
+    report = "".join(traceback.format_exception(error))
+    try:
+        from tui import paths
+        from tui.paths import make_private_dir
+
+        folder = paths.find().log_dir
+        make_private_dir(folder)
+        file = folder / f"crash-{os.getpid()}.txt"
+        file.unlink(missing_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(f"palaver {__version__}, Python {sys.version}\n\n{report}")
+        print_error(f"palaver: an internal error ({name}); a report is in {file}")
+    except (OSError, PalaverError):
+        print_error(f"palaver: an internal error ({name}); no report could be written")
+    return int(Exit.BUG)

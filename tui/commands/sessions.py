@@ -1,0 +1,216 @@
+"""List, show and change sessions."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tui import config as configuration
+from tui import paths
+from tui.ask import turn_object
+from tui.chat import Chat
+from tui.client import Client
+from tui.commands.table import iso, moment, print_json, print_line, print_table
+from tui.errors import Exit, StoreError
+from tui.model import ItemKind, Session, Turn, TurnStatus
+from tui.store import Store
+from tui.text import clean, one_line
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    listing = commands.add_parser("list", help="all sessions, the one used last first (the default)")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.add_argument("--deleted", action="store_true", help="those in the trash instead")
+    show = commands.add_parser("show", help="what was said in a session")
+    show.add_argument("label", metavar="LABEL")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    rename = commands.add_parser("rename", help="give a session another label")
+    rename.add_argument("label", metavar="LABEL")
+    rename.add_argument("new", metavar="NEW")
+    title = commands.add_parser("title", help="give a session a title; an empty one lets Palaver make it again")
+    title.add_argument("label", metavar="LABEL")
+    title.add_argument("text", metavar="TEXT")
+    for name, help_text in (("pin", "keep a session on top"), ("archive", "take a session out of the way")):
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("label", metavar="LABEL")
+        command.add_argument("--undo", action="store_true", help="the contrary")
+    delete = commands.add_parser("delete", help="put a session into the trash")
+    delete.add_argument("label", metavar="LABEL")
+    restore = commands.add_parser("restore", help="take a session out of the trash")
+    restore.add_argument("label", metavar="LABEL")
+    mapping = commands.add_parser("map", help="the conversations that servers keep")
+    mapping.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    return asyncio.run(_main(args))
+
+
+async def _main(args: argparse.Namespace) -> int:
+    async with history() as chat:
+        match args.command:
+            case "show":
+                await _show(chat, args)
+            case "rename":
+                session = await chat.rename((await _named(chat, args.label)).id, args.new)
+                print_line(f"{one_line(args.label)} is now {one_line(session.label)}")
+            case "title":
+                session = await chat.set_title((await _named(chat, args.label)).id, args.text)
+                print_line(f"{one_line(session.label)}: {one_line(session.title) or 'no title of its own'}")
+            case "pin":
+                await chat.pin((await _named(chat, args.label)).id, not args.undo)
+                print_line(f"{one_line(args.label)} is {'no longer ' if args.undo else ''}pinned")
+            case "archive":
+                await chat.archive((await _named(chat, args.label)).id, not args.undo)
+                print_line(f"{one_line(args.label)} is {'no longer ' if args.undo else ''}archived")
+            case "delete":
+                await chat.delete((await _named(chat, args.label)).id)
+                print_line(f"{one_line(args.label)} is in the trash; `palaver sessions restore` brings it back")
+            case "restore":
+                session = await chat.restore((await _named(chat, args.label, deleted=True)).id)
+                print_line(f"{one_line(session.label)} is back")
+            case "map":
+                await _map(chat, args)
+            case _:
+                await _list(chat, args)
+        if chat.health.message:
+            raise StoreError(chat.health.message)
+    return int(Exit.DONE)
+
+
+@asynccontextmanager
+async def history() -> AsyncIterator[Chat]:
+    """A chat on the history, for a command about it.
+
+    Raises:
+        StoreError: There is no history to be had.
+    """
+    store = Store(paths.find().history_file)
+    chat = Chat(store, Client(), configuration.load(paths.find().config_file))
+    await store.open()
+    try:
+        await store.require()
+        for notice in store.notices:
+            print_line(notice)
+        yield chat
+    finally:
+        await chat.aclose()
+        await store.close()
+
+
+async def _named(chat: Chat, label: str, *, deleted: bool = False) -> Session:
+    session = await chat.find(label, deleted=deleted)
+    if session is None:
+        where = " in the trash" if deleted else ""
+        raise StoreError(f"There is no session “{one_line(label, 60)}”{where}.", hint="see `palaver sessions list`")
+    return session
+
+
+async def _list(chat: Chat, args: argparse.Namespace) -> None:
+    sessions = await chat.sessions(deleted=getattr(args, "deleted", False))
+    if getattr(args, "json", False):
+        print_json([session_object(session) for session in sessions])
+        return
+    rows = [
+        (session.label, session.title, str(session.turns), _marks(session), moment(session.last_turn_at or session.created_at))
+        for session in sessions
+    ]
+    print_table(("LABEL", "TITLE", "TURNS", "STATE", "LAST USED"), rows, "There are no sessions yet.")
+
+
+async def _show(chat: Chat, args: argparse.Namespace) -> None:
+    session = await _named(chat, args.label)
+    turns = await chat.turns(session.id)
+    if args.json:
+        full = [await chat.turn(turn.id) or turn for turn in turns]
+        print_json(session_object(session) | {"messages": [turn_json(turn, session.label) for turn in full]})
+        return
+    print_line(one_line(session.name))
+    for turn in turns:
+        print_line()
+        print_line(f"── {moment(turn.created_at)} · {turn.profile} · {one_line(turn.model, 60)} · {turn.status}")
+        print_line(clean(turn.prompt))
+        for item in turn.items:
+            _print_item(item.kind, item.name, item.text)
+        for note in turn.notes:
+            print_line(f"[{one_line(note)}]")
+        if turn.error:
+            print_line(f"[{one_line(str(turn.error))}]")
+
+
+def _print_item(kind: ItemKind, name: str, text: str) -> None:
+    print_line()
+    if kind is ItemKind.MESSAGE:
+        print_line(clean(text))
+    else:
+        print_line(f"[{kind.replace('_', ' ')}{f' {one_line(name, 60)}' if name else ''}] {one_line(text, 300)}")
+
+
+async def _map(chat: Chat, args: argparse.Namespace) -> None:
+    mappings = await chat.mappings()
+    if args.json:
+        print_json(
+            [
+                {
+                    "session": label,
+                    "origin": mapping.origin,
+                    "protocol": mapping.protocol,
+                    "conversation_id": mapping.conversation_id,
+                    "issued_at": iso(mapping.issued_at),
+                    "used_at": iso(mapping.used_at),
+                    "state": mapping.state,
+                }
+                for label, mapping in mappings
+            ]
+        )
+        return
+    rows = [
+        (label, mapping.origin, mapping.protocol, mapping.conversation_id, moment(mapping.used_at), mapping.state)
+        for label, mapping in mappings
+    ]
+    head = ("SESSION", "ORIGIN", "PROTOCOL", "CONVERSATION", "LAST USED", "STATE")
+    print_table(head, rows, "No server keeps a conversation for us yet.")
+
+
+def session_object(session: Session) -> dict[str, object]:
+    """A session, as scripts get it."""
+    return {
+        "label": session.label,
+        "title": session.title,
+        "turns": session.turns,
+        "profile": session.profile,
+        "pinned": session.pinned,
+        "unread": session.unread,
+        "status": session.last_status,
+        "created_at": iso(session.created_at),
+        "last_turn_at": iso(session.last_turn_at),
+        "archived_at": iso(session.archived_at),
+        "deleted_at": iso(session.deleted_at),
+    }
+
+
+def turn_json(turn: Turn, label: str) -> dict[str, object]:
+    """A turn with its prompt and attempts, as scripts get it."""
+    attempts = [
+        {"kind": one.kind, "sent_id": one.sent_id or None, "received_id": one.received_id or None, "outcome": one.outcome}
+        for one in turn.attempts
+    ]
+    return {"prompt": turn.prompt, **turn_object(turn, label), "attempts": attempts}
+
+
+def _marks(session: Session) -> str:
+    marks = []
+    if session.pinned:
+        marks.append("pinned")
+    if session.archived_at:
+        marks.append("archived")
+    if session.unread:
+        marks.append("unread")
+    if session.last_status in (TurnStatus.PENDING, TurnStatus.STREAMING):
+        marks.append("answering")
+    elif session.last_status and session.last_status is not TurnStatus.DONE:
+        marks.append(session.last_status.value)
+    return ", ".join(marks)

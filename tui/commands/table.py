@@ -1,0 +1,55 @@
+"""Columns of text for the terminal, and JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tui.text import one_line
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """Print rows under a head, each column as wide as it has to be; `empty` where there are none."""
+    from rich.cells import cell_len
+
+    if not rows:
+        print_line(empty)
+        return
+    cells = [[one_line(cell, 120) for cell in row] for row in [head, *rows]]
+    widths = [max(cell_len(row[column]) for row in cells) for column in range(len(head))]
+    for row in cells:
+        padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        print_line("  ".join(padded).rstrip())
+
+
+def print_line(text: str = "") -> None:
+    """A line on standard output, in UTF-8 whatever the locale says."""
+    sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def print_json(value: Any) -> None:
+    print_line(json.dumps(value, indent=2))
+
+
+def moment(seconds: float | None) -> str:
+    """A time as people write it down, in their own time zone; empty for none."""
+    if seconds is None:
+        return ""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return "?"
+
+
+def iso(seconds: float | None) -> str | None:
+    """A time as programs write it down: ISO 8601, UTC."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError, OSError):
+        return None

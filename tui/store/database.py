@@ -1,0 +1,293 @@
+"""One connection to the history, and the only way to write through it: locked, immediate, all or nothing.
+
+A rollback journal (TRUNCATE) with full synchronisation, because two writers in WAL mode can corrupt a database in
+SQLite 3.7.0 to 3.51.2; a lock of our own around every write, because SQLite's busy handler lets a writer starve (19 s
+measured against 0.6 s). The live file is never opened by anyone but SQLite: closing another descriptor of it would drop
+SQLite's locks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from tui.errors import StoreError
+from tui.paths import make_private_dir
+from tui.store import schema
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 5.0
+"""Seconds SQLite itself waits for other programs' readers."""
+
+SPIN = 0.03
+"""Seconds one attempt to get our own lock may take before others get their turn in this thread."""
+
+
+class Locked(Exception):
+    """Another process is writing at this moment."""
+
+
+class Damaged(StoreError):
+    """The file is not a database, or a broken one."""
+
+
+class Database:
+    """The history's file, open. Lives in the thread that made it.
+
+    `read_only` says why nothing can be written, or is empty.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.read_only = ""
+        self._lock_fd = -1
+        self._identity: tuple[int, int] | None = None
+        _prepare(file)
+        try:
+            self.conn = self._connect()
+        except sqlite3.Error as error:
+            raise explain(error, file) from None
+        try:
+            self._lock_fd = os.open(_beside(file, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self.read_only = f"{file.parent} cannot be written to: {error.strerror}"
+        try:
+            self._identity = _identity(file)
+            self._upgrade()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self.conn.close()
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def is_replaced(self) -> bool:
+        """Whether the file on disk is no longer the one this connection writes to."""
+        return _identity(self.file) != self._identity
+
+    def read(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function` with the connection, for reading.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        try:
+            return function(self.conn, *args)
+        except sqlite3.Error as error:
+            raise explain(error, self.file) from None
+
+    def write(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function` with the connection in a transaction of its own.
+
+        Raises:
+            Locked: Another process has the lock; nothing was done.
+            StoreError: It cannot be written; nothing was changed.
+        """
+        if self.read_only:
+            raise StoreError(f"History is not saved: {self.read_only}.")
+        if self.is_replaced():
+            raise StoreError("The history file was replaced while it was open.", transient=True)
+        try:
+            with self._locked(), transaction(self.conn):
+                return function(self.conn, *args)
+        except sqlite3.Error as error:
+            raise explain(error, self.file) from None
+
+    @contextmanager
+    def _locked(self, patience: float = SPIN) -> Iterator[None]:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Locked from None
+                time.sleep(0.001)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def _connect(self) -> sqlite3.Connection:
+        conn = sqlite3.connect(self.file, timeout=BUSY_TIMEOUT, isolation_level=None)
+        conn.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+        try:
+            if schema.version_of(conn) > schema.VERSION:
+                conn.execute("PRAGMA query_only = ON")
+                return conn
+            conn.execute("PRAGMA journal_mode = TRUNCATE")
+            conn.execute("PRAGMA synchronous = FULL")
+            conn.execute("PRAGMA foreign_keys = ON")
+            conn.execute("PRAGMA secure_delete = ON")
+            self._try_writing(conn)
+        except sqlite3.OperationalError as error:
+            conn.close()
+            if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
+                raise
+            self.read_only = f"{self.file} is read-only"
+            return self._connect_immutable()
+        except BaseException:
+            conn.close()
+            raise
+        return conn
+
+    def _try_writing(self, conn: sqlite3.Connection) -> None:
+        """Find out whether the file itself can be written: SQLite falls back to reading without a word."""
+        try:
+            conn.execute("BEGIN IMMEDIATE")
+            conn.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname == "SQLITE_READONLY":
+                self.read_only = f"{self.file} is read-only"
+            elif not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+                raise
+
+    def _connect_immutable(self) -> sqlite3.Connection:
+        """A connection that needs no lock and no journal, for a file in a folder nothing can be written to."""
+        conn = sqlite3.connect(f"{self.file.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
+        conn.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+        return conn
+
+    def _upgrade(self) -> None:
+        try:
+            version = schema.version_of(self.conn)
+            if version == schema.VERSION:
+                return
+            if version > schema.VERSION:
+                self.read_only = "it was made by a newer version of Palaver"
+                return
+            if self.read_only:
+                raise StoreError(f"{self.file} is read-only and has to be upgraded first.")
+            if version == 0 and _has_tables(self.conn) and not _is_ours(self.conn):
+                raise StoreError(f"{self.file} is another program's database.", hint="move it away")
+            if version:
+                self._back_up(version)
+            with self._locked(patience=30.0), transaction(self.conn):
+                if schema.version_of(self.conn) < schema.VERSION:
+                    schema.migrate(self.conn)
+        except Locked:
+            raise StoreError(f"{self.file} is locked by another process.", transient=True) from None
+        except sqlite3.Error as error:
+            raise explain(error, self.file) from None
+
+    def _back_up(self, version: int) -> None:
+        """A copy of the file as it was, made by SQLite, before its tables change."""
+        copy = self.file.with_name(f"{self.file.name}.backup-v{version}-{stamp()}")
+        self.conn.execute("VACUUM INTO ?", (str(copy),))
+        copy.chmod(0o600)
+
+
+@contextmanager
+def transaction(conn: sqlite3.Connection) -> Iterator[None]:
+    """A transaction that has the write lock from its first moment (a deferred one can fail halfway)."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def set_aside(file: Path) -> Path:
+    """Move a damaged file, with everything that belongs to it, out of the way. Gives its new name.
+
+    Raises:
+        StoreError: It cannot be moved.
+    """
+    aside = file.with_name(f"{file.name}.damaged-{stamp()}")
+    try:
+        for suffix in ("-journal", "-wal", "-shm", ""):
+            part = file.with_name(file.name + suffix)
+            if part.exists():
+                part.rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise StoreError(f"{file} is damaged and cannot be moved aside: {error.strerror}.") from None
+    return aside
+
+
+def stamp() -> str:
+    """The present moment, for a file's name."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+
+
+def explain(error: sqlite3.Error, file: Path) -> StoreError:
+    """What went wrong with the history, in words."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return Damaged(f"{file} is damaged.")
+    if name.startswith("SQLITE_FULL"):
+        return StoreError("The disk is full.", hint="what is not saved is kept in memory", transient=True)
+    if name.startswith("SQLITE_READONLY"):
+        return StoreError(f"{file} is read-only.", transient=True)
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreError("The history is locked by another program.", transient=True)
+    if name.startswith("SQLITE_CANTOPEN"):
+        return StoreError(f"{file} cannot be opened.", transient=True)
+    if name.startswith("SQLITE_IOERR"):
+        return StoreError(f"{file} could not be read or written ({name}).", transient=True)
+    return StoreError(f"{file}: {error}.")
+
+
+def _prepare(file: Path) -> None:
+    """Make the file and its folder, private from the start, or say why they cannot be had."""
+    try:
+        make_private_dir(file.parent)
+    except OSError as error:
+        raise StoreError(f"{error.filename or file.parent}: {error.strerror}.") from None
+    try:
+        info = file.stat()
+    except FileNotFoundError:
+        if file.is_symlink():
+            raise StoreError(f"{file} is a link to a file that does not exist.") from None
+        try:
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise StoreError(f"{file} cannot be made: {error.strerror}.") from None
+        return
+    except OSError as error:
+        raise StoreError(f"{file}: {error.strerror}.") from None
+    if stat.S_ISDIR(info.st_mode):
+        raise StoreError(f"{file} is a folder.", hint="move it away")
+    if not stat.S_ISREG(info.st_mode):
+        raise StoreError(f"{file} is not a file.", hint="move it away")
+    if info.st_mode & 0o077 and info.st_uid == os.getuid():
+        with suppress(OSError):
+            file.chmod(0o600)
+
+
+def _beside(file: Path, suffix: str) -> Path:
+    return file.with_name(f"{file.name}.{suffix}")
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        info = file.stat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
+
+
+def _has_tables(conn: sqlite3.Connection) -> bool:
+    return bool(conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone())
+
+
+def _is_ours(conn: sqlite3.Connection) -> bool:
+    return bool(conn.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone())

@@ -1,0 +1,59 @@
+"""Which processes are alive: each holds a lock on a small file of its own, which the system frees when it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+class Lease:
+    """This process's sign of life. `holder` names it: its process id and a token that is never used twice.
+
+    Where the folder cannot be written to there is none, and no one else's can be told either.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.holder = f"{os.getpid()}:{secrets.token_hex(8)}"
+        self._fd = -1
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._fd = os.open(self._path(self.holder), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def is_alive(self, holder: str) -> bool:
+        """Whether the process of that name still runs."""
+        if holder == self.holder:
+            return True
+        try:
+            fd = os.open(self._path(holder), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            with suppress(OSError):
+                self._path(holder).unlink()
+            return False
+        finally:
+            os.close(fd)
+
+    def release(self) -> None:
+        """Give the sign of life up, and sweep away those of processes that could not."""
+        if self._fd < 0:
+            return
+        with suppress(OSError):
+            self._path(self.holder).unlink()
+        os.close(self._fd)
+        self._fd = -1
+        with suppress(OSError):
+            for file in self._folder.iterdir():
+                self.is_alive(file.name.replace("-", ":", 1))
+
+    def _path(self, holder: str) -> Path:
+        return self._folder / holder.replace(":", "-", 1).replace("/", "_")

@@ -1,0 +1,90 @@
+"""What could not be written yet: kept in memory, shown with the rest, and written as soon as that is possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tui.model import Mapping, Session, Turn
+
+LIMIT = 64 * 1024 * 1024
+"""The most text kept for writing later, in characters; beyond it the oldest finished turns are given up."""
+
+
+class Overlay:
+    """Unsaved values, by their ids. Whole values, not operations: writing them twice does no harm."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.changes: dict[str, dict[str, Any]] = {}
+        self.turns: dict[str, Turn] = {}
+        self.mappings: dict[tuple[str, str, str, str], Mapping] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.sessions or self.changes or self.turns or self.mappings)
+
+    def add_session(self, session: Session) -> None:
+        self.sessions[session.id] = session
+
+    def add_changes(self, session_id: str, changes: dict[str, Any]) -> None:
+        if session_id in self.sessions:
+            self.sessions[session_id] = replace(self.sessions[session_id], **changes)
+        else:
+            self.changes.setdefault(session_id, {}).update(changes)
+
+    def add_turn(self, turn: Turn) -> None:
+        self.turns[turn.id] = turn
+        size = sum(_size(one) for one in self.turns.values())
+        for one in list(self.turns.values()):
+            if size <= LIMIT:
+                break
+            if one.status.is_final and one.id != turn.id:
+                size -= _size(one)
+                del self.turns[one.id]
+
+    def add_mapping(self, mapping: Mapping) -> None:
+        self.mappings[mapping.session_id, mapping.origin, mapping.protocol, mapping.principal] = mapping
+
+    def merged_sessions(self, saved: list[Session]) -> list[Session]:
+        """`saved`, with what is newer in memory put over it, and in front what is only there."""
+        if not self:
+            return saved
+        known = {session.id for session in saved}
+        new = [self._merged(session) for session in self.sessions.values() if session.id not in known]
+        return [*reversed(new), *(self._merged(session) for session in saved)]
+
+    def merged_session(self, session_id: str, saved: Session | None) -> Session | None:
+        session = saved or self.sessions.get(session_id)
+        return self._merged(session) if session else None
+
+    def merged_turns(self, session_id: str, start: int, stop: int | None, saved: list[Turn]) -> list[Turn]:
+        """`saved`, with what is newer in memory put over it, in the session's order."""
+        mine = [turn for turn in self.turns.values() if turn.session_id == session_id]
+        if not mine:
+            return saved
+        by_id = {turn.id: turn for turn in saved}
+        by_id |= {turn.id: turn for turn in mine if turn.depth >= start and (stop is None or turn.depth < stop)}
+        return sorted(by_id.values(), key=lambda turn: turn.depth)
+
+    def turns_in(self, session_id: str) -> int:
+        """One more than the depth of the newest unsaved turn of a session; 0 where there is none."""
+        return max((turn.depth + 1 for turn in self.turns.values() if turn.session_id == session_id), default=0)
+
+    def _merged(self, session: Session) -> Session:
+        changes = self.changes.get(session.id)
+        if changes:
+            session = replace(session, **changes)
+        newest = max(
+            (turn for turn in self.turns.values() if turn.session_id == session.id),
+            key=lambda turn: turn.depth,
+            default=None,
+        )
+        if newest is not None and newest.depth + 1 >= session.turns:
+            session = replace(
+                session, turns=newest.depth + 1, last_turn_at=newest.created_at, last_status=newest.status
+            )
+        return session
+
+
+def _size(turn: Turn) -> int:
+    return len(turn.prompt) + sum(len(item.text) for item in turn.items)

@@ -1,0 +1,240 @@
+"""The SQL of sessions, their branches and their conversations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Fields
+from sqlite3 import Connection, IntegrityError
+from typing import Any
+
+from tui.errors import LabelTaken
+from tui.model import Mapping, MappingState, Scroll, Session, TitleSource, TurnStatus, new_id
+from tui.text import storable
+
+_COLUMNS = (
+    "id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned, archived_at, "
+    "deleted_at, unread, draft, scroll"
+)
+_EDITABLE = frozenset(
+    "label title title_source profile model pinned archived_at deleted_at unread draft scroll".split()
+)
+
+
+def next_revision(conn: Connection) -> int:
+    """A number higher than that of every change before."""
+    row = conn.execute("UPDATE meta SET value = value + 1 WHERE key = 'revision' RETURNING value").fetchone()
+    return int(row[0])
+
+
+def revision(conn: Connection) -> int:
+    """The number of the newest change."""
+    return int(conn.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()[0])
+
+
+def list_sessions(conn: Connection, deleted: bool = False) -> list[Session]:
+    """All sessions, the one used last first."""
+    where = "IS NOT NULL" if deleted else "IS NULL"
+    rows = conn.execute(f"SELECT {_COLUMNS} FROM sessions WHERE deleted_at {where} ORDER BY touched DESC, id DESC")  # noqa: S608 - constants only
+    return [_session(row) for row in rows]
+
+
+def changed_sessions(conn: Connection, since: int) -> list[Session]:
+    """The sessions changed after a revision, deleted ones among them."""
+    rows = conn.execute(f"SELECT {_COLUMNS} FROM sessions WHERE revision > ? ORDER BY touched DESC", (since,))  # noqa: S608
+    return [_session(row) for row in rows]
+
+
+def get_session(conn: Connection, session_id: str) -> Session | None:
+    row = conn.execute(f"SELECT {_COLUMNS} FROM sessions WHERE id = ?", (session_id,)).fetchone()  # noqa: S608
+    return _session(row) if row else None
+
+
+def find_session(conn: Connection, label: str, deleted: bool = False) -> Session | None:
+    """The session of that label; of deleted ones, the one deleted last."""
+    where = "IS NOT NULL ORDER BY deleted_at DESC" if deleted else "IS NULL"
+    row = conn.execute(f"SELECT {_COLUMNS} FROM sessions WHERE label = ? AND deleted_at {where}", (label,)).fetchone()  # noqa: S608
+    return _session(row) if row else None
+
+
+def last_session(conn: Connection) -> Session | None:
+    """The session used last."""
+    row = conn.execute(
+        f"SELECT {_COLUMNS} FROM sessions WHERE deleted_at IS NULL AND archived_at IS NULL "  # noqa: S608
+        "ORDER BY touched DESC, id DESC LIMIT 1"
+    ).fetchone()
+    return _session(row) if row else None
+
+
+def put_session(conn: Connection, session: Session) -> Session:
+    """Insert a session with a branch of its own; an id that exists already is left as it is.
+
+    Raises:
+        LabelTaken: Another session has its label.
+    """
+    if conn.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone():
+        return session
+    now = next_revision(conn)
+    branch = new_id()
+    conn.execute("INSERT INTO branches (id, session_id) VALUES (?, ?)", (branch, session.id))
+    values = _values(session)
+    names = ", ".join(values)
+    marks = ", ".join("?" * len(values))
+    try:
+        conn.execute(
+            f"INSERT INTO sessions ({names}, branch_id, revision, touched) VALUES ({marks}, ?, ?, ?)",  # noqa: S608
+            (*values.values(), branch, now, now),
+        )
+    except IntegrityError:
+        raise LabelTaken(session.label) from None
+    return session
+
+
+def update_session(conn: Connection, session_id: str, changes: Fields[str, Any], touch: bool = False) -> Session | None:
+    """Change fields of a session; `touch` makes it the one used last. Gives it as it is now, or None if it is gone.
+
+    Raises:
+        LabelTaken: Another session has the new label.
+    """
+    unknown = set(changes) - _EDITABLE
+    if unknown:
+        raise ValueError(f"not fields of a session: {sorted(unknown)}")
+    now = next_revision(conn)
+    values = {name: _value(name, value) for name, value in changes.items()} | {"revision": now}
+    if touch:
+        values["touched"] = now
+    assignments = ", ".join(f"{name} = ?" for name in values)
+    try:
+        conn.execute(f"UPDATE sessions SET {assignments} WHERE id = ?", (*values.values(), session_id))  # noqa: S608
+    except IntegrityError:
+        raise LabelTaken(str(changes.get("label", ""))) from None
+    return get_session(conn, session_id)
+
+
+def lineage(conn: Connection, session_id: str) -> list[tuple[str, int, int]]:
+    """The branches a session's turns lie on, newest first: id, first depth, and the depth it stops before."""
+    rows = conn.execute(
+        """
+        WITH RECURSIVE line (id, parent_id, low, high) AS (
+            SELECT b.id, b.parent_id, b.base, 9223372036854775807
+            FROM sessions s JOIN branches b ON b.id = s.branch_id WHERE s.id = ?
+            UNION ALL
+            SELECT p.id, p.parent_id, p.base, line.low FROM line JOIN branches p ON p.id = line.parent_id
+        )
+        SELECT id, low, high FROM line
+        """,
+        (session_id,),
+    )
+    return [(str(branch), int(low), int(high)) for branch, low, high in rows]
+
+
+def get_mapping(conn: Connection, session_id: str, origin: str, protocol: str, principal: str) -> Mapping | None:
+    """The conversation a server keeps for a session's present branch."""
+    row = conn.execute(
+        """
+        SELECT c.session_id, c.origin, c.protocol, c.principal, c.conversation_id, c.depth, c.issued_at, c.used_at, c.state
+        FROM conversations c JOIN sessions s ON s.branch_id = c.branch_id
+        WHERE s.id = ? AND c.origin = ? AND c.protocol = ? AND c.principal = ?
+        """,
+        (session_id, origin, protocol, principal),
+    ).fetchone()
+    return _mapping(row) if row else None
+
+
+def put_mapping(conn: Connection, mapping: Mapping) -> None:
+    """Keep a conversation's id, in place of the one known before."""
+    conn.execute(
+        """
+        INSERT INTO conversations (branch_id, session_id, origin, protocol, principal, conversation_id, depth, issued_at,
+                                   used_at, state)
+        SELECT branch_id, id, ?, ?, ?, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
+        ON CONFLICT (branch_id, origin, protocol, principal) DO UPDATE SET
+            conversation_id = excluded.conversation_id, depth = excluded.depth, used_at = excluded.used_at,
+            state = excluded.state,
+            issued_at = CASE conversation_id WHEN excluded.conversation_id THEN issued_at ELSE excluded.issued_at END
+        """,
+        (
+            mapping.origin,
+            mapping.protocol,
+            mapping.principal,
+            storable(mapping.conversation_id),
+            mapping.depth,
+            mapping.issued_at,
+            mapping.used_at,
+            mapping.state,
+            mapping.session_id,
+        ),
+    )
+
+
+def list_mappings(conn: Connection) -> list[tuple[str, Mapping]]:
+    """All conversations known, with the label of their session; the one used last first."""
+    rows = conn.execute(
+        """
+        SELECT s.label, c.session_id, c.origin, c.protocol, c.principal, c.conversation_id, c.depth, c.issued_at, c.used_at,
+               c.state
+        FROM conversations c JOIN sessions s ON s.branch_id = c.branch_id
+        WHERE s.deleted_at IS NULL ORDER BY c.used_at DESC, s.label
+        """
+    )
+    return [(str(row[0]), _mapping(row[1:])) for row in rows]
+
+
+def _mapping(row: Sequence[Any]) -> Mapping:
+    return Mapping(
+        session_id=row[0],
+        origin=row[1],
+        protocol=row[2],
+        principal=row[3],
+        conversation_id=row[4],
+        depth=row[5],
+        issued_at=row[6],
+        used_at=row[7],
+        state=MappingState(row[8]) if row[8] in set(MappingState) else MappingState.DETACHED,
+    )
+
+
+def _session(row: Iterable[Any]) -> Session:
+    (
+        session_id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned,
+        archived_at, deleted_at, unread, draft, scroll,
+    ) = row  # fmt: skip
+    return Session(
+        id=session_id,
+        label=label,
+        title=title,
+        title_source=TitleSource(title_source) if title_source in set(TitleSource) else TitleSource.NONE,
+        profile=profile,
+        model=model,
+        created_at=created_at,
+        last_turn_at=last_turn_at,
+        turns=turns,
+        last_status=TurnStatus(last_status) if last_status in set(TurnStatus) else None,
+        pinned=bool(pinned),
+        archived_at=archived_at,
+        deleted_at=deleted_at,
+        unread=bool(unread),
+        draft=draft,
+        scroll=_scroll(scroll),
+    )
+
+
+def _values(session: Session) -> dict[str, Any]:
+    names = [name.strip() for name in _COLUMNS.split(",")]
+    return {name: _value(name, getattr(session, name)) for name in names}
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "scroll":
+        return json.dumps([value.depth, value.line, value.at_end])
+    if isinstance(value, bool):
+        return int(value)
+    return storable(value) if isinstance(value, str) else value
+
+
+def _scroll(text: str) -> Scroll:
+    try:
+        depth, line, at_end = json.loads(text)
+        return Scroll(int(depth), int(line), bool(at_end))
+    except (ValueError, TypeError):
+        return Scroll()

@@ -1,0 +1,399 @@
+"""The SQL of turns, their items and their attempts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from sqlite3 import Connection
+from typing import Any
+
+from tui.errors import SessionBusy
+from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, Session, Turn, TurnStatus, Usage
+from tui.store import sessions
+from tui.text import storable
+
+_COLUMNS = (
+    "id, session_id, depth, status, finish, profile, protocol, model, origin, conversation_id, created_at, first_text_at, "
+    "ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error"
+)
+_FINAL_COLUMNS = (
+    "status", "finish", "model", "conversation_id", "first_text_at", "ended_at", "input_tokens", "output_tokens",
+    "reasoning_tokens", "cached_tokens", "notes", "error",
+)  # fmt: skip
+_RUNNING = "('pending', 'streaming')"
+_INDEXED = "('prompt', 'message')"
+
+
+def begin_turn(
+    conn: Connection, turn: Turn, session: Session, title: str, holder: str, is_alive: Callable[[str], bool]
+) -> Turn:
+    """Insert a turn at the end of its session, which is made if it is not there. Gives the turn with its depth.
+
+    A session that has no title yet gets `title`.
+
+    Raises:
+        SessionBusy: Another window, still alive, is answering in this session.
+    """
+    sessions.put_session(conn, session)
+    conn.execute(
+        "UPDATE sessions SET title = ?, title_source = 'generated' WHERE id = ? AND title_source = 'none'",
+        (storable(title), session.id),
+    )
+    for turn_id, other in conn.execute(
+        f"SELECT id, holder FROM turns WHERE session_id = ? AND status IN {_RUNNING}",  # noqa: S608 - constants only
+        (turn.session_id,),
+    ).fetchall():
+        if other == holder:
+            continue
+        if is_alive(other):
+            pid = other.partition(":")[0]
+            raise SessionBusy(f"This session is answering in another window (process {pid}).")
+        _cut_short(conn, turn_id)
+    branch, low, _ = sessions.lineage(conn, turn.session_id)[0]
+    newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
+    turn = replace(turn, depth=low if newest is None else newest + 1)
+    _insert(conn, turn, branch, holder)
+    return turn
+
+
+def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session, holder: str) -> Turn:
+    """Bring a stored turn to the state of `turn`, given that it was stored as `since`. Safe to repeat.
+
+    Without `since`, or where the turn is not there any more, all of it is written. Gives it with the depth it has.
+    """
+    row = conn.execute("SELECT depth, status FROM turns WHERE id = ?", (turn.id,)).fetchone()
+    if row is None:
+        sessions.put_session(conn, session)
+        branch, low, _ = sessions.lineage(conn, turn.session_id)[0]
+        newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
+        free = low if newest is None else newest + 1
+        taken = conn.execute("SELECT 1 FROM turns WHERE branch_id = ? AND depth = ?", (branch, turn.depth)).fetchone()
+        turn = replace(turn, depth=free if taken or turn.depth < low or turn.depth > free else turn.depth)
+        _insert(conn, turn, branch, holder)
+        since = None
+    else:
+        turn = replace(turn, depth=row[0])
+        if row[1] not in (TurnStatus.PENDING, TurnStatus.STREAMING):
+            if since is not None and since.status.is_final:
+                return turn
+            _unindex(conn, turn.id)
+            since = None
+    _put_items(conn, turn, since)
+    _put_attempts(conn, turn, since)
+    now = sessions.next_revision(conn)
+    values = _values(turn)
+    assignments = ", ".join(f"{name} = ?" for name in _FINAL_COLUMNS)
+    conn.execute(
+        f"UPDATE turns SET {assignments}, revision = ? WHERE id = ?",  # noqa: S608
+        (*(values[name] for name in _FINAL_COLUMNS), now, turn.id),
+    )
+    if turn.status.is_final:
+        _finish(conn, turn.id)
+    _touch(conn, turn, now)
+    return turn
+
+
+def get_turns(conn: Connection, session_id: str, start: int = 0, stop: int | None = None) -> list[Turn]:
+    """The turns of a session's present branch from depth `start` up to, not including, `stop`; without attempts."""
+    found: list[Any] = []
+    for branch, low, high in reversed(sessions.lineage(conn, session_id)):
+        first, last = max(low, start), high if stop is None else min(high, stop)
+        if first < last:
+            found += conn.execute(
+                f"SELECT {_COLUMNS} FROM turns WHERE branch_id = ? AND depth >= ? AND depth < ? ORDER BY depth",  # noqa: S608
+                (branch, first, last),
+            ).fetchall()
+    return _with_items(conn, found)
+
+
+def get_turn(conn: Connection, turn_id: str) -> Turn | None:
+    """One turn, with its attempts."""
+    found = conn.execute(f"SELECT {_COLUMNS} FROM turns WHERE id = ?", (turn_id,)).fetchall()  # noqa: S608
+    for turn in _with_items(conn, found):
+        return replace(turn, attempts=_attempts(conn, turn_id))
+    return None
+
+
+def changed_turns(conn: Connection, since: int, limit: int = 200) -> list[Turn]:
+    """The turns changed after a revision, newest change last."""
+    found = conn.execute(
+        f"SELECT {_COLUMNS} FROM turns WHERE revision > ? ORDER BY revision DESC LIMIT ?",  # noqa: S608
+        (since, limit),
+    ).fetchall()
+    return _with_items(conn, found[::-1])
+
+
+def count_turns(conn: Connection, session_id: str) -> int:
+    """How many turns a session's present branch has."""
+    for branch, low, _ in sessions.lineage(conn, session_id):
+        newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
+        return low if newest is None else int(newest) + 1
+    return 0
+
+
+def get_prompts(conn: Connection, session_id: str, limit: int = 200) -> list[str]:
+    """What the user said last in a session, oldest first."""
+    rows = conn.execute(
+        """
+        SELECT i.text FROM turns t JOIN items i ON i.turn_id = t.id AND i.position = 0
+        WHERE t.session_id = ? ORDER BY t.depth DESC LIMIT ?
+        """,
+        (session_id, limit),
+    )
+    return [str(text) for (text,) in rows][::-1]
+
+
+def recover(conn: Connection, is_alive: Callable[[str], bool]) -> int:
+    """Mark turns whose process died as interrupted. Gives how many there were."""
+    running = conn.execute(f"SELECT id, holder FROM turns WHERE status IN {_RUNNING}").fetchall()  # noqa: S608
+    dead = [turn_id for turn_id, holder in running if not is_alive(holder)]
+    for turn_id in dead:
+        _cut_short(conn, turn_id)
+    return len(dead)
+
+
+def has_running(conn: Connection) -> bool:
+    """Whether any turn claims to be running."""
+    return conn.execute(f"SELECT 1 FROM turns WHERE status IN {_RUNNING} LIMIT 1").fetchone() is not None  # noqa: S608
+
+
+def _cut_short(conn: Connection, turn_id: str) -> None:
+    failure = Failure("crash", "Palaver ended before the answer did; what came is kept.", "press r to send it again", None, 7)
+    now = sessions.next_revision(conn)
+    conn.execute(
+        "UPDATE turns SET status = 'interrupted', error = ?, revision = ? WHERE id = ?",
+        (json.dumps(asdict(failure)), now, turn_id),
+    )
+    _finish(conn, turn_id)
+    conn.execute(
+        "UPDATE sessions SET last_status = 'interrupted', revision = ? "
+        "WHERE id = (SELECT session_id FROM turns WHERE id = ?)",
+        (now, turn_id),
+    )
+
+
+def _insert(conn: Connection, turn: Turn, branch: str, holder: str) -> None:
+    now = sessions.next_revision(conn)
+    values = _values(turn)
+    if not turn.status.is_final:
+        values["status"] = turn.status.value
+    marks = ", ".join("?" * len(values))
+    conn.execute(
+        f"INSERT INTO turns ({', '.join(values)}, branch_id, holder, revision) VALUES ({marks}, ?, ?, ?)",  # noqa: S608
+        (*values.values(), branch, holder, now),
+    )
+    conn.execute(
+        "INSERT INTO items (turn_id, position, kind, text) VALUES (?, 0, 'prompt', ?)", (turn.id, storable(turn.prompt))
+    )
+    _touch(conn, turn, now)
+
+
+def _touch(conn: Connection, turn: Turn, now: int) -> None:
+    """Let the session's row say what its newest turn says."""
+    conn.execute(
+        """
+        UPDATE sessions SET last_turn_at = max(coalesce(last_turn_at, 0), ?), turns = max(turns, ?), last_status = ?,
+                            profile = ?, revision = ?, touched = CASE ? WHEN 'pending' THEN ? ELSE touched END
+        WHERE id = ?
+        """,
+        (turn.created_at, turn.depth + 1, turn.status, turn.profile, now, turn.status, now, turn.session_id),
+    )
+
+
+def _put_items(conn: Connection, turn: Turn, since: Turn | None) -> None:
+    """Write what changed in the items: text that only grew is added as a chunk, all else is written again."""
+    before = since.items if since else ()
+    for position, item in enumerate(turn.items, 1):
+        old = before[position - 1] if position <= len(before) else None
+        if old == item:
+            continue
+        text = storable(item.text)
+        grown = old is not None and _same_head(old, item) and text.startswith(storable(old.text))
+        if grown and old is not None:
+            start = len(storable(old.text))
+            conn.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?)", (turn.id, position, start, text[start:]))
+        else:
+            conn.execute("DELETE FROM chunks WHERE turn_id = ? AND position = ?", (turn.id, position))
+            conn.execute(
+                "INSERT OR REPLACE INTO items (id, turn_id, position, kind, key, name, call_id, text) VALUES "
+                "((SELECT id FROM items WHERE turn_id = ?1 AND position = ?2), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                (turn.id, position, item.kind, storable(item.key), storable(item.name), storable(item.call_id), text),
+            )
+    if since is None or len(turn.items) < len(before):
+        conn.execute("DELETE FROM items WHERE turn_id = ? AND position > ?", (turn.id, len(turn.items)))
+        conn.execute("DELETE FROM chunks WHERE turn_id = ? AND position > ?", (turn.id, len(turn.items)))
+
+
+def _same_head(old: Item, item: Item) -> bool:
+    return (old.key, old.kind, old.name, old.call_id) == (item.key, item.kind, item.name, item.call_id)
+
+
+def _put_attempts(conn: Connection, turn: Turn, since: Turn | None) -> None:
+    before = since.attempts if since else ()
+    for place, attempt in enumerate(turn.attempts):
+        if place >= len(before) or before[place] != attempt:
+            conn.execute(
+                "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    turn.id,
+                    attempt.number,
+                    attempt.kind,
+                    attempt.started_at,
+                    attempt.ended_at,
+                    storable(attempt.sent_id),
+                    storable(attempt.received_id),
+                    storable(attempt.outcome),
+                ),
+            )
+
+
+def _finish(conn: Connection, turn_id: str) -> None:
+    """Fold a turn's chunks into its items, and index its text."""
+    grown: dict[int, list[str]] = {}
+    for position, text in conn.execute(
+        "SELECT position, text FROM chunks WHERE turn_id = ? ORDER BY position, start", (turn_id,)
+    ):
+        grown.setdefault(position, []).append(text)
+    for position, pieces in grown.items():
+        conn.execute(
+            "UPDATE items SET text = text || ? WHERE turn_id = ? AND position = ?", ("".join(pieces), turn_id, position)
+        )
+    conn.execute("DELETE FROM chunks WHERE turn_id = ?", (turn_id,))
+    conn.execute(
+        f"INSERT INTO items_fts (rowid, text) SELECT id, text FROM items WHERE turn_id = ? AND kind IN {_INDEXED}",  # noqa: S608
+        (turn_id,),
+    )
+
+
+def _unindex(conn: Connection, turn_id: str) -> None:
+    """Take a finished turn out of the index, because it is going to be written again."""
+    conn.execute(
+        "INSERT INTO items_fts (items_fts, rowid, text) "  # noqa: S608
+        f"SELECT 'delete', id, text FROM items WHERE turn_id = ? AND kind IN {_INDEXED}",
+        (turn_id,),
+    )
+
+
+def _with_items(conn: Connection, found: Sequence[Any]) -> list[Turn]:
+    turns = [_turn(row) for row in found]
+    for at in range(0, len(turns), 500):
+        some = turns[at : at + 500]
+        marks = ", ".join("?" * len(some))
+        ids = [turn.id for turn in some]
+        parts: dict[str, list[Any]] = {}
+        for row in conn.execute(
+            "SELECT turn_id, position, kind, key, name, call_id, text FROM items "  # noqa: S608
+            f"WHERE turn_id IN ({marks}) ORDER BY turn_id, position",
+            ids,
+        ):
+            parts.setdefault(row[0], []).append(row)
+        running = [turn.id for turn in some if not turn.status.is_final]
+        grown = _chunks(conn, running) if running else {}
+        for place, turn in enumerate(some, at):
+            turns[place] = _filled(turn, parts.get(turn.id, []), grown)
+    return turns
+
+
+def _chunks(conn: Connection, turn_ids: list[str]) -> dict[tuple[str, int], str]:
+    marks = ", ".join("?" * len(turn_ids))
+    grown: dict[tuple[str, int], list[str]] = {}
+    for turn_id, position, text in conn.execute(
+        f"SELECT turn_id, position, text FROM chunks WHERE turn_id IN ({marks}) ORDER BY turn_id, position, start",  # noqa: S608
+        turn_ids,
+    ):
+        grown.setdefault((turn_id, position), []).append(text)
+    return {place: "".join(pieces) for place, pieces in grown.items()}
+
+
+def _filled(turn: Turn, rows: list[Any], grown: dict[tuple[str, int], str]) -> Turn:
+    prompt, items = "", []
+    for turn_id, position, kind, key, name, call_id, text in rows:
+        if kind == "prompt":
+            prompt = text
+        else:
+            text += grown.get((turn_id, position), "")
+            items.append(Item(key, _kind(kind), text, name, call_id))
+    return replace(turn, prompt=prompt, items=tuple(items))
+
+
+def _turn(row: Iterable[Any]) -> Turn:
+    (
+        turn_id, session_id, depth, status, finish, profile, protocol, model, origin, conversation_id, created_at,
+        first_text_at, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error,
+    ) = row  # fmt: skip
+    tokens = (input_tokens, output_tokens, reasoning_tokens, cached_tokens)
+    return Turn(
+        id=turn_id,
+        session_id=session_id,
+        depth=depth,
+        prompt="",
+        status=TurnStatus(status) if status in set(TurnStatus) else TurnStatus.INTERRUPTED,
+        created_at=created_at,
+        first_text_at=first_text_at,
+        ended_at=ended_at,
+        usage=Usage(*tokens) if any(one is not None for one in tokens) else None,
+        notes=_notes(notes),
+        error=_failure(error),
+        finish=finish,
+        profile=profile,
+        protocol=protocol,
+        model=model,
+        origin=origin,
+        conversation_id=conversation_id,
+    )
+
+
+def _values(turn: Turn) -> dict[str, Any]:
+    usage = turn.usage or Usage()
+    return {
+        "id": turn.id,
+        "session_id": turn.session_id,
+        "depth": turn.depth,
+        "status": turn.status.value,
+        "finish": storable(turn.finish),
+        "profile": turn.profile,
+        "protocol": turn.protocol,
+        "model": storable(turn.model),
+        "origin": turn.origin,
+        "conversation_id": storable(turn.conversation_id),
+        "created_at": turn.created_at,
+        "first_text_at": turn.first_text_at,
+        "ended_at": turn.ended_at,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "notes": json.dumps([storable(note) for note in turn.notes], ensure_ascii=False),
+        "error": storable(json.dumps(asdict(turn.error), ensure_ascii=False)) if turn.error else None,
+    }
+
+
+def _attempts(conn: Connection, turn_id: str) -> tuple[Attempt, ...]:
+    rows = conn.execute(
+        "SELECT number, kind, started_at, ended_at, sent_id, received_id, outcome FROM attempts "
+        "WHERE turn_id = ? ORDER BY number",
+        (turn_id,),
+    )
+    return tuple(Attempt(number, AttemptKind(kind), *rest) for number, kind, *rest in rows)
+
+
+def _kind(name: str) -> ItemKind:
+    return ItemKind(name) if name in set(ItemKind) else ItemKind.NOTICE
+
+
+def _notes(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(note) for note in json.loads(text))
+    except (ValueError, TypeError):
+        return ()
+
+
+def _failure(text: str | None) -> Failure | None:
+    if not text:
+        return None
+    try:
+        return Failure(**json.loads(text))
+    except (ValueError, TypeError):
+        return Failure("error", text)
+
