@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from tui import config as configuration
 from tui import paths
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
+from tui.console import print_error
 from tui.errors import Exit, UsageError
 from tui.model import Session, Turn, TurnStatus, check_label
+from tui.objects import turn_object
 from tui.store import Health, Store
 from tui.text import Cleaner, one_line
 
@@ -62,16 +64,14 @@ def main(args: argparse.Namespace) -> int:
     if args.raw and label:
         _say("--raw tracks no conversation: the session is left out")
         label = ""
-    profile = config.profile(args.profile)
-    return asyncio.run(_Ask(args, config, profile.name, label, prompt).run())
+    config.profile(args.profile)
+    return asyncio.run(_Ask(args, config, label, prompt).run())
 
 
 class _Ask:
     """One question on its way."""
 
-    def __init__(
-        self, args: argparse.Namespace, config: configuration.Config, profile: str, label: str, prompt: str
-    ) -> None:
+    def __init__(self, args: argparse.Namespace, config: configuration.Config, label: str, prompt: str) -> None:
         self._args = args
         self._label = label
         self._prompt = prompt
@@ -259,7 +259,7 @@ class _TextPrinter(_Printer):
             self._emit(self._cleaner.feed(text[len(self._printed) :]))
             self._printed = text
 
-    def end(self, turn: Turn, label: str) -> None:
+    def end(self, turn: Turn, label: str) -> None:  # noqa: ARG002 - what others print
         if turn.text != self._printed:
             # The server's final text is not what it streamed: the whole of it follows, as the truth.
             self._emit(self._cleaner.flush() + "\n\n")
@@ -311,39 +311,6 @@ class _JsonLinesPrinter(_Printer):
 
     def _line(self, value: dict[str, Any]) -> None:
         self._out.write(json.dumps(value).encode() + b"\n")
-
-
-def turn_object(turn: Turn, label: str) -> dict[str, Any]:
-    """A turn, as scripts get it."""
-
-    def since_start(moment: float | None) -> float | None:
-        return None if moment is None else round(max(0.0, moment - turn.created_at), 3)
-
-    return {
-        "session": label or None,
-        "turn_id": turn.id,
-        "status": turn.status,
-        "text": turn.text,
-        "items": [
-            {"kind": item.kind, "name": item.name, "call_id": item.call_id, "text": item.text} for item in turn.items
-        ],
-        "conversation_id": turn.conversation_id or None,
-        "profile": turn.profile,
-        "protocol": turn.protocol,
-        "model": turn.model,
-        "origin": turn.origin,
-        "usage": asdict(turn.usage) if turn.usage else None,
-        "timings": {
-            "created_at": turn.created_at,
-            "first_text": since_start(turn.first_text_at),
-            "total": since_start(turn.ended_at),
-            "attempts": len(turn.attempts),
-        },
-        "finish": turn.finish or None,
-        "notes": list(turn.notes),
-        "error": {"kind": turn.error.kind, "message": turn.error.message, "hint": turn.error.hint or None,
-                  "status": turn.error.status} if turn.error else None,
-    }  # fmt: skip
 
 
 def _prompt(args: argparse.Namespace) -> str:
@@ -399,8 +366,4 @@ def _seconds(text: str) -> float:
 
 def _say(text: str) -> None:
     """A line on standard error. Never raises: there may be no one to say it to."""
-    with suppress(OSError, ValueError):
-        line = f"palaver: {one_line(text, 2000)}\n"
-        sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))
-        sys.stderr.flush()
-
+    print_error(f"palaver: {one_line(text, 2000)}")

@@ -495,4 +495,3 @@ class Chat:
                 callback(change)
             except Exception:
                 log.exception("a subscriber failed")
-

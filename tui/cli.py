@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tui import __version__
+from tui.console import COMMANDS, print_error
 from tui.errors import Exit, PalaverError, UsageError
-
-COMMANDS = ("ask", "sessions", "profiles", "config", "open")
 
 _OVERVIEW = """\
 palaver [LABEL]            open the session LABEL (made if new); without one, the session used last
@@ -58,16 +57,6 @@ def tell(error: PalaverError) -> None:
     detail = getattr(error, "detail", "")
     if detail:
         print_error(clean(detail))
-
-
-def print_error(line: str) -> None:
-    """A line on standard error, whatever its encoding."""
-    try:
-        sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))
-        sys.stderr.write("\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return
 
 
 def _dispatch(argv: list[str]) -> int:

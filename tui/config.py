@@ -236,10 +236,8 @@ class _Reader:
         protocol = self._one_of(table, "protocol", PROTOCOLS, "responses", where)
         plain = self._get(table, "allow_plain_http", bool, False, where)
         key = self._key(table, where)
-        if protocol == "guide":
-            base_url = GUIDE_URL
-        else:
-            base_url = self._base_url(table, where, has_key=key.kind != "none" and not plain)
+        has_key = key.kind != "none" and not plain
+        base_url = GUIDE_URL if protocol == "guide" else self._base_url(table, where, has_key=has_key)
         headers = self._get(table, "headers", dict, {}, where)
         for header, value in headers.items():
             if not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):

@@ -174,9 +174,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Scroll:
-    """A place in a transcript: a turn's depth and a line within it, or the live end."""
+    """A place in a transcript: a turn's depth, the part of it that is drawn in one go, and a line in that; or the end."""
 
     depth: int = 0
+    unit: int = 0
     line: int = 0
     at_end: bool = True
 

@@ -172,9 +172,7 @@ class Fold:
         if event.kind is not AttemptKind.FIRST:
             self._parts.clear()
         attempt = Attempt(len(self._turn.attempts) + 1, event.kind, self._clock.now(), sent_id=event.sent_id)
-        self._turn = replace(
-            self._turn, attempts=(*self._turn.attempts, attempt), waiting_until=None, waiting_for=""
-        )
+        self._turn = replace(self._turn, attempts=(*self._turn.attempts, attempt), waiting_until=None, waiting_for="")
 
     def _end_attempt(self, outcome: str) -> None:
         attempts = self._turn.attempts

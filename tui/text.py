@@ -77,6 +77,12 @@ def clean(text: str) -> str:
     return _MARKS.sub(_cap_marks, text)
 
 
+def typed(text: str) -> str:
+    """Pasted text as it goes into an input: line ends made one kind, tabs kept, what a terminal would obey made visible."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "\t".join(clean(part) for part in text.split("\t"))
+
+
 def one_line(text: str, limit: int = 500) -> str:
     """`clean` text on a single line of at most `limit` characters, for labels, titles and messages."""
     text = clean(text[: limit * 4])

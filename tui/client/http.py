@@ -172,7 +172,9 @@ class Http:
             if not target:
                 raise Refused(f"{self.host} answered with the unexpected status {status}.", status=status)
             raise Refused(
-                f"{self.host} moved to {target[:200]}.", hint="redirects are not followed; change base_url", status=status
+                f"{self.host} moved to {target[:200]}.",
+                hint="redirects are not followed; change base_url",
+                status=status,
             )
         if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
             raise Refused(f"{self.host} sent a compressed answer, which was not asked for.", status=status)
@@ -263,7 +265,9 @@ class Http:
         host = self.host
         match error:
             case httpx.ProxyError():
-                return Unreachable(f"The proxy refused to connect to {host}.", hint="check HTTPS_PROXY", retryable=False)
+                return Unreachable(
+                    f"The proxy refused to connect to {host}.", hint="check HTTPS_PROXY", retryable=False
+                )
             case httpx.ConnectTimeout():
                 return Unreachable(f"{host} did not answer in {self.profile.connect_timeout:.0f} s.")
             case httpx.ConnectError():
@@ -275,7 +279,9 @@ class Http:
             case httpx.WriteTimeout():
                 return Unreachable(f"{host} stopped reading the request.", sent=True)
             case httpx.LocalProtocolError():
-                return Refused("The request cannot be sent: a header is not valid.", hint="check headers in the profile")
+                return Refused(
+                    "The request cannot be sent: a header is not valid.", hint="check headers in the profile"
+                )
             case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
                 return Unreachable(f"{host} closed the connection without an answer.", sent=True)
             case httpx.RemoteProtocolError() if "status line" in str(error).lower():

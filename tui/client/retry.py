@@ -16,7 +16,9 @@ LONGEST_WAIT = 120.0
 
 _LOCKED_WAITS = (1.0, 2.0, 4.0)
 _TRANSIENT = {408, 425, 429, 502, 503, 504, 529, *range(520, 528)}
-_LOCKED = re.compile(r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)")
+_LOCKED = re.compile(
+    r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)"
+)
 _QUOTA = re.compile(r"(?i)insufficient_quota|billing_hard_limit|quota (is )?(used up|exceeded)")  # fmt: skip
 _IN_STREAM = {"rate_limit_exceeded": 429, "rate_limit_error": 429, "overloaded_error": 529, "slow_down": 503}
 

@@ -95,7 +95,9 @@ async def _test(config: Config, profile: Profile) -> int:
         _line("answer", False, str(turn.error))
         status = turn.error.exit_status if turn.error else int(Exit.REFUSED)
     if turn.status is TurnStatus.DONE and client.traits(profile).keeps:
-        _line("conversation", bool(turn.conversation_id), "kept by the server" if turn.conversation_id else "no id came")
+        _line(
+            "conversation", bool(turn.conversation_id), "kept by the server" if turn.conversation_id else "no id came"
+        )
     await chat.aclose()
     return status
 

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 from tui import config as configuration
 from tui import paths
-from tui.ask import turn_object
 from tui.chat import Chat
 from tui.client import Client
-from tui.commands.table import iso, moment, print_json, print_line, print_table
+from tui.commands.table import moment, print_json, print_line, print_table
 from tui.errors import Exit, StoreError
-from tui.model import ItemKind, Session, Turn, TurnStatus
+from tui.model import ItemKind, Session, TurnStatus
+from tui.objects import iso, session_object, turn_json
 from tui.store import Store
 from tui.text import clean, one_line
 
@@ -115,7 +115,13 @@ async def _list(chat: Chat, args: argparse.Namespace) -> None:
         print_json([session_object(session) for session in sessions])
         return
     rows = [
-        (session.label, session.title, str(session.turns), _marks(session), moment(session.last_turn_at or session.created_at))
+        (
+            session.label,
+            session.title,
+            str(session.turns),
+            _marks(session),
+            moment(session.last_turn_at or session.created_at),
+        )
         for session in sessions
     ]
     print_table(("LABEL", "TITLE", "TURNS", "STATE", "LAST USED"), rows, "There are no sessions yet.")
@@ -173,32 +179,6 @@ async def _map(chat: Chat, args: argparse.Namespace) -> None:
     ]
     head = ("SESSION", "ORIGIN", "PROTOCOL", "CONVERSATION", "LAST USED", "STATE")
     print_table(head, rows, "No server keeps a conversation for us yet.")
-
-
-def session_object(session: Session) -> dict[str, object]:
-    """A session, as scripts get it."""
-    return {
-        "label": session.label,
-        "title": session.title,
-        "turns": session.turns,
-        "profile": session.profile,
-        "pinned": session.pinned,
-        "unread": session.unread,
-        "status": session.last_status,
-        "created_at": iso(session.created_at),
-        "last_turn_at": iso(session.last_turn_at),
-        "archived_at": iso(session.archived_at),
-        "deleted_at": iso(session.deleted_at),
-    }
-
-
-def turn_json(turn: Turn, label: str) -> dict[str, object]:
-    """A turn with its prompt and attempts, as scripts get it."""
-    attempts = [
-        {"kind": one.kind, "sent_id": one.sent_id or None, "received_id": one.received_id or None, "outcome": one.outcome}
-        for one in turn.attempts
-    ]
-    return {"prompt": turn.prompt, **turn_object(turn, label), "attempts": attempts}
 
 
 def _marks(session: Session) -> str:

@@ -43,13 +43,3 @@ def moment(seconds: float | None) -> str:
         return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
     except (OverflowError, ValueError, OSError):
         return "?"
-
-
-def iso(seconds: float | None) -> str | None:
-    """A time as programs write it down: ISO 8601, UTC."""
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError, OSError):
-        return None

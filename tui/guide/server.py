@@ -111,13 +111,11 @@ class GuideServer:
     async def _stream(self, script: _Script) -> AsyncIterator[bytes]:
         response_id = self.issue(script.topic, forgotten=script.forget)
         response = {"id": response_id, "object": "response", "model": "guide", "status": "in_progress", "output": []}
-        number = 0
-        for event in _events(script, response):
+        for number, event in enumerate(_events(script, response)):
             pause = event.pop("pause", 0.0)
             if pause and self.speed:
                 await self.sleep(pause / self.speed)
             event["sequence_number"] = number
-            number += 1
             yield f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
 
 
@@ -143,7 +141,13 @@ def _events(script: _Script, response: dict[str, Any]) -> Iterator[dict[str, Any
         yield {"type": "response.output_item.done", "output_index": len(output), "item": given, "pause": 0.6}
         output.append(given)
     place = len(output)
-    message: dict[str, Any] = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}
+    message: dict[str, Any] = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "in_progress",
+        "content": [],
+    }
     yield {"type": "response.output_item.added", "output_index": place, "item": message}
     where = {"item_id": "msg_1", "output_index": place, "content_index": 0}
     for said, word in enumerate(_WORDS.findall(script.text)):
@@ -190,7 +194,10 @@ _NOTHING = "The manual has no passage with these words"
 
 
 def _is_greeting(prompt: str) -> bool:
-    return re.fullmatch(r"(?i)\W*(hi|hello|hey|hallo|help|good \w+|who are you|what are you)\b.*", prompt.strip()) is not None
+    return (
+        re.fullmatch(r"(?i)\W*(hi|hello|hey|hallo|help|good \w+|who are you|what are you)\b.*", prompt.strip())
+        is not None
+    )
 
 
 def _demo(name: str) -> _Script:

@@ -63,7 +63,7 @@ class Store:
         self.recovered = 0
         self.notices: list[str] = []
         self._clock = clock
-        self._on_health = on_health
+        self.on_health = on_health
         self._thread: ThreadPoolExecutor | None = None
         self._db: Database | None = None
         self._lease: Lease | None = None
@@ -364,8 +364,8 @@ class Store:
 
     def _say(self, message: str) -> None:
         self._message = message
-        if self._on_health is not None:
-            self._on_health(self.health)
+        if self.on_health is not None:
+            self.on_health(self.health)
         if message and (self._healing is None or self._healing.done()):
             self._healing = asyncio.get_running_loop().create_task(self._heal_in_time())
 
@@ -414,6 +414,4 @@ def _changes(conn: Connection, since: int | None) -> Changes:
     now = session_sql.revision(conn)
     if since is None or now <= since:
         return Changes(now)
-    return Changes(
-        now, tuple(session_sql.changed_sessions(conn, since)), tuple(turn_sql.changed_turns(conn, since))
-    )
+    return Changes(now, tuple(session_sql.changed_sessions(conn, since)), tuple(turn_sql.changed_turns(conn, since)))

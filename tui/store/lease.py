@@ -21,8 +21,11 @@ class Lease:
         self._fd = -1
         with suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
-            self._fd = os.open(self._path(self.holder), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            # Locked before it has its name: a file seen without a lock is taken for a dead process's.
+            unnamed = folder.with_name(f"{folder.name}-{self.holder.replace(':', '-')}")
+            self._fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unnamed.rename(self._path(self.holder))
 
     def is_alive(self, holder: str) -> bool:
         """Whether the process of that name still runs."""

@@ -226,7 +226,7 @@ def _values(session: Session) -> dict[str, Any]:
 
 def _value(name: str, value: Any) -> Any:
     if name == "scroll":
-        return json.dumps([value.depth, value.line, value.at_end])
+        return json.dumps([value.depth, value.unit, value.line, value.at_end])
     if isinstance(value, bool):
         return int(value)
     return storable(value) if isinstance(value, str) else value
@@ -234,7 +234,7 @@ def _value(name: str, value: Any) -> Any:
 
 def _scroll(text: str) -> Scroll:
     try:
-        depth, line, at_end = json.loads(text)
-        return Scroll(int(depth), int(line), bool(at_end))
+        depth, unit, line, at_end = json.loads(text)
+        return Scroll(int(depth), int(unit), int(line), bool(at_end))
     except (ValueError, TypeError):
         return Scroll()

@@ -40,6 +40,7 @@ def begin_turn(
         "UPDATE sessions SET title = ?, title_source = 'generated' WHERE id = ? AND title_source = 'none'",
         (storable(title), session.id),
     )
+    conn.execute("UPDATE sessions SET draft = '' WHERE id = ? AND draft = ?", (session.id, storable(turn.prompt)))
     for turn_id, other in conn.execute(
         f"SELECT id, holder FROM turns WHERE session_id = ? AND status IN {_RUNNING}",  # noqa: S608 - constants only
         (turn.session_id,),
@@ -159,7 +160,9 @@ def has_running(conn: Connection) -> bool:
 
 
 def _cut_short(conn: Connection, turn_id: str) -> None:
-    failure = Failure("crash", "Palaver ended before the answer did; what came is kept.", "press r to send it again", None, 7)
+    failure = Failure(
+        "crash", "Palaver ended before the answer did; what came is kept.", "press r to send it again", None, 7
+    )
     now = sessions.next_revision(conn)
     conn.execute(
         "UPDATE turns SET status = 'interrupted', error = ?, revision = ? WHERE id = ?",
@@ -396,4 +399,3 @@ def _failure(text: str | None) -> Failure | None:
         return Failure(**json.loads(text))
     except (ValueError, TypeError):
         return Failure("error", text)
-

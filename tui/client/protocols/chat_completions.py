@@ -179,7 +179,11 @@ class InlineReasoning:
             pieces = [(ItemKind.REASONING, thought.rstrip("\n")), (ItemKind.MESSAGE, answer)]
             return [(kind, one) for kind, one in pieces if one]
         keep = next(
-            (size for size in range(min(len(self.CLOSE) - 1, len(thought)), 0, -1) if self.CLOSE.startswith(thought[-size:])),
+            (
+                size
+                for size in range(min(len(self.CLOSE) - 1, len(thought)), 0, -1)
+                if self.CLOSE.startswith(thought[-size:])
+            ),
             0,
         )
         self._held = thought[len(thought) - keep :]

@@ -325,7 +325,9 @@ def read_item(item: Payload, place: object = None) -> Iterator[Item]:
             yield Item(key(ItemKind.APPROVAL), ItemKind.APPROVAL, _plain(item.get("arguments")), name, own_id)
         case _ if kind in _CALLS:
             call_id = text(item.get("call_id")) or own_id
-            said_with = item.get(_CALLS[kind], table(item.get("action")).get("command", table(item.get("action")).get("commands")))
+            said_with = item.get(
+                _CALLS[kind], table(item.get("action")).get("command", table(item.get("action")).get("commands"))
+            )
             yield Item(key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, _plain(said_with), _tool_name(item), call_id)
             result = item.get("output") or item.get("error") or item.get("outputs")
             if result:

@@ -1,0 +1,146 @@
+"""The application: theme, keys, the gate before the terminal, and the one screen everything happens on."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from textual import events
+from textual.app import App, SystemCommand
+from textual.binding import Binding
+from textual.screen import Screen
+
+from tui.app.gate import Gate
+from tui.app.run import Wish
+from tui.app.screens.chat import ChatScreen
+from tui.chat import Chat
+from tui.store import Store
+from tui.text import clean
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
+
+COPY_LIMIT = 100_000
+"""The most text handed to the terminal's clipboard, in bytes: terminals drop more, or worse."""
+
+
+class PalaverApp(App[None]):
+    """Palaver's window. `come_back` is the label of the session shown last; `failure` our own mistake that ended it."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "Palaver"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    BINDINGS = [
+        Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
+        Binding("f1", "help", "Help", id="app.help", priority=True),
+    ]
+
+    def __init__(self, chat: Chat, store: Store, wish: Wish, *, driver_class: type[Driver] | None = None) -> None:
+        super().__init__(driver_class=driver_class)
+        self.chat = chat
+        self.store = store
+        self.come_back = ""
+        self.failure: Exception | None = None
+        self._early: list[events.Key | events.Paste] | None = []
+        self._wish = wish
+        # Private in Textual, and the only place through which all lines pass; a test fails when that changes.
+        self._filters.append(Gate())
+        self.animation_level = "none"
+        self._set_theme(chat.config.theme)
+        self._unknown_keys = self._bind(chat.config.keys)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of the configuration."""
+        return [*self.chat.config.warnings, *self._unknown_keys]
+
+    def get_default_screen(self) -> Screen[Any]:
+        return ChatScreen(self.chat, self.store, self._wish)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Hold what is typed before there is anything to type into."""
+        if self._early is not None and isinstance(event, events.Key | events.Paste):
+            if isinstance(event, events.Key) and event.key == "ctrl+j":
+                # The terminal was not ours yet and made a line feed of the Enter.
+                event = events.Key("enter", "\r")
+            self._early.append(event)
+            return
+        await super().on_event(event)
+
+    def on_mount(self) -> None:
+        self.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_theme())
+        self.call_after_refresh(self._settle)
+
+    def action_quit(self) -> None:  # type: ignore[override]
+        screen = self.screen_stack[0]
+        if isinstance(screen, ChatScreen) and not screen.may_quit():
+            return
+        self.exit()
+
+    def action_help(self) -> None:
+        screen = self.screen_stack[0]
+        if isinstance(screen, ChatScreen):
+            screen.action_help()
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy, through the terminal, cleaned text of a size it can take."""
+        text = "\t".join(clean(part) for part in text.split("\t"))
+        super().copy_to_clipboard(text.encode("utf-8", "replace")[:COPY_LIMIT].decode("utf-8", "ignore"))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - Textual's shape
+        """What the command palette offers, besides the present keys: themes, and what has no key."""
+        base = self.screen_stack[0]
+        if isinstance(base, ChatScreen):
+            yield from base.commands()
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Screenshot", "Save what is on the screen as an SVG file", self.deliver_screenshot)
+        yield SystemCommand("Quit", "Leave Palaver", self.action_quit)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End with our own report: Textual would print the values of variables, keys among them, and exit with 0."""
+        if self.failure is None:
+            self.failure = error
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    def _set_theme(self, name: str) -> None:
+        if name and name in self.available_themes:
+            self.theme = name
+
+    def _bind(self, keys: Any) -> list[str]:
+        """Apply the user's keys; gives a line for each name that means nothing."""
+        self.set_keymap(dict(keys))
+        known = {binding.id for cls in _bound_classes() for binding in cls.BINDINGS if isinstance(binding, Binding)}
+        return [f"keys: there is no action {name!r} (F1 names them)" for name in keys if name not in known]
+
+    def _repaint_theme(self) -> None:
+        screen = self.screen_stack[0]
+        if isinstance(screen, ChatScreen):
+            screen.transcript.set_theme(self.theme_variables)
+
+    def _settle(self) -> None:
+        """After the first frame: let in what was typed, collect what starting left behind, and seldom after that."""
+        early, self._early = self._early or [], None
+        for event in early:
+            self.post_message(event)
+        gc.enable()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 100)
+
+
+def _bound_classes() -> list[Any]:
+    from tui.app.screens.help import HelpScreen
+    from tui.app.screens.switcher import Switcher
+    from tui.app.transcript.view import TranscriptView
+    from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
+    from tui.app.widgets.prompt import Prompt
+    from tui.app.widgets.sidebar import Sidebar
+
+    return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, Switcher, HelpScreen, TextDialog, ConfirmDialog]

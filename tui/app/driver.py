@@ -1,0 +1,171 @@
+"""Textual's terminal driver, made fit for a program that must not stop when its terminal does.
+
+Three things are different. A lone Esc is told at once and not after 100 ms, unless more of a sequence is on its way.
+Writing never blocks: when the terminal stops reading (Ctrl-S, a stalled connection), frames are dropped, and all is
+painted again once it reads on. Leaving does not wait for a terminal that does not read.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+from codecs import getincrementaldecoder
+from collections import deque
+from typing import IO, Any
+
+from textual import constants
+from textual._parser import ParseError
+from textual._xterm_parser import XTermParser
+from textual.drivers import linux_driver
+from textual.drivers.linux_driver import LinuxDriver
+
+MOST_WAITING = 512 * 1024
+"""Characters that may wait for the terminal before frames are dropped."""
+
+LEAVE_WAIT = 0.5
+"""Seconds the terminal may take to read the last words."""
+
+
+class Writer:
+    """Writes to the terminal from a thread of its own, and never makes the caller wait. Stands in for Textual's own.
+
+    `on_caught_up` is called, from that thread, when everything is written after something had to be dropped.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self.on_caught_up: Any = lambda: None
+        self._file = file
+        self._waiting: deque[str] = deque()
+        self._size = 0
+        self._dropped = False
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="palaver-terminal", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def write(self, text: str) -> None:
+        with self._changed:
+            # What is short sets a mode and is always kept; what is long is a frame, and another one follows.
+            if self._size > MOST_WAITING and len(text) > 256:
+                self._dropped = True
+                return
+            self._waiting.append(text)
+            self._size += len(text)
+            self._changed.notify()
+
+    def flush(self) -> None:
+        """Nothing to do: the thread flushes when there is nothing more to write."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def stop(self) -> None:
+        """Write what is left, if the terminal takes it within reason."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join(LEAVE_WAIT)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._stopping:
+                    self._changed.wait()
+                if not self._waiting:
+                    return
+                text = "".join(self._waiting)
+                self._waiting.clear()
+            try:
+                self._file.write(text)
+                self._file.flush()
+            except (OSError, ValueError):
+                return
+            with self._changed:
+                self._size -= len(text)
+                caught_up = self._dropped and not self._waiting
+                self._dropped = self._dropped and not caught_up
+            if caught_up:
+                self.on_caught_up()
+
+
+class Driver(LinuxDriver):
+    """The driver of Palaver's window."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._wake_reader, self._wake_writer = os.pipe()
+        self.has_left = False
+
+    def start_application_mode(self) -> None:
+        self.exit_event = _WakingEvent(self._wake_writer)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if isinstance(self._writer_thread, Writer):
+            self._writer_thread.on_caught_up = self._repaint
+
+    def stop_application_mode(self) -> None:
+        """Restore the terminal, once."""
+        if not self.has_left and self._writer_thread is not None:
+            self.has_left = True
+            super().stop_application_mode()
+
+    def write(self, data: str) -> None:
+        if self._writer_thread is not None:
+            self._writer_thread.write(data)
+
+    def _repaint(self) -> None:
+        self._loop.call_soon_threadsafe(self._app.refresh)
+
+    def run_input_thread(self) -> None:
+        """Read keys until told to stop, waiting without a time-out except for the rest of a sequence."""
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        is_open = False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            selector.register(self._wake_reader, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                # A little longer than the parser itself waits, so that it has given up by then.
+                ready = selector.select(constants.ESCAPE_DELAY * 1.2 if is_open else None)
+                if not ready:
+                    is_open = False
+                    for event in parser.tick():
+                        self.process_message(event)
+                for key, _ in ready:
+                    if key.fd == self._wake_reader:
+                        os.read(self._wake_reader, 64)
+                        continue
+                    data = os.read(self.fileno, 4096)
+                    if not data:
+                        return
+                    is_open = b"\x1b" in data[-32:]
+                    for event in parser.feed(decode(data)):
+                        self.process_message(event)
+        try:
+            for event in parser.feed(""):
+                self.process_message(event)
+        except (EOFError, ParseError):
+            return
+
+
+class _WakingEvent(threading.Event):
+    """An event that also ends a wait for keys."""
+
+    def __init__(self, wake: int) -> None:
+        super().__init__()
+        self._wake = wake
+
+    def set(self) -> None:
+        super().set()
+        os.write(self._wake, b"x")
+
+
+def install() -> type[LinuxDriver]:
+    """Have the driver write through our own thread. Gives the driver to use."""
+    vars(linux_driver)["WriterThread"] = Writer
+    return Driver

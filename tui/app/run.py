@@ -1,0 +1,78 @@
+"""The lifetime of the window: what is opened before it, what is closed after it, and the signals in between."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import shlex
+import signal
+import sys
+from dataclasses import dataclass
+
+from tui import config as configuration
+from tui import paths
+from tui.chat import Chat
+from tui.client import Client
+from tui.console import COMMANDS, print_error
+from tui.model import TurnStatus, check_label
+from tui.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asks for: a session by its label, or a new one, and a server for it."""
+
+    label: str = ""
+    new: bool = False
+    profile: str = ""
+    model: str = ""
+
+
+async def run(wish: Wish) -> int:
+    """Run the window to its end, then stop what runs and close the history. Gives the exit status."""
+    gc.disable()
+    config = configuration.load(paths.find().config_file)
+    if wish.label:
+        check_label(wish.label)
+    config.profile(wish.profile)
+    from tui.app.app import PalaverApp
+    from tui.app.driver import install
+
+    store = Store(paths.find().history_file)
+    chat = Chat(store, Client(), config)
+    store.on_health = chat.tell_health
+    app = PalaverApp(chat, store, wish, driver_class=install())
+    loop = asyncio.get_running_loop()
+    caught: list[int] = []
+
+    def leave(number: int) -> None:
+        caught.append(number)
+        app.exit()
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        loop.add_signal_handler(number, leave, number)
+    try:
+        await app.run_async()
+    finally:
+        await chat.aclose(TurnStatus.INTERRUPTED if caught else TurnStatus.CANCELLED)
+        await store.close()
+    if app.failure is not None:
+        raise app.failure
+    _say_goodbye(app.come_back, store)
+    return 128 + caught[0] if caught else 0
+
+
+def _say_goodbye(label: str, store: Store) -> None:
+    """The command that comes back here, and what could not be kept."""
+    if store.health.unsaved:
+        print_error(f"palaver: {store.health.message} What was said since is lost.")
+    if label:
+        word = "open " if label in COMMANDS or label.startswith("-") else ""
+        try:
+            sys.stdout.write(f"palaver {word}{shlex.quote(label)}\n")
+            sys.stdout.flush()
+        except OSError:
+            log.debug("no one reads standard output any more")

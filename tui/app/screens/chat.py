@@ -1,0 +1,587 @@
+"""The chat screen: it translates between what the user does, what Chat says, and what the widgets show."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from textual import events, on
+from textual.app import ComposeResult, SystemCommand
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Static, TextArea
+
+from tui.app.run import Wish
+from tui.app.screens import status
+from tui.app.screens.help import HelpScreen
+from tui.app.screens.sessions import SessionList
+from tui.app.screens.switcher import Switcher
+from tui.app.transcript.view import TranscriptView
+from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
+from tui.app.widgets.key_bar import KeyBar
+from tui.app.widgets.prompt import Prompt
+from tui.app.widgets.sidebar import Sidebar
+from tui.app.widgets.status_bar import StatusBar
+from tui.chat import Change, Chat, HealthChanged, SessionChanged, TurnChanged
+from tui.errors import PalaverError
+from tui.model import Session, Turn, TurnStatus, check_label
+from tui.store import Store
+from tui.text import one_line, safe_url
+
+NARROW = 80
+"""Columns below which the sidebar is laid over the transcript."""
+
+TINY = (40, 10)
+"""Columns and rows below which nothing useful can be shown."""
+
+FIRST_TURNS = 24
+"""Turns read before a session is shown; the rest comes when it is looked at."""
+
+KEEP_AFTER = 0.4
+"""Seconds after the last change at which a draft or a place is kept."""
+
+_FIRST_HINT = ("A new session", "", "Type a message and press Enter.", "F1 shows the keys, Ctrl+P the commands.")
+_GUIDE_HINT = (*_FIRST_HINT, "", "No server is configured yet: guide, Palaver's own manual, will answer.")
+
+
+class ChatScreen(Screen[None]):
+    """Everything on one screen: sessions, transcript, input, status."""
+
+    AUTO_FOCUS = "#prompt"
+
+    BINDINGS = [
+        Binding("escape", "stop", "Stop", id="turn.stop"),
+        # From the prompt the transcript is next, though it stands before it.
+        Binding("tab", "focus_part(-1)", "Focus", id="view.next"),
+        Binding("shift+tab", "focus_part(1)", "Other part", id="view.previous", show=False),
+        Binding("ctrl+n", "new", "New", id="session.new"),
+        Binding("ctrl+o", "switch", "Switch", id="session.switch"),
+        Binding("alt+up", "neighbour(-1)", "Previous session", id="session.previous", show=False, priority=True),
+        Binding("alt+down", "neighbour(1)", "Next session", id="session.next", show=False, priority=True),
+        Binding("ctrl+b", "sidebar", "Sidebar", id="view.sidebar", show=False, priority=True),
+        Binding("f2", "rename", "Rename", id="session.rename"),
+        Binding("f3", "title", "Title", id="session.title", show=False),
+        Binding("f4", "pin", "Pin", id="session.pin", show=False),
+        Binding("f8", "delete", "Delete", id="session.delete", show=False),
+        Binding("alt+z", "restore", "Undo delete", id="session.restore"),
+        Binding("pageup", "page(-1)", "Scroll up", id="view.page-up", show=False, priority=True),
+        Binding("pagedown", "page(1)", "Scroll down", id="view.page-down", show=False, priority=True),
+        Binding("end,ctrl+end", "live_end", "Newest", id="view.end", show=False),
+        Binding("ctrl+c", "interrupt", "Copy, stop, clear or quit", id="app.interrupt", show=False, priority=True),
+    ]
+
+    def __init__(self, chat: Chat, store: Store, wish: Wish) -> None:
+        super().__init__()
+        self.sidebar = Sidebar(id="sidebar")
+        self.transcript = TranscriptView(id="transcript")
+        self.prompt = Prompt(id="prompt")
+        self.status_bar = StatusBar(id="status")
+        self._chat = chat
+        self._store = store
+        self._wish = wish
+        self._list = SessionList()
+        self._session: Session | None = None
+        self._visit = 0
+        self._deleted: list[Session] = []
+        self._news = ""
+        self._link = ""
+        self._trouble = ""
+        self._wants_to_quit = 0.0
+        self._sent_early: list[str] = []
+        self._keep_timer: Timer | None = None
+        self._clock: Timer | None = None
+        self._sidebar_timer: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="body"):
+            yield self.sidebar
+            with Vertical(id="main"):
+                yield self.transcript
+                yield self.prompt
+        yield self.status_bar
+        yield KeyBar(id="keys")
+        yield Static(Content(f"Palaver needs {TINY[0]}×{TINY[1]} characters."), id="too-small")
+
+    # Beginning
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """Once the first frame is out: read what there is, and show where the user left off."""
+        self._do(self._load())
+
+    async def _load(self) -> None:
+        await self._store.open()
+        self._chat.subscribe(self._changed)
+        self._list.reset(await self._chat.sessions())
+        try:
+            session = await self._wished_session()
+        except PalaverError as error:
+            self._say(str(error))
+            session = await self._chat.new()
+        await self._show(session, keep_typed=True)
+        if self._sent_early:
+            first, *others = self._sent_early
+            self._send_text(first)
+            if others:
+                self.prompt.give_back("\n".join(others))
+        self._chat.follow()
+        self._say_first(self.app.warnings)  # type: ignore[attr-defined]
+
+    async def _wished_session(self) -> Session:
+        wish = self._wish
+        if wish.label:
+            session = await self._chat.open(wish.label, profile=wish.profile, model=wish.model)
+        elif wish.new:
+            session = await self._chat.new(profile=wish.profile, model=wish.model)
+        else:
+            session = await self._chat.last() or await self._chat.new(profile=wish.profile, model=wish.model)
+        if (wish.profile and wish.profile != session.profile) or (wish.model and wish.model != session.model):
+            session = replace(session, profile=wish.profile or session.profile, model=wish.model)
+        return session
+
+    def _say_first(self, warnings: list[str]) -> None:
+        said = [*self._store.notices, *warnings]
+        if self._store.recovered:
+            plural = "answers were" if self._store.recovered > 1 else "answer was"
+            said.append(f"{self._store.recovered} {plural} cut short when Palaver last ended; what came is kept")
+        if self._chat.health.message:
+            self._trouble = "NOT SAVED"
+            said.append(self._chat.health.message)
+        if said:
+            self._say(said[0])
+
+    # Showing a session
+
+    async def _show(self, session: Session, *, keep_typed: bool = False) -> None:
+        """Go to a session, keeping the draft and the place of the one left."""
+        await self._keep_now()
+        self._visit += 1
+        visit = self._visit
+        count = await self._chat.count(session.id)
+        around = count if session.scroll.at_end else min(count, session.scroll.depth + FIRST_TURNS)
+        turns = await self._chat.turns(session.id, max(0, around - FIRST_TURNS), around)
+        prompts = await self._chat.prompts(session.id)
+        if visit != self._visit:
+            return
+        self._session = session
+        self._chat.attend(session.id)
+        self.app.come_back = session.label  # type: ignore[attr-defined]
+        is_guide = self._chat.profile_of(session).protocol == "guide"
+        self.transcript.hint = _GUIDE_HINT if is_guide else _FIRST_HINT
+        self.transcript.show(count, session.scroll, turns)
+        typed = self.prompt.text if keep_typed else ""
+        self.prompt.set_history(prompts)
+        self.prompt.replace_text(session.draft + typed)
+        self.remove_class("-over")
+        self._news = ""
+        self._refresh_all()
+        await self._chat.mark_read(session.id)
+
+    def _go_to(self, session: Session) -> None:
+        if self._session is None or session.id != self._session.id:
+            self._do(self._show(session))
+        self.prompt.focus()
+
+    @on(TranscriptView.Needed)
+    def _bring(self, event: TranscriptView.Needed) -> None:
+        if self._session is not None:
+            self._do(self._bring_turns(self._session.id, event.start, event.until))
+
+    async def _bring_turns(self, session_id: str, start: int, until: int) -> None:
+        turns = await self._chat.turns(session_id, start, until)
+        if self._session is not None and self._session.id == session_id:
+            self.transcript.put(turns)
+
+    # What Chat says
+
+    def _changed(self, change: Change) -> None:
+        match change:
+            case TurnChanged(turn):
+                self._turn_changed(turn)
+            case SessionChanged(session):
+                self._session_changed(session)
+            case HealthChanged(health):
+                self._trouble = "NOT SAVED" if health.message else ""
+                self._say(health.message or "Everything is saved again.")
+
+    def _turn_changed(self, turn: Turn) -> None:
+        if self._session is not None and turn.session_id == self._session.id:
+            self.transcript.put([turn])
+            if turn.status.is_final:
+                self._turn_ended(turn)
+            self._keep_time()
+            self._refresh_status()
+        if turn.status.is_final or not turn.has_output:
+            self.refresh_bindings()
+            self._refresh_sidebar_soon()
+
+    def _turn_ended(self, turn: Turn) -> None:
+        self._news = status.outcome(turn)
+        if turn.status is TurnStatus.CANCELLED and not turn.has_output and not self.prompt.text:
+            self.prompt.replace_text(turn.prompt)
+
+    def _session_changed(self, session: Session) -> None:
+        self._list.put(session)
+        if self._session is not None and session.id == self._session.id:
+            self._session = replace(session, scroll=self._session.scroll, draft=self._session.draft)
+            self.app.come_back = session.label  # type: ignore[attr-defined]
+            if session.unread:
+                self._do(self._chat.mark_read(session.id))
+            self._refresh_status()
+        self._refresh_sidebar_soon()
+
+    # What the user does
+
+    @on(Prompt.Submitted)
+    def _send(self, event: Prompt.Submitted) -> None:
+        if self._session is None:
+            self._sent_early.append(event.text)
+        else:
+            self._send_text(event.text)
+
+    def _send_text(self, text: str) -> None:
+        session = self._session
+        assert session is not None
+        try:
+            self._chat.send(session, text)
+        except PalaverError as error:
+            self._say(str(error))
+            self.prompt.give_back(text)
+            return
+        self.prompt.add_history(text)
+        self.transcript.go_to_end()
+        self.refresh_bindings()
+
+    @on(TranscriptView.ResendWanted)
+    def _resend(self, event: TranscriptView.ResendWanted) -> None:
+        self._send_text(event.turn.prompt)
+
+    def action_stop(self) -> None:
+        if self._session is not None and self._chat.cancel(self._session.id):
+            self._say("Stopping…")
+
+    def action_new(self) -> None:
+        self._do(self._new())
+
+    async def _new(self) -> None:
+        await self._show(await self._chat.new(profile=self._session.profile if self._session else ""))
+        self.prompt.focus()
+
+    def action_switch(self) -> None:
+        self.app.push_screen(Switcher(self._list.sessions, self._session.id if self._session else ""), self._switched)
+
+    def _switched(self, choice: str | None) -> None:
+        if choice is None:
+            return
+        if choice.startswith("new:"):
+            self._do(self._open_label(choice.removeprefix("new:")))
+        elif (session := self._list.get(choice)) is not None:
+            self._go_to(session)
+
+    async def _open_label(self, label: str) -> None:
+        await self._show(await self._chat.open(label))
+        self.prompt.focus()
+
+    def action_neighbour(self, step: int) -> None:
+        session = self._list.neighbour(self._session.id if self._session else "", step)
+        if session is not None:
+            self._go_to(session)
+
+    @on(Sidebar.Chosen)
+    def _chosen(self, event: Sidebar.Chosen) -> None:
+        session = self._list.get(event.session_id)
+        if session is not None:
+            self._go_to(session)
+
+    def action_rename(self) -> None:
+        session = self._session
+        if session is None:
+            return
+
+        def done(label: str | None) -> None:
+            if label is not None and label.strip() != session.label:
+                self._do(self._rename(session.id, label))
+
+        self.app.push_screen(TextDialog("The session's label", session.label, check_label), done)
+
+    async def _rename(self, session_id: str, label: str) -> None:
+        session = await self._chat.rename(session_id, label)
+        self._say(f"Renamed to {session.label}")
+
+    def action_title(self) -> None:
+        session = self._session
+        if session is None:
+            return
+
+        def done(title: str | None) -> None:
+            if title is not None:
+                self._do(self._chat.set_title(session.id, title))
+
+        self.app.push_screen(TextDialog("The session's title (empty: made by Palaver)", session.title, str), done)
+
+    def action_pin(self) -> None:
+        if self._session is not None:
+            self._do(self._pin(self._session))
+
+    async def _pin(self, session: Session) -> None:
+        now = await self._chat.pin(session.id, not session.pinned)
+        self._say(f"{now.name} is {'pinned' if now.pinned else 'no longer pinned'}")
+
+    def action_delete(self) -> None:
+        if self._session is not None:
+            self._do(self._delete(self._session))
+
+    async def _delete(self, session: Session) -> None:
+        """Put the session into the trash, and go to the one beside it."""
+        beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
+        # Its draft goes with it: nothing is kept of it once it is left.
+        self._session = None
+        deleted = await self._chat.delete(session.id)
+        self._list.remove(session.id)
+        self._deleted.append(deleted)
+        await self._show(beside or await self._chat.new())
+        key = self.app.get_key_display(Binding("alt+z", "restore"))
+        self._say(f"Deleted {deleted.name}; {key} brings it back")
+        self.refresh_bindings()
+
+    def action_restore(self) -> None:
+        if self._deleted:
+            self._do(self._restore(self._deleted.pop()))
+
+    async def _restore(self, session: Session) -> None:
+        restored = await self._chat.restore(session.id)
+        self._list.put(restored)
+        await self._show(restored)
+        self._say(f"{restored.name} is back")
+        self.refresh_bindings()
+
+    def action_sidebar(self) -> None:
+        self.toggle_class("-over" if self.has_class("-narrow") else "-no-sidebar")
+        sidebar = self.sidebar
+        if sidebar.display:
+            self._refresh_sidebar()
+            if self.has_class("-narrow"):
+                sidebar.focus()
+        elif sidebar.has_focus:
+            self.prompt.focus()
+
+    def action_focus_part(self, step: int) -> None:
+        """Go round prompt, transcript and sidebar."""
+        if step > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def action_page(self, pages: int) -> None:
+        self.transcript.page(pages)
+
+    def action_live_end(self) -> None:
+        self.transcript.go_to_end()
+
+    @on(Prompt.EndWanted)
+    def _end_wanted(self) -> None:
+        self.transcript.go_to_end()
+
+    def action_interrupt(self) -> None:
+        """Ctrl+C: copies a selection, else stops the answer, else clears the input, else quits at the second press."""
+        selected = self.get_selected_text() or self.prompt.selected_text
+        if selected:
+            self.app.copy_to_clipboard(selected)
+            self.clear_selection()
+            self._say(f"Copied {len(selected):,} characters")
+        elif self._session is not None and self._chat.cancel(self._session.id):
+            self._say("Stopping…")
+        elif self.prompt.text:
+            self.prompt.add_history(self.prompt.text)
+            self.prompt.replace_text("")
+            self._say("Cleared; Up brings it back")
+        elif time.monotonic() - self._wants_to_quit < 2:
+            self.app.exit()
+        else:
+            self._wants_to_quit = time.monotonic()
+            self._say("Press Ctrl+C again to quit")
+
+    def may_quit(self) -> bool:
+        """Whether nothing stands against leaving, or the user has insisted."""
+        count = len(self._chat.running())
+        if not count or time.monotonic() - self._wants_to_quit < 5:
+            return True
+        self._wants_to_quit = time.monotonic()
+        answers = "1 answer is" if count == 1 else f"{count} answers are"
+        self._say(f"{answers} still coming; Ctrl+Q again stops and quits")
+        return False
+
+    def action_help(self) -> None:
+        if not isinstance(self.app.screen, HelpScreen):
+            self.app.push_screen(HelpScreen(status.keys(self.app)))
+
+    @on(TranscriptView.Left)
+    def _left(self) -> None:
+        if self._session is not None and self._chat.is_running(self._session.id):
+            self.action_stop()
+        else:
+            self.prompt.focus()
+
+    @on(TranscriptView.Copied)
+    def _copy(self, event: TranscriptView.Copied) -> None:
+        self.app.copy_to_clipboard(event.text)
+        self._say(f"Copied {event.what} ({len(event.text):,} characters)")
+
+    @on(TranscriptView.LinkHovered)
+    def _hover(self, event: TranscriptView.LinkHovered) -> None:
+        self._link = event.url
+        self._refresh_status()
+
+    @on(TranscriptView.LinkClicked)
+    def _click(self, event: TranscriptView.LinkClicked) -> None:
+        url = safe_url(event.url)
+        if url is None:
+            self._say(f"Not opened, only http, https and mailto are: {one_line(event.url, 120)}")
+            return
+
+        def done(agreed: bool | None) -> None:
+            if agreed:
+                import webbrowser
+
+                opened = webbrowser.open(url)
+                self._say("Opened in the browser" if opened else "No browser could be started")
+
+        self.app.push_screen(ConfirmDialog("Open this address?", url, "Enter opens it, Esc does not"), done)
+
+    def commands(self) -> Iterable[SystemCommand]:
+        """What the command palette offers here."""
+        yield SystemCommand("New session", "Begin another one (Ctrl+N)", self.action_new)
+        yield SystemCommand("Switch session", "Find one by its name (Ctrl+O)", self.action_switch)
+        yield SystemCommand("Rename", "Change this session's label (F2)", self.action_rename)
+        yield SystemCommand("Title", "Change this session's title (F3)", self.action_title)
+        yield SystemCommand("Pin", "Keep this session on top, or no longer (F4)", self.action_pin)
+        yield SystemCommand("Delete", "Put this session into the trash (F8)", self.action_delete)
+        if self._deleted:
+            yield SystemCommand("Undo delete", f"Bring {self._deleted[-1].name} back", self.action_restore)
+        yield SystemCommand("Sidebar", "Show or hide it (Ctrl+B)", self.action_sidebar)
+        yield SystemCommand("Help", "All keys (F1)", self.action_help)
+        for name, profile in self._chat.config.profiles.items():
+            what = f"Let this session talk to {profile.base_url}"
+            yield SystemCommand(f"Profile: {name}", what, lambda name=name: self._use_profile(name))
+
+    def _use_profile(self, name: str) -> None:
+        if self._session is not None:
+            self._do(self._set_profile(self._session.id, name))
+
+    async def _set_profile(self, session_id: str, name: str) -> None:
+        session = await self._chat.set_profile(session_id, name)
+        self._say(f"The next prompt goes to {session.profile}")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        match action:
+            case "stop":
+                return self._session is not None and self._chat.is_running(self._session.id)
+            case "restore":
+                return bool(self._deleted)
+            case _:
+                return super().check_action(action, parameters)
+
+    # Drafts and places
+
+    @on(TextArea.Changed, "#prompt")
+    def _typed(self) -> None:
+        self._keep_soon()
+
+    @on(TranscriptView.Moved)
+    def _moved(self) -> None:
+        self._keep_soon()
+
+    def _keep_soon(self) -> None:
+        if self._keep_timer is not None:
+            self._keep_timer.stop()
+        self._keep_timer = self.set_timer(KEEP_AFTER, self._keep)
+
+    def _keep(self) -> None:
+        self._do(self._keep_now())
+
+    async def _keep_now(self) -> None:
+        """Keep the draft and the place of the session shown."""
+        if self._keep_timer is not None:
+            self._keep_timer.stop()
+            self._keep_timer = None
+        session = self._session
+        if session is None:
+            return
+        draft, place = self.prompt.text, self.transcript.place
+        if draft == session.draft and place == session.scroll:
+            return
+        self._session = replace(session, draft=draft, scroll=place)
+        self._list.put(self._session)
+        if draft != session.draft:
+            await self._chat.set_draft(session.id, draft)
+        if place != session.scroll:
+            await self._chat.set_scroll(session.id, place)
+
+    async def on_unmount(self) -> None:
+        await self._keep_now()
+
+    # Showing how things stand
+
+    def _say(self, text: str) -> None:
+        """Tell the outcome of the last action."""
+        self._news = text
+        self._refresh_status()
+
+    def _refresh_all(self) -> None:
+        self._keep_time()
+        self._refresh_status()
+        self._refresh_sidebar()
+        self.refresh_bindings()
+
+    def _refresh_status(self) -> None:
+        if not self.is_attached:
+            return
+        session = self._session
+        turn = self.transcript.turn_at(self.transcript.count - 1) if session else None
+        running = turn is not None and not turn.status.is_final
+        right = self._link or (status.progress(turn, time.time()) if running and turn else self._news)
+        left = status.destination(self._chat, session) if session else ()
+        self.status_bar.show(left, right, trouble=self._trouble, is_busy=running)
+
+    def _keep_time(self) -> None:
+        """Let the time run in the status bar while an answer is awaited, and only then."""
+        running = self._session is not None and self._chat.is_running(self._session.id)
+        if running and self._clock is None:
+            self._clock = self.set_interval(0.2, self._refresh_status)
+        elif not running and self._clock is not None:
+            self._clock.stop()
+            self._clock = None
+
+    def _refresh_sidebar_soon(self) -> None:
+        if self._sidebar_timer is None:
+            self._sidebar_timer = self.set_timer(0.05, self._refresh_sidebar)
+
+    def _refresh_sidebar(self) -> None:
+        self._sidebar_timer = None
+        if self.is_attached:
+            current = self._session.id if self._session else ""
+            sessions = self._list.with_new(self._session)
+            self.sidebar.show(sessions, current, self._chat.running(), datetime.now().astimezone().date())
+
+    def on_resize(self, event: events.Resize) -> None:
+        width, height = event.size
+        self.set_class(width < NARROW, "-narrow")
+        self.set_class(width < TINY[0] or height < TINY[1], "-tiny")
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do something that takes a moment, and say what went wrong if it does."""
+        self.run_worker(self._told(work), exit_on_error=True)
+
+    async def _told(self, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await work
+        except PalaverError as error:
+            self._say(str(error))

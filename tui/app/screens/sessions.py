@@ -1,0 +1,59 @@
+"""The sessions as the screen knows them, in the order of their use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tui.model import Session
+
+
+class SessionList:
+    """Sessions that are neither deleted nor archived, the one used last first."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+
+    @property
+    def sessions(self) -> list[Session]:
+        return list(self._sessions.values())
+
+    def reset(self, sessions: Iterable[Session]) -> None:
+        self._sessions = {session.id: session for session in sessions if not _is_hidden(session)}
+
+    def get(self, session_id: str) -> Session | None:
+        return self._sessions.get(session_id)
+
+    def put(self, session: Session) -> None:
+        """Take in a session as it is now. One that was said something in comes to the front."""
+        if _is_hidden(session):
+            self._sessions.pop(session.id, None)
+            return
+        known = self._sessions.get(session.id)
+        if known is not None and known.turns == session.turns:
+            self._sessions[session.id] = session
+            return
+        if known is None and not session.turns and session.last_turn_at is None and self._sessions:
+            self._sessions[session.id] = session
+        self._sessions.pop(session.id, None)
+        self._sessions = {session.id: session, **self._sessions}
+
+    def remove(self, session_id: str) -> None:
+        self._sessions.pop(session_id, None)
+
+    def with_new(self, session: Session | None) -> list[Session]:
+        """All sessions, and in front the one shown, if nothing has been said in it yet."""
+        sessions = self.sessions
+        return [session, *sessions] if session is not None and session.id not in self._sessions else sessions
+
+    def neighbour(self, session_id: str, step: int) -> Session | None:
+        """The session a number of rows below another, as the sidebar shows them."""
+        shown = sorted(self._sessions.values(), key=lambda session: not session.pinned)
+        ids = [session.id for session in shown]
+        if session_id not in ids:
+            return shown[0] if shown and step > 0 else None
+        place = ids.index(session_id) + step
+        return shown[place] if 0 <= place < len(shown) else None
+
+
+def _is_hidden(session: Session) -> bool:
+    return session.deleted_at is not None or session.archived_at is not None

@@ -1,0 +1,74 @@
+"""Words for the status bar and the help: where prompts go, how a turn stands, which keys do what."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from textual.app import App
+
+from tui.chat import Chat
+from tui.errors import ConfigError
+from tui.model import Session, Turn, TurnStatus, Usage
+
+SILENCE = 30.0
+"""Seconds without text after which the silence is mentioned."""
+
+
+def destination(chat: Chat, session: Session) -> tuple[str, ...]:
+    """Where a session's next prompt goes: profile, model and host."""
+    try:
+        profile = chat.profile_of(session)
+    except ConfigError as error:
+        return (session.label, str(error))
+    host = urlsplit(profile.base_url).netloc
+    if profile.protocol == "guide":
+        return (session.label, "guide", "built in")
+    return tuple(part for part in (session.label, profile.name, profile.model, host) if part)
+
+
+def progress(turn: Turn, now: float) -> str:
+    """How a running turn stands."""
+    elapsed = max(0.0, now - turn.created_at)
+    if turn.waiting_until is not None:
+        left = max(0.0, turn.waiting_until - now)
+        return f"{turn.waiting_for} · again in {left:.0f} s"
+    words = sum(item.text.count(" ") + 1 for item in turn.items if item.text)
+    if not words:
+        return f"waiting {elapsed:.1f} s"
+    return f"answering {elapsed:.1f} s · {words:,} words"
+
+
+def outcome(turn: Turn) -> str:
+    """What a turn came to."""
+    took = f"{(turn.ended_at or turn.created_at) - turn.created_at:.1f} s"
+    match turn.status:
+        case TurnStatus.DONE:
+            return " · ".join(part for part in (f"done in {took}", tokens(turn.usage)) if part)
+        case TurnStatus.CANCELLED:
+            return f"stopped after {took}"
+        case TurnStatus.INTERRUPTED:
+            return f"interrupted after {took}"
+        case _:
+            return f"failed after {took}"
+
+
+def tokens(usage: Usage | None) -> str:
+    """Tokens in and out, where the server counted them."""
+    if usage is None:
+        return ""
+    return f"{usage.input_tokens or 0:,} → {usage.output_tokens or 0:,} tokens"
+
+
+def keys(app: App[Any]) -> list[tuple[str, str, str]]:
+    """Every key that does something now: as shown, what it does, and the id to bind it by."""
+    found: dict[str, tuple[list[str], str, str]] = {}
+    for active in app.screen.active_bindings.values():
+        binding = active.binding
+        if not active.enabled or not binding.description or not binding.id:
+            continue
+        shown, _, _ = found.setdefault(binding.action, ([], binding.description, binding.id))
+        key = app.get_key_display(binding)
+        if key not in shown:
+            shown.append(key)
+    return [(" ".join(shown), text, name) for shown, text, name in found.values()]

@@ -1,0 +1,298 @@
+"""What of a transcript is in view: the turns at hand, the place, and the rows that follow from them.
+
+The place is kept as an anchor (turn, unit, line), so that a height that turns out different from its guess never moves
+the text. Only what is in view is drawn; what is not at hand is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.segment import Segment
+
+from tui.app.transcript.blocks import Block, Ground, TurnBlocks, Unit
+from tui.app.transcript.layout import GUESS, Layout
+from tui.app.transcript.palette import Palette
+from tui.app.transcript.selection import key_of
+from tui.app.transcript.wrap import Line
+from tui.model import Turn
+
+PAGE = 48
+"""Turns asked for at once."""
+
+MOST_TURNS = 1200
+"""Turns kept in memory; those farthest from the eye go first."""
+
+MOST_LINES = 8000
+"""Drawn lines kept."""
+
+
+class Place(NamedTuple):
+    """The first line in view: a turn, a unit of it, and a line of that."""
+
+    depth: int = 0
+    unit: int = 0
+    line: int = 0
+
+
+@dataclass(slots=True)
+class Row:
+    """A line in view. `block` and `unit` are None where a turn is still being brought."""
+
+    key: int
+    line: Line
+    depth: int
+    block: Block | None = None
+    unit: Unit | None = None
+
+
+class Viewport:
+    """Turns, seen through a window. `need` is called with the range of depths that has to be brought."""
+
+    def __init__(self, need: Callable[[int, int], None]) -> None:
+        self.place = Place()
+        self.following = True
+        self.ground = Ground(80, Palette())
+        self.height = 0
+        self.rows: list[Row] = []
+        self.layout = Layout()
+        self._need = need
+        self._turns: dict[int, TurnBlocks] = {}
+        self._asked: set[int] = set()
+        self._drawn: OrderedDict[Unit, int] = OrderedDict()
+
+    # Turns
+
+    def open(self, count: int, place: Place, *, following: bool) -> None:
+        """Begin with a session of `count` turns, none of them at hand."""
+        self._turns.clear()
+        self._asked.clear()
+        self._drawn.clear()
+        self.layout.reset(count)
+        self.following = following or not count
+        self.place = place._replace(depth=min(place.depth, max(0, count - 1)))
+
+    def put(self, turns: list[Turn]) -> None:
+        """Take in turns, new or changed."""
+        for turn in turns:
+            if turn.depth >= len(self.layout):
+                self.layout.grow(turn.depth + 1)
+            known = self._turns.get(turn.depth)
+            if known is not None and known.turn.id == turn.id:
+                known.update(turn)
+            else:
+                self._turns[turn.depth] = TurnBlocks(turn)
+            self._asked.discard(turn.depth)
+        self._give_up_far_ones()
+
+    def drop_from(self, count: int) -> None:
+        """Forget the turns from depth `count` on."""
+        self.layout.grow(count)
+        for depth in [depth for depth in self._turns if depth >= count]:
+            del self._turns[depth]
+
+    def blocks_of(self, depth: int) -> TurnBlocks | None:
+        return self._turns.get(depth)
+
+    def depths(self) -> list[int]:
+        """The turns at hand."""
+        return sorted(self._turns)
+
+    # Size
+
+    def resize(self, width: int, height: int) -> None:
+        """Another window: text `width` cells wide, `height` lines of it."""
+        self.height = height
+        if width == self.ground.width:
+            return
+        depth, number, line = self.place
+        blocks = self._turns.get(depth)
+        unit = blocks.units()[number] if blocks and number < len(blocks.units()) else None
+        share = line / max(1, unit.height(self.ground)) if unit else 0.0
+        known = [self.layout.height(one) for one in self._turns]
+        guess = sum(known) * self.ground.width // max(1, width) // len(known) if known else GUESS
+        self.ground = Ground(width, self.ground.palette)
+        self.layout.reset(len(self.layout), max(2, guess))
+        for one, turn in self._turns.items():
+            self.layout.set(one, turn.height(self.ground))
+        if unit is not None and share:
+            self.place = Place(depth, number, int(share * len(self.lines(unit))))
+
+    # Moving
+
+    def move(self, lines: int) -> None:
+        """Move down by a number of lines, or up where it is negative. Reaching the end means following it again."""
+        if not self.layout or not lines:
+            return
+        self.place = self._down(self.place, lines) if lines > 0 else self.up(self.place, -lines)
+        self.following = False
+        self.update()
+        self.following = self.is_at_end()
+
+    def go_to(self, place: Place) -> None:
+        self.place = place
+        self.following = False
+        self.update()
+
+    def locate(self, line: int) -> Place:
+        """The place of a line of the whole."""
+        depth, within = self.layout.locate(line)
+        return self._down(Place(depth), within) if within else Place(depth)
+
+    def up(self, place: Place, lines: int) -> Place:
+        """The place a number of lines above another."""
+        depth, number, line = place
+        line -= lines
+        while line < 0:
+            if number > 0:
+                number -= 1
+                line += len(self.lines(self._turns[depth].units()[number]))
+                continue
+            if depth == 0:
+                return Place()
+            depth -= 1
+            blocks = self._turns.get(depth)
+            if blocks is None:
+                self._ask_for(depth)
+                line += self.layout.height(depth)
+            else:
+                units = blocks.units()
+                number = len(units) - 1
+                line += len(self.lines(units[number]))
+        return Place(depth, number, line)
+
+    def _down(self, place: Place, lines: int) -> Place:
+        depth, number, line = place
+        line += lines
+        while depth < len(self.layout):
+            blocks = self._turns.get(depth)
+            heights = (
+                [self.layout.height(depth)] if blocks is None else (len(self.lines(u)) for u in blocks.units()[number:])
+            )
+            for height in heights:
+                if line < height:
+                    return Place(depth, number, line)
+                line -= height
+                number += 1
+            depth, number = depth + 1, 0
+        return self.bottom()
+
+    def bottom(self) -> Place:
+        """The place from which the last line of all is the last row."""
+        room = self.height
+        for depth in range(len(self.layout) - 1, -1, -1):
+            blocks = self._turns.get(depth)
+            if blocks is None:
+                self._ask_for(depth)
+                room -= self.layout.height(depth)
+                if room <= 0:
+                    return Place(depth, 0, -room)
+                continue
+            units = blocks.units()
+            for number in range(len(units) - 1, -1, -1):
+                room -= len(self.lines(units[number]))
+                if room <= 0:
+                    return Place(depth, number, -room)
+        return Place()
+
+    # Rows
+
+    def update(self) -> None:
+        """Work out the rows from the place."""
+        if not self.height:
+            return
+        if self.following:
+            self.place = self.bottom()
+        self._make_rows()
+        if len(self.rows) < self.height and self.place != Place() and self.layout:
+            self.place = self.bottom()
+            self._make_rows()
+        self._forget_old_lines()
+
+    def is_at_end(self) -> bool:
+        """Whether the last line of all is in view."""
+        if not self.rows:
+            return True
+        last = self.rows[-1]
+        blocks = self._turns.get(last.depth)
+        if last.depth != len(self.layout) - 1 or blocks is None:
+            return False
+        units = blocks.units()
+        return last.key >= key_of(last.depth, len(units) - 1, len(self.lines(units[-1])) - 1)
+
+    def position(self) -> tuple[int, int]:
+        """The lines above the window, and the lines there are in all, as far as is known."""
+        depth, number, line = self.place
+        blocks = self._turns.get(depth)
+        within = sum(unit.height(self.ground) for unit in blocks.units()[:number]) + line if blocks else line
+        above = (self.layout.top_of(depth) if depth < len(self.layout) else 0) + within
+        return above, max(self.layout.total, above + len(self.rows))
+
+    def all_lines(self, first: int, last: int) -> Iterator[tuple[int, Line]]:
+        """The lines of the turns at hand between two depths, with their numbers."""
+        for depth in range(first, min(last + 1, len(self.layout))):
+            blocks = self._turns.get(depth)
+            for number, unit in enumerate(blocks.units() if blocks else ()):
+                for at, line in enumerate(self.lines(unit)):
+                    yield key_of(depth, number, at), line
+
+    def lines(self, unit: Unit) -> list[Line]:
+        """A unit's lines, remembered as lately used."""
+        lines = unit.lines(self.ground)
+        self._drawn[unit] = len(lines)
+        self._drawn.move_to_end(unit)
+        return lines
+
+    def _make_rows(self) -> None:
+        rows: list[Row] = []
+        depth, first, skip = self.place
+        while len(rows) < self.height and depth < len(self.layout):
+            blocks = self._turns.get(depth)
+            if blocks is None:
+                self._ask_for(depth)
+                missing = min(max(1, self.layout.height(depth) - skip), self.height - len(rows))
+                blank = Line([Segment("…", self.ground.palette.faint)])
+                rows += [Row(key_of(depth, 0, number), blank, depth) for number in range(missing)]
+            else:
+                self._add_rows(rows, depth, blocks, first, skip)
+            depth, first, skip = depth + 1, 0, 0
+        self.rows = rows
+
+    def _add_rows(self, rows: list[Row], depth: int, blocks: TurnBlocks, first: int, skip: int) -> None:
+        units = blocks.units()
+        for number in range(min(first, len(units)), len(units)):
+            unit = units[number]
+            lines = self.lines(unit)
+            seen = range(min(skip, len(lines)), min(len(lines), skip + self.height - len(rows)))
+            rows += [Row(key_of(depth, number, at), lines[at], depth, unit.block, unit) for at in seen]
+            skip = 0
+            if len(rows) >= self.height:
+                break
+        self.layout.set(depth, blocks.height(self.ground))
+
+    def _forget_old_lines(self) -> None:
+        total = sum(self._drawn.values())
+        while total > MOST_LINES:
+            unit, count = self._drawn.popitem(last=False)
+            unit.drop()
+            total -= count
+
+    def _give_up_far_ones(self) -> None:
+        if len(self._turns) <= MOST_TURNS:
+            return
+        far = sorted(self._turns, key=lambda depth: abs(depth - self.place.depth), reverse=True)
+        for depth in far[: len(self._turns) - MOST_TURNS]:
+            if self._turns[depth].turn.status.is_final:
+                del self._turns[depth]
+
+    def _ask_for(self, depth: int) -> None:
+        """Have the turns around `depth` brought, if they are not on their way."""
+        if depth in self._asked:
+            return
+        start = max(0, depth - PAGE + 1 if self.following else depth - PAGE // 2)
+        until = min(len(self.layout), start + PAGE)
+        self._asked.update(range(start, until))
+        self._need(start, until)

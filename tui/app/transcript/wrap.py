@@ -1,0 +1,238 @@
+"""Styled text, broken into lines that know what they were broken at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.cells import cell_len, split_graphemes
+from rich.segment import Segment
+from rich.style import Style
+
+_BLANKS = re.compile(r"( +)")
+
+
+class Run(NamedTuple):
+    """Text of one style; with a link's target, where it is one. A run that is a line feed ends the line."""
+
+    text: str
+    style: Style
+    url: str = ""
+
+
+class Link(NamedTuple):
+    """A link's place in a line, in cells."""
+
+    start: int
+    end: int
+    url: str
+
+
+@dataclass(slots=True)
+class Line:
+    """A line as it is drawn.
+
+    `join` is what stands between it and the next one in the text it was made from: a line feed, or a blank or nothing
+    where it was only broken to fit. `lead` is how many of its first characters are decoration: indents, bars, padding.
+    """
+
+    segments: list[Segment]
+    join: str = "\n"
+    lead: int = 0
+    links: tuple[Link, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
+    @property
+    def width(self) -> int:
+        return sum(cell_len(segment.text) for segment in self.segments)
+
+
+def wrap(runs: Iterable[Run], width: int) -> list[Line]:
+    """Runs as lines of at most `width` cells, broken at blanks where there are any."""
+    return _Wrapper(max(1, width)).wrap(runs)
+
+
+class _Wrapper:
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.lines: list[Line] = []
+        self.line: list[Run] = []
+        self.used = 0
+        self.gap: Run | None = None
+        self.word: list[Run] = []
+        self.word_width = 0
+
+    def wrap(self, runs: Iterable[Run]) -> list[Line]:
+        for run in runs:
+            if run.text == "\n":
+                self._end_word()
+                self._end_line("\n")
+            else:
+                self._add(run)
+        self._end_word()
+        if self.line or not self.lines:
+            self._end_line("\n")
+        return self.lines
+
+    def _add(self, run: Run) -> None:
+        text, style, url = run
+        if not self.word and self.gap is None and text.isascii() and self.used + len(text) <= self.width:
+            # All of it fits: only its last word stays open, because the next run may go on with it.
+            head, blank, tail = text.rpartition(" ")
+            if blank and head and not head.endswith(" "):
+                self.line.append(Run(head, style, url))
+                self.used += len(head)
+                self.gap = Run(" ", style, url)
+                if tail:
+                    self.word.append(Run(tail, style, url))
+                    self.word_width = len(tail)
+                return
+        for piece in _BLANKS.split(text):
+            if not piece:
+                continue
+            if piece[0] == " ":
+                self._end_word()
+                self.gap = Run(piece, style, url) if self.line else None
+            else:
+                self.word.append(Run(piece, style, url))
+                self.word_width += len(piece) if piece.isascii() else cell_len(piece)
+
+    def _end_word(self) -> None:
+        if not self.word:
+            return
+        gap = len(self.gap.text) if self.gap else 0
+        if self.used + gap + self.word_width <= self.width:
+            self._take_gap()
+            self.line += self.word
+            self.used += self.word_width
+        elif self.word_width <= self.width and all(run.text.isascii() for run in self.word):
+            self._end_line(" ")
+            self.line += self.word
+            self.used = self.word_width
+        else:
+            self._break_word(gap)
+        self.word = []
+        self.word_width = 0
+        self.gap = None
+
+    def _take_gap(self) -> None:
+        if self.gap is not None:
+            self.line.append(self.gap)
+            self.used += len(self.gap.text)
+            self.gap = None
+
+    def _break_word(self, gap: int) -> None:
+        """Place a word that is too long for a line, or that may be broken anywhere (CJK, emoji)."""
+        can_start_here = self.used + gap < self.width - 1 and not self.word[0].text[0].isascii()
+        if self.line and can_start_here:
+            self._take_gap()
+        elif self.line:
+            self._end_line(" ")
+        for text, style, url in self.word:
+            rest = text
+            while rest:
+                taken, cells = _take(rest, self.width - self.used)
+                if not taken and not self.line:
+                    taken, cells = rest[0], cell_len(rest[0])
+                if taken:
+                    self.line.append(Run(taken, style, url))
+                    self.used += cells
+                    rest = rest[len(taken) :]
+                if rest:
+                    self._end_line("")
+
+    def _end_line(self, join: str) -> None:
+        segments, links = _segments(self.line)
+        self.lines.append(Line(segments, join, 0, links))
+        self.line = []
+        self.used = 0
+        self.gap = None
+
+
+def _take(text: str, room: int) -> tuple[str, int]:
+    """As much of `text` as fits into `room` cells, never half a character; and the cells it takes."""
+    if room <= 0:
+        return "", 0
+    if text.isascii():
+        return text[:room], min(room, len(text))
+    used = 0
+    spans, _ = split_graphemes(text[: room * 16])
+    for start, _end, cells in spans:
+        if used + cells > room:
+            return text[:start], used
+        used += cells
+    return text[: spans[-1][1]], used
+
+
+def _segments(runs: list[Run]) -> tuple[list[Segment], tuple[Link, ...]]:
+    """Runs as segments, neighbours of one style joined, and the links among them."""
+    segments: list[Segment] = []
+    links: list[Link] = []
+    at = 0
+    texts: list[str] = []
+    style: Style | None = None
+    for text, run_style, url in runs:
+        if url:
+            end = at + cell_len(text)
+            if links and links[-1].url == url and links[-1].end == at:
+                links[-1] = Link(links[-1].start, end, url)
+            else:
+                links.append(Link(at, end, url))
+            at = end
+        else:
+            at += len(text) if text.isascii() else cell_len(text)
+        if run_style is style or run_style == style:
+            texts.append(text)
+        else:
+            if texts:
+                segments.append(Segment("".join(texts), style))
+            texts, style = [text], run_style
+    if texts:
+        segments.append(Segment("".join(texts), style))
+    return segments, tuple(links)
+
+
+def plain_lines(text: str, width: int, style: Style) -> list[Line]:
+    """Text without markup as lines: its own line ends are kept, runs of blanks too."""
+    lines: list[Line] = []
+    for line in text.split("\n"):
+        if not line.strip():
+            lines.append(Line([]))
+            continue
+        if line.isascii() and len(line) <= width:
+            lines.append(Line([Segment(line, style)]))
+            continue
+        body = line.lstrip(" ")
+        indent = min(len(line) - len(body), max(0, width - 8))
+        wrapped = wrap([Run(body, style)], width - indent)
+        if indent:
+            for number, one in enumerate(wrapped):
+                one.segments.insert(0, Segment(" " * indent, style))
+                one.lead = indent if number else 0
+        lines += wrapped
+    return lines
+
+
+def chop(segments: list[Segment], width: int) -> list[list[Segment]]:
+    """Segments cut into rows of at most `width` cells, blanks kept: how code that is too wide goes on."""
+    rows: list[list[Segment]] = [[]]
+    used = 0
+    for text, style, _ in segments:
+        rest = text
+        while rest:
+            taken, cells = _take(rest, width - used)
+            if not taken and not rows[-1]:
+                taken, cells = rest[0], cell_len(rest[0])
+            if taken:
+                rows[-1].append(Segment(taken, style))
+                used += cells
+                rest = rest[len(taken) :]
+            if rest:
+                rows.append([])
+                used = 0
+    return rows

@@ -1,0 +1,1 @@
+"""The widgets around the transcript. They draw what they are given, and say what the user did."""

@@ -1,0 +1,87 @@
+"""The line of keys that do something at this moment."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+
+class Hint(NamedTuple):
+    """A key, as it is shown and as it is pressed, and what it does."""
+
+    shown: str
+    key: str
+    text: str
+
+
+class KeyBar(Widget):
+    """Keys from the bindings in force, so that it cannot say anything untrue. A click presses the key."""
+
+    DEFAULT_CSS = """
+    KeyBar {
+        height: 1;
+        width: 1fr;
+        background: $background;
+        color: $foreground 60%;
+        & .key-bar--key { color: $accent; text-style: bold; }
+    }
+    """
+
+    COMPONENT_CLASSES = {"key-bar--key"}
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._hints: list[Hint] = []
+        self._places: list[tuple[int, int, str]] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._update)
+        self._update(self.screen)
+
+    def _update(self, screen: Screen[object]) -> None:
+        hints: dict[str, Hint] = {}
+        for key, active in screen.active_bindings.items():
+            binding = active.binding
+            if binding.show and active.enabled and binding.description and binding.action not in hints:
+                shown = self.app.get_key_display(binding)
+                hints[binding.action] = Hint(shown, key, binding.description)
+        if list(hints.values()) != self._hints:
+            self._hints = list(hints.values())
+            self.refresh()
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return "  ".join(f"{hint.shown} {hint.text}" for hint in self._hints)
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002 - Textual's shape: it has one line
+        key_style = self.get_component_rich_style("key-bar--key", partial=True)
+        segments = [Segment(" ")]
+        self._places = []
+        at = 1
+        # Where not all of them fit, the one that shows them all still does.
+        fixed = [hint for hint in self._hints if hint.key == "f1"]
+        room = self.size.width - sum(map(_width, fixed))
+        for hint in [*(hint for hint in self._hints if hint not in fixed), *fixed]:
+            width = _width(hint)
+            if at + width > (self.size.width + 2 if hint in fixed else room):
+                continue
+            segments += [Segment(hint.shown, key_style), Segment(f" {hint.text}  ")]
+            self._places.append((at, at + width - 2, hint.key))
+            at += width
+        return Strip(segments).adjust_cell_length(self.size.width).apply_style(self.rich_style)
+
+    def on_click(self, event: events.Click) -> None:
+        for start, end, key in self._places:
+            if start <= event.x < end:
+                self.app.simulate_key(key)
+
+
+def _width(hint: Hint) -> int:
+    return cell_len(hint.shown) + cell_len(hint.text) + 3

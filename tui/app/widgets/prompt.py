@@ -1,0 +1,141 @@
+"""The input: many lines, a history, and a paste that never sends."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.binding import Binding
+from textual.message import Message
+from textual.widgets import TextArea
+
+from tui.text import typed
+
+
+class Prompt(TextArea):
+    """Where the user writes. Enter sends; what was sent before is found with Up and Down."""
+
+    DEFAULT_CSS = """
+    Prompt {
+        height: auto;
+        min-height: 3;
+        max-height: 40%;
+        border: round $border-blurred;
+        padding: 0 1;
+        background: $background;
+        scrollbar-size-vertical: 1;
+        & .text-area--cursor-line { background: transparent; }
+        &:focus { border: round $primary; }
+    }
+    """
+
+    BINDINGS = [
+        Binding("enter", "submit", "Send", id="prompt.send"),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", id="prompt.newline", key_display="^j"),
+    ]
+
+    class Submitted(Message):
+        """The user wants this sent."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class EndWanted(Message):
+        """End was pressed where it could not move the cursor: the user means the transcript's end."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(
+            id=id,
+            show_line_numbers=False,
+            soft_wrap=True,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder="Type a message",
+        )
+        self._prompts: list[str] = []
+        self._place = 0
+        self._unsent = ""
+
+    def set_history(self, prompts: list[str]) -> None:
+        """What was said before in this session, oldest first."""
+        self._prompts = [prompt for place, prompt in enumerate(prompts) if prompts[place - 1 : place] != [prompt]]
+        self._place = len(self._prompts)
+
+    def add_history(self, prompt: str) -> None:
+        if self._prompts[-1:] != [prompt]:
+            self._prompts.append(prompt)
+        self._place = len(self._prompts)
+
+    def give_back(self, text: str) -> None:
+        """Put back what could not be sent, before whatever was typed since."""
+        self.replace_text(f"{text}\n{self.text}" if self.text.strip() else text)
+
+    def replace_text(self, text: str) -> None:
+        """Put `text` in place of everything, with the cursor at its end."""
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+        self._place = len(self._prompts)
+
+    def action_submit(self) -> None:
+        row, column = self.cursor_location
+        if self.document.get_line(row)[:column].endswith("\\"):
+            self.replace("\n", (row, column - 1), (row, column), maintain_selection_offset=False)
+            return
+        if self.text.strip():
+            # Emptied here and not when the message is heard: what is typed meanwhile belongs to the next prompt.
+            text = self.text
+            self.replace_text("")
+            self.post_message(self.Submitted(text))
+
+    def action_newline(self) -> None:
+        self._replace_via_keyboard("\n", *self.selection)
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        if select or not self.cursor_at_first_line or not self._recall(-1):
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        if select or not self.cursor_at_last_line or not self._recall(1):
+            super().action_cursor_down(select)
+
+    def action_cursor_line_end(self, select: bool = False) -> None:
+        before = self.cursor_location
+        super().action_cursor_line_end(select)
+        if not select and self.cursor_location == before:
+            self.post_message(self.EndWanted())
+
+    def _recall(self, step: int) -> bool:
+        """Show the prompt before or after in the history. False where there is none that way."""
+        place = self._place + step
+        if not 0 <= place <= len(self._prompts):
+            return False
+        if self._place == len(self._prompts):
+            self._unsent = self.text
+        elif self.text != self._prompts[self._place]:
+            # What was recalled and then changed is a text of its own: the arrows move in it.
+            return False
+        text = self._unsent if place == len(self._prompts) else self._prompts[place]
+        self.load_text(text)
+        self._place = place
+        self.move_cursor((0, 0) if step < 0 else self.document.end)
+        return True
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Carry out the input's own keys here and now.
+
+        A binding waits until its key has come up to the application; by then what was typed after it would be in the text
+        already, and Enter would send half a word too much or too little.
+        """
+        if event.is_printable:
+            return
+        active = self.screen.active_bindings.get(event.key)
+        if active is not None and active.node is self and active.enabled:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(active.binding.action)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        result = self._replace_via_keyboard(typed(event.text), *self.selection)
+        if result is not None:
+            self.move_cursor(result.end_location)

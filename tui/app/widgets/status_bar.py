@@ -1,0 +1,79 @@
+"""The line that says where the next prompt goes, how the turn stands, and what the last action came to."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.text import one_line
+
+_BETWEEN = " · "
+
+
+class StatusBar(Widget):
+    """Two texts on one line. The right one, being news, is never cut for the left one's sake."""
+
+    DEFAULT_CSS = """
+    StatusBar {
+        height: 1;
+        width: 1fr;
+        background: $panel;
+        color: $foreground 80%;
+        & .status--trouble { color: $error; text-style: bold; }
+        & .status--busy { color: $accent; text-style: bold; }
+    }
+    """
+
+    COMPONENT_CLASSES = {"status--trouble", "status--busy"}
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._left: tuple[str, ...] = ()
+        self._right = ""
+        self._trouble = ""
+        self._is_busy = False
+
+    def show(self, left: tuple[str, ...], right: str, *, trouble: str = "", is_busy: bool = False) -> None:
+        """Show where prompts go (the least important part last), and what is new; `trouble` stands before all else."""
+        right = one_line(right)
+        now = (left, right, trouble, is_busy)
+        if now != (self._left, self._right, self._trouble, self._is_busy):
+            self._left, self._right, self._trouble, self._is_busy = now
+            self.refresh()
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return "  ".join(part for part in (self._trouble, _BETWEEN.join(self._left), self._right) if part)
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002 - Textual's shape: it has one line
+        width = self.size.width
+        busy = self.get_component_rich_style("status--busy", partial=True)
+        trouble = self.get_component_rich_style("status--trouble", partial=True)
+        right = _cut(self._right, width - 2)
+        room = width - cell_len(right) - 3
+        segments = [Segment(" ")]
+        if self._trouble and room > 8:
+            text = _cut(self._trouble, room)
+            segments += [Segment(text, trouble), Segment("  ")]
+            room -= cell_len(text) + 2
+        left = ""
+        for part in map(one_line, self._left):
+            longer = f"{left}{_BETWEEN}{part}" if left else part
+            if cell_len(longer) > room:
+                break
+            left = longer
+        segments.append(Segment(left, Style()))
+        used = sum(cell_len(segment.text) for segment in segments)
+        segments.append(Segment(" " * max(1, width - used - cell_len(right) - 1)))
+        segments.append(Segment(right, busy if self._is_busy else Style()))
+        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+
+
+def _cut(text: str, room: int) -> str:
+    if cell_len(text) <= room:
+        return text
+    return set_cell_size(text, room - 1).rstrip() + "…" if room > 1 else ""

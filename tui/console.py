@@ -1,0 +1,18 @@
+"""The words that begin a command, and the way to say something on standard error."""
+
+from __future__ import annotations
+
+import sys
+
+COMMANDS = ("ask", "sessions", "profiles", "config", "open")
+"""First words that are commands; a session of that label is opened with `palaver open`."""
+
+
+def print_error(line: str) -> None:
+    """A line on standard error, whatever its encoding."""
+    try:
+        sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))
+        sys.stderr.write("\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return

@@ -1,0 +1,83 @@
+"""Sessions and turns as scripts get them: plain values for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from tui.model import Session, Turn
+
+
+def turn_object(turn: Turn, label: str) -> dict[str, Any]:
+    """A turn, as scripts get it."""
+
+    def since_start(moment: float | None) -> float | None:
+        return None if moment is None else round(max(0.0, moment - turn.created_at), 3)
+
+    return {
+        "session": label or None,
+        "turn_id": turn.id,
+        "status": turn.status,
+        "text": turn.text,
+        "items": [
+            {"kind": item.kind, "name": item.name, "call_id": item.call_id, "text": item.text} for item in turn.items
+        ],
+        "conversation_id": turn.conversation_id or None,
+        "profile": turn.profile,
+        "protocol": turn.protocol,
+        "model": turn.model,
+        "origin": turn.origin,
+        "usage": asdict(turn.usage) if turn.usage else None,
+        "timings": {
+            "created_at": turn.created_at,
+            "first_text": since_start(turn.first_text_at),
+            "total": since_start(turn.ended_at),
+            "attempts": len(turn.attempts),
+        },
+        "finish": turn.finish or None,
+        "notes": list(turn.notes),
+        "error": {"kind": turn.error.kind, "message": turn.error.message, "hint": turn.error.hint or None,
+                  "status": turn.error.status} if turn.error else None,
+    }  # fmt: skip
+
+
+def session_object(session: Session) -> dict[str, object]:
+    """A session, as scripts get it."""
+    return {
+        "label": session.label,
+        "title": session.title,
+        "turns": session.turns,
+        "profile": session.profile,
+        "pinned": session.pinned,
+        "unread": session.unread,
+        "status": session.last_status,
+        "created_at": iso(session.created_at),
+        "last_turn_at": iso(session.last_turn_at),
+        "archived_at": iso(session.archived_at),
+        "deleted_at": iso(session.deleted_at),
+    }
+
+
+def turn_json(turn: Turn, label: str) -> dict[str, object]:
+    """A turn with its prompt and attempts, as scripts get it."""
+    attempts = [
+        {
+            "kind": one.kind,
+            "sent_id": one.sent_id or None,
+            "received_id": one.received_id or None,
+            "outcome": one.outcome,
+        }
+        for one in turn.attempts
+    ]
+    return {"prompt": turn.prompt, **turn_object(turn, label), "attempts": attempts}
+
+
+def iso(seconds: float | None) -> str | None:
+    """A time as programs write it down: ISO 8601, UTC."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError, OSError):
+        return None
