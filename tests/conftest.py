@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 
-_OTHERS = ("PROXY", "_API_KEY", "_BASE_URL", "OPENAI_", "ANTHROPIC_", "OLLAMA_", "DATABRICKS_", "SSL_", "TEXTUAL", "NO_COLOR")
+_OTHERS = (
+    "PROXY",
+    "_API_KEY",
+    "_BASE_URL",
+    "OPENAI_",
+    "ANTHROPIC_",
+    "OLLAMA_",
+    "DATABRICKS_",
+    "SSL_",
+    "TEXTUAL",
+    "NO_COLOR",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 from tui.client import Client, Request, fresh_note
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
-from tui.errors import StoreError, UsageError
+from tui.errors import LabelTaken, StoreError, UsageError
 from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
 from tui.model import (
     Mapping,
@@ -126,21 +126,36 @@ class Chat:
         return await self._store.find(check_label(label), deleted=deleted)
 
     async def last(self) -> Session | None:
-        """The session used last, if there is one."""
+        """The session looked at last, if there is one."""
         return await self._store.last()
 
     async def open(self, label: str, *, profile: str = "", model: str = "") -> Session:
-        """The session of that label; a new one, kept once something is said in it, if there is none."""
+        """The session of that label; a new one, if there is none."""
         session = await self.find(label)
-        return session or self._make(check_label(label), profile, model)
+        if session is not None:
+            return session
+        session = Session(new_id(), check_label(label), profile=profile, model=model, created_at=self._clock.now())
+        try:
+            session = await self._store.create(session)
+        except LabelTaken:
+            # Another process has made it at this very moment: it is that one that is meant.
+            session = await self.find(label) or session
+        self._publish(SessionChanged(session))
+        return session
 
     async def new(self, *, profile: str = "", model: str = "") -> Session:
-        """A new session under a label of its own; it is kept once something is said in it."""
-        taken = {session.label for session in await self._store.sessions()} | {one.label for one in self._new.values()}
+        """A new session under a label of its own. It is kept once something is said in it; until then there is only one."""
+        for session in self._new.values():
+            if session.id not in self._runs:
+                self._new[session.id] = replace(session, profile=profile, model=model)
+                return self._new[session.id]
+        taken = {session.label for session in await self._store.sessions()}
         number = 1
         while f"chat-{number}" in taken:
             number += 1
-        return self._make(f"chat-{number}", profile, model)
+        session = Session(new_id(), f"chat-{number}", profile=profile, model=model, created_at=self._clock.now())
+        self._new[session.id] = session
+        return session
 
     async def rename(self, session_id: str, label: str) -> Session:
         """Give a session another label.
@@ -200,6 +215,13 @@ class Chat:
     def attend(self, session_id: str) -> None:
         """Say which session is before the user's eyes; what ends in another one is unread."""
         self._attended = session_id
+
+    async def remember(self, session_id: str) -> bool:
+        """Have this session shown when Palaver is next opened without a label. False while it is not kept yet."""
+        if session_id in self._new:
+            return False
+        await self._store.remember(session_id)
+        return True
 
     async def mark_read(self, session_id: str) -> None:
         session = await self.session(session_id)
@@ -325,14 +347,6 @@ class Chat:
 
     # Within
 
-    def _make(self, label: str, profile: str, model: str) -> Session:
-        for session in self._new.values():
-            if session.label == label:
-                return session
-        session = Session(new_id(), label, profile=profile, model=model, created_at=self._clock.now())
-        self._new[session.id] = session
-        return session
-
     async def _update(self, session_id: str, **changes: Any) -> Session:
         new = self._new.pop(session_id, None)
         if new is not None:
@@ -388,7 +402,7 @@ class Chat:
             run_.saved = turn = begun
             yield Placed(begun.depth)
             self._chore(self._tell_session(session.id))
-            request, note = await self._addressed(request, session, turn, with_history)
+            request, note = await self._addressed(run_, request, turn, with_history)
             if note:
                 yield Noted(note)
         events = self._client.stream(request)
@@ -398,23 +412,22 @@ class Chat:
                     run_.unsupported = True
                 yield event
 
-    async def _addressed(
-        self, request: Request, session: Session, turn: Turn, with_history: bool
-    ) -> tuple[Request, str]:
+    async def _addressed(self, run_: _Run, request: Request, turn: Turn, with_history: bool) -> tuple[Request, str]:
         """The request with its conversation, or with what was said before, and a note where that is news."""
-        profile = request.profile
+        profile, session_id = request.profile, turn.session_id
         traits = self._client.traits(profile)
 
         async def recall(after: int = -1) -> tuple[Message, ...]:
             if not with_history:
                 return ()
-            return messages_of(await self.turns(session.id, after + 1, turn.depth))
+            return messages_of(await self.turns(session_id, after + 1, turn.depth))
 
         request = replace(request, recall=recall)
         if not traits.keeps:
             return replace(request, history=await recall()), ""
-        mapping = await self._store.mapping(session.id, profile.origin, profile.protocol, profile.key.principal)
+        mapping = await self._store.mapping(session_id, profile.origin, profile.protocol, profile.key.principal)
         if mapping is not None and mapping.state is MappingState.UNSUPPORTED:
+            run_.unsupported = True
             return replace(request, history=await recall()), ""
         now = self._clock.now()
         if mapping is not None and mapping.state is MappingState.LIVE:

@@ -125,8 +125,15 @@ class Store:
         saved = await self._read(session_sql.find_session, None, label, deleted)
         return self._overlay.merged_session(saved.id, saved) if saved else None
 
+    async def remember(self, session_id: str) -> None:
+        """Note that this session is the one before the user's eyes."""
+        try:
+            await self._write(session_sql.remember, session_id)
+        except StoreError as error:
+            log.debug("the session shown is not noted: %s", error)
+
     async def last(self) -> Session | None:
-        """The session used last."""
+        """The session looked at last."""
         for session in self._overlay.merged_sessions([]):
             return session
         saved = await self._read(session_sql.last_session, None)
@@ -379,7 +386,7 @@ class Store:
         overlay = self._overlay
         try:
             for session in list(overlay.sessions.values()):
-                await self._write(session_sql.put_session, session)
+                await self._write(session_sql.ensure_session, session)
                 overlay.sessions.pop(session.id, None)
             for turn in list(overlay.turns.values()):
                 session_or_none = await self.session(turn.session_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Fields
+from dataclasses import replace
 from sqlite3 import Connection, IntegrityError
 from typing import Any
 
@@ -57,13 +58,32 @@ def find_session(conn: Connection, label: str, deleted: bool = False) -> Session
     return _session(row) if row else None
 
 
+def remember(conn: Connection, session_id: str) -> None:
+    """Note that this session is the one before the user's eyes."""
+    conn.execute("INSERT OR REPLACE INTO meta VALUES ('shown', ?)", (session_id,))
+
+
 def last_session(conn: Connection) -> Session | None:
-    """The session used last."""
+    """The session looked at last, or where that is gone, the one said something in last."""
     row = conn.execute(
         f"SELECT {_COLUMNS} FROM sessions WHERE deleted_at IS NULL AND archived_at IS NULL "  # noqa: S608
-        "ORDER BY touched DESC, id DESC LIMIT 1"
+        "ORDER BY id = (SELECT value FROM meta WHERE key = 'shown') DESC, touched DESC, id DESC LIMIT 1"
     ).fetchone()
     return _session(row) if row else None
+
+
+def ensure_session(conn: Connection, session: Session) -> None:
+    """Insert a session if it is not there; where its label is taken, under another one that is like it."""
+    stem, _, number = session.label.rpartition("-")
+    stem, count = (stem, int(number)) if stem and number.isdecimal() and len(number) < 9 else (session.label, 1)
+    while True:
+        try:
+            put_session(conn, session)
+        except LabelTaken:
+            count += 1
+            session = replace(session, label=f"{stem}-{count}")
+        else:
+            return
 
 
 def put_session(conn: Connection, session: Session) -> Session:
@@ -74,19 +94,19 @@ def put_session(conn: Connection, session: Session) -> Session:
     """
     if conn.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone():
         return session
+    taken = conn.execute("SELECT 1 FROM sessions WHERE label = ? AND deleted_at IS NULL", (session.label,)).fetchone()
+    if taken and session.deleted_at is None:
+        raise LabelTaken(session.label)
     now = next_revision(conn)
     branch = new_id()
     conn.execute("INSERT INTO branches (id, session_id) VALUES (?, ?)", (branch, session.id))
     values = _values(session)
     names = ", ".join(values)
     marks = ", ".join("?" * len(values))
-    try:
-        conn.execute(
-            f"INSERT INTO sessions ({names}, branch_id, revision, touched) VALUES ({marks}, ?, ?, ?)",  # noqa: S608
-            (*values.values(), branch, now, now),
-        )
-    except IntegrityError:
-        raise LabelTaken(session.label) from None
+    conn.execute(
+        f"INSERT INTO sessions ({names}, branch_id, revision, touched) VALUES ({marks}, ?, ?, ?)",  # noqa: S608
+        (*values.values(), branch, now, now),
+    )
     return session
 
 

@@ -35,7 +35,7 @@ def begin_turn(
     Raises:
         SessionBusy: Another window, still alive, is answering in this session.
     """
-    sessions.put_session(conn, session)
+    sessions.ensure_session(conn, session)
     conn.execute(
         "UPDATE sessions SET title = ?, title_source = 'generated' WHERE id = ? AND title_source = 'none'",
         (storable(title), session.id),
@@ -65,7 +65,7 @@ def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session,
     """
     row = conn.execute("SELECT depth, status FROM turns WHERE id = ?", (turn.id,)).fetchone()
     if row is None:
-        sessions.put_session(conn, session)
+        sessions.ensure_session(conn, session)
         branch, low, _ = sessions.lineage(conn, turn.session_id)[0]
         newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
         free = low if newest is None else newest + 1

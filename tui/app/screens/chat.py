@@ -94,6 +94,7 @@ class ChatScreen(Screen[None]):
         self._trouble = ""
         self._wants_to_quit = 0.0
         self._sent_early: list[str] = []
+        self._remembered = ""
         self._keep_timer: Timer | None = None
         self._clock: Timer | None = None
         self._sidebar_timer: Timer | None = None
@@ -184,6 +185,12 @@ class ChatScreen(Screen[None]):
         self._news = ""
         self._refresh_all()
         await self._chat.mark_read(session.id)
+        await self._remember(session.id)
+
+    async def _remember(self, session_id: str) -> None:
+        """Have this session shown at the next start. One that is new is kept, and remembered, once it is said something in."""
+        if session_id != self._remembered and await self._chat.remember(session_id):
+            self._remembered = session_id
 
     def _go_to(self, session: Session) -> None:
         if self._session is None or session.id != self._session.id:
@@ -236,6 +243,7 @@ class ChatScreen(Screen[None]):
             if session.unread:
                 self._do(self._chat.mark_read(session.id))
             self._refresh_status()
+            self._do(self._remember(session.id))
         self._refresh_sidebar_soon()
 
     # What the user does
