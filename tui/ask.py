@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tui import config as configuration
-from tui import paths
+from tui import logs, paths
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.console import print_error
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Ask, and give the exit status."""
+    logs.begin(paths.find())
     config = configuration.load(paths.find().config_file)
     if args.raw and args.output != "text":
         raise UsageError("--raw and --output do not go together.")
@@ -84,6 +85,7 @@ class _Ask:
         self._signal = 0
         self._timed_out = False
         self._reader_left = False
+        self._told_of_history = False
         self._notes = 0
         self._last: Turn | None = None
 
@@ -153,7 +155,9 @@ class _Ask:
             self._printer.show(turn)
 
     def _health(self, health: Health) -> None:
-        if health.message:
+        # Once is enough: the answer is what was asked for.
+        if health.message and not self._told_of_history:
+            self._told_of_history = True
             _say(health.message)
 
     def _signalled(self, number: int) -> None:

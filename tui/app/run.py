@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from tui import config as configuration
-from tui import paths
+from tui import logs, paths
 from tui.chat import Chat
 from tui.client import Client
 from tui.console import COMMANDS, print_error
@@ -34,6 +34,7 @@ class Wish:
 async def run(wish: Wish) -> int:
     """Run the window to its end, then stop what runs and close the history. Gives the exit status."""
     gc.disable()
+    logs.begin(paths.find())
     config = configuration.load(paths.find().config_file)
     if wish.label:
         check_label(wish.label)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import httpx
-
+from tui.client.library import httpx
 from tui.guide.server import GuideServer
 
 

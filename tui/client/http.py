@@ -18,9 +18,8 @@ from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
-
 from tui import __version__
+from tui.client.library import httpx
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
 from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
 from tui.config import Profile, is_loopback
@@ -126,6 +125,8 @@ class Http:
                 head += chunk
                 if head.strip(b"\xef\xbb\xbf\r\n\t "):
                     break
+            if not head.strip():
+                raise Refused(f"{self.host} sent an empty answer.", status=response.status_code)
             kind = self._kind(response, head)
             if kind != "events":
                 raw = head + await self._rest(chunks)

@@ -40,10 +40,8 @@ class Decoder:
     def __init__(self, limit: int = LIMIT) -> None:
         self.retry: int | None = None
         self._limit = limit
-        self._line: list[bytes] = []
-        self._line_size = 0
-        self._data: list[bytes] = []
-        self._data_size = 0
+        self._line = bytearray()
+        self._data = bytearray()
         self._name = b""
         self._last_id = ""
         self._after_cr = False
@@ -96,11 +94,12 @@ class Decoder:
             end = chunk.find(b"\n", at)
             if end < 0:
                 break
+            line = chunk[at:end]
             if self._line:
-                self._hold(chunk[at:end])
+                self._hold(line)
                 line = self._take_line()
-            else:
-                line = chunk[at:end]
+            elif len(line) > self._limit:
+                raise TooLarge
             at = end + 1
             if line:
                 self._field(line)
@@ -112,15 +111,13 @@ class Decoder:
             self._hold(chunk[at:])
 
     def _hold(self, piece: bytes) -> None:
-        self._line_size += len(piece)
-        if self._line_size > self._limit:
+        if len(self._line) + len(piece) > self._limit:
             raise TooLarge
-        self._line.append(piece)
+        self._line += piece
 
     def _take_line(self) -> bytes:
-        line = b"".join(self._line)
+        line = bytes(self._line)
         self._line.clear()
-        self._line_size = 0
         return line
 
     def _field(self, line: bytes) -> None:
@@ -129,10 +126,9 @@ class Decoder:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data_size += len(value) + 1
-            if self._data_size > self._limit:
+            if len(self._data) + len(value) >= self._limit:
                 raise TooLarge
-            self._data.append(value)
+            self._data += value + b"\n"
         elif name == b"event":
             self._name = value
         elif name == b"id":
@@ -145,9 +141,6 @@ class Decoder:
         name, self._name = self._name, b""
         if not self._data:
             return None
-        data = b"\n".join(self._data)
+        data = self._data[:-1].decode("utf-8", "replace")
         self._data.clear()
-        self._data_size = 0
-        return ServerSentEvent(
-            data.decode("utf-8", "replace"), name.decode("utf-8", "replace") or "message", self._last_id
-        )
+        return ServerSentEvent(data, name.decode("utf-8", "replace") or "message", self._last_id)

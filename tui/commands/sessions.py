@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tui import config as configuration
-from tui import paths
+from tui import logs, paths
 from tui.chat import Chat
 from tui.client import Client
 from tui.commands.table import moment, print_json, print_line, print_table
@@ -88,6 +88,7 @@ async def history() -> AsyncIterator[Chat]:
     Raises:
         StoreError: There is no history to be had.
     """
+    logs.begin(paths.find())
     store = Store(paths.find().history_file)
     chat = Chat(store, Client(), configuration.load(paths.find().config_file))
     await store.open()

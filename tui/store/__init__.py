@@ -324,7 +324,8 @@ class Store:
         try:
             return await self._call(self._read_now, function, *args)
         except StoreError as error:
-            self._say(f"History cannot be read: {error}")
+            if not self._message:
+                self._say(f"History cannot be read: {error}")
             return default
 
     def _read_now(self, function: Callable[..., T], *args: object) -> T:

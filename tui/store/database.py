@@ -248,6 +248,8 @@ def _prepare(file: Path) -> None:
     """Make the file and its folder, private from the start, or say why they cannot be had."""
     try:
         make_private_dir(file.parent)
+    except FileExistsError:
+        raise StoreError(f"{file.parent} is not a folder.", hint="move it away") from None
     except OSError as error:
         raise StoreError(f"{error.filename or file.parent}: {error.strerror}.") from None
     try:

@@ -1,0 +1,463 @@
+"""`palaver ask`, as a process: what comes out where, and with which status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fake_server import completed, delta
+from tests.loopback import Call, loopback, palaver, plain_environment, profile_text, start
+
+Write = Callable[[str], Path]
+
+STALE = {"error": {"message": "Previous response with id 'x' not found.", "code": "previous_response_not_found"}}
+
+
+def well(call: Call) -> None:
+    call.well("fine by me")
+
+
+def test_the_answer_is_all_there_is_on_standard_output(write_config: Write) -> None:
+    with loopback(well) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "how", "are", "you?")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine by me\n", "")
+    assert server.calls[0].prompt == "how are you?"
+    assert server.calls[0].json["model"] == "m"
+
+
+def test_words_and_standard_input_and_files_make_one_prompt(write_config: Write, tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    file.write_text("print('```')\n")
+    with loopback(well) as server:
+        write_config(profile_text(server.url))
+        assert palaver("ask", input="from stdin\n").returncode == 0
+        assert palaver("ask", "words", input="from stdin").returncode == 0
+        assert palaver("ask", "words", "-f", str(file), "-m", "other", "--system", "Be brief.").returncode == 0
+    assert [call.prompt for call in server.calls] == [
+        "from stdin\n",
+        "words\n\nfrom stdin",
+        "words\n\na.py:\n\n````\nprint('```')\n````",
+    ]
+    assert (server.calls[2].json["model"], server.calls[2].json["instructions"]) == ("other", "Be brief.")
+
+
+def test_json_is_one_object_and_complete(write_config: Write) -> None:
+    usage = {"input_tokens": 3, "output_tokens": 5}
+    with loopback(lambda call: call.head().event(completed("fine\x1b é", usage=usage))) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "-s", "work", "--output", "json", "hi")
+    made: dict[str, Any] = json.loads(done.stdout)
+    assert done.stdout.isascii()
+    assert set(made) == {
+        "session", "turn_id", "status", "text", "items", "conversation_id", "profile", "protocol", "model", "origin",
+        "usage", "timings", "finish", "notes", "error",
+    }  # fmt: skip
+    assert (made["session"], made["status"], made["text"], made["conversation_id"]) == (
+        "work",
+        "done",
+        "fine\x1b é",
+        "resp_1",
+    )
+    assert (made["profile"], made["protocol"], made["model"], made["origin"]) == (
+        "here",
+        "responses",
+        "m",
+        f"http://127.0.0.1:{server.port}",
+    )
+    assert (made["usage"]["input_tokens"], made["usage"]["output_tokens"]) == (3, 5)
+    assert made["error"] is None
+    assert made["items"] == [{"kind": "message", "name": "", "call_id": "", "text": "fine\x1b é"}]
+
+
+def test_json_lines_tell_everything_as_it_comes(write_config: Write) -> None:
+    with loopback(well) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "--output", "jsonl", "hi")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[0]["type"] == "item"
+    assert lines[-1]["type"] == "turn"
+    assert lines[-1]["text"] == "fine by me"
+    grown = ""
+    for line in lines:
+        grown = {"delta": grown + line.get("text", ""), "replace": line.get("text", "")}.get(line["type"], grown)
+    assert grown == "fine by me"
+
+
+def test_a_session_goes_on_and_survives_its_servers_forgetting(write_config: Write) -> None:
+    def answer(call: Call) -> None:
+        if call.json.get("previous_response_id") == "resp_2":
+            call.answer(400, STALE)
+        else:
+            call.well(f"turn {len(server.calls)}", f"resp_{len(server.calls)}")
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        for number in (1, 2):
+            done = palaver("ask", "-s", "work", f"question {number}")
+            assert (done.returncode, done.stdout, done.stderr) == (0, f"turn {number}\n", "")
+        done = palaver("ask", "-s", "work", "question 3")
+        assert (done.returncode, done.stdout) == (0, "turn 4\n")
+        assert done.stderr == (
+            "palaver: The server no longer knew this conversation; a new one was started, with 2 earlier turns sent along.\n"
+        )
+        assert len(server.calls) == 4
+        shown = json.loads(palaver("sessions", "map", "--json").stdout)
+        assert [one["conversation_id"] for one in shown] == ["resp_4"]
+        assert [said["content"] for said in server.calls[3].json["input"]] == [
+            "question 1",
+            "turn 1",
+            "question 2",
+            "turn 2",
+            "question 3",
+        ]
+
+
+@pytest.mark.fault("S14")
+def test_no_fresh_makes_a_forgotten_conversation_an_error(write_config: Write) -> None:
+    def answer(call: Call) -> None:
+        call.answer(400, STALE) if "previous_response_id" in call.json else call.well()
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        palaver("ask", "-s", "work", "one")
+        done = palaver("ask", "-s", "work", "--no-fresh", "two")
+        assert (done.returncode, done.stdout) == (6, "")
+        assert "does not know this conversation" in done.stderr
+        assert len(server.calls) == 2
+
+
+def test_no_history_tells_the_server_nothing_of_before(write_config: Write) -> None:
+    with loopback(well) as server:
+        text = profile_text(server.url).replace('"responses"', '"responses"\ncontinue_by = "nothing"')
+        write_config(text)
+        palaver("ask", "-s", "work", "one")
+        palaver("ask", "-s", "work", "--no-history", "two")
+        palaver("ask", "-s", "work", "three")
+    assert [len(call.json["input"]) for call in server.calls] == [1, 1, 5]
+    assert all(call.json["store"] is False for call in server.calls)
+
+
+@pytest.mark.fault("T35")
+def test_text_is_clean_and_raw_bytes_are_the_wires_own(write_config: Write) -> None:
+    with loopback(lambda call: call.well("a\x1b]52;c;UFdORUQ=\x07b")) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "hi")
+        assert done.stdout == "a␛]52;c;UFdORUQ=␇b\n"
+        raw = palaver("ask", "--raw", "-s", "work", "hi")
+        assert "tracks no conversation" in raw.stderr
+        assert raw.stdout.startswith('data: {"type": "response.output_text.delta"')
+        assert json.loads(raw.stdout.split("\n\n")[-2].removeprefix("data: "))["type"] == "response.completed"
+        assert palaver("sessions", "list", "--json").stdout.strip() == "[]"
+
+
+# Statuses
+
+
+@pytest.mark.fault("N32", "N33", "N35", "H01", "H06", "H07", "H08", "H10", "H14", "H15", "H18")
+@pytest.mark.parametrize(
+    ("answer", "status", "says"),
+    [
+        (lambda call: call.answer(401, {"error": {"message": "bad key"}}), 4, "bad key"),
+        (lambda call: call.answer(403, {"error": {"message": "no"}}), 4, "does not allow"),
+        (lambda call: call.answer(404, {"error": {"message": "no model m"}}), 6, "no model m"),
+        (lambda call: call.answer(405, {}), 6, "does not speak the responses protocol"),
+        (lambda call: call.answer(413, {}), 6, "too large for the server"),
+        (lambda call: call.answer(422, {"detail": [{"loc": ["body", "input"], "msg": "bad"}]}), 6, "input: bad"),
+        (lambda call: call.answer(429, {"error": {"code": "insufficient_quota", "message": "pay"}}), 8, "quota"),
+        (lambda call: call.answer(400, {"error": {"code": "context_length_exceeded", "message": "x"}}), 6, "too long"),
+        (lambda call: call.answer(302, {}, location="https://evil.example/"), 6, "moved to https://evil.example/"),
+        (lambda call: call.head(200, "text/html").send(b"<html><title>Log in</title>"), 6, "web page (“Log in”)"),
+        (lambda call: call.head(200, "application/json").send(b'{"error":{"message":"m"}}'), 6, "m"),
+        (lambda call: call.head(200, "text/event-stream"), 6, "empty answer"),
+        (lambda call: call.head(204, "text/plain"), 6, "empty answer"),
+        (lambda call: call.head(200, "application/x-ndjson").send(b'{"a":1}\n{"a":2}\n'), 6, "unexpected content type"),
+        (lambda call: call.head().event({"type": "error", "message": "no luck"}), 6, "no luck"),
+        (lambda call: call.head().event(delta("half")), 7, "the server stopped"),
+        (lambda call: call.head().event(delta("half")).event({"type": "error", "message": "oh"}), 7, "oh"),
+        (lambda call: call.head().event(completed("half", status="incomplete")), 7, "stopped the answer early"),
+        (lambda call: call.head().event({"type": "response.created", "response": {}}), 5, "no answer"),
+    ],
+)
+def test_what_a_server_says_decides_the_status(write_config: Write, answer: Any, status: int, says: str) -> None:
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "hi")
+    assert done.returncode == status, done.stderr
+    assert says.lower() in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("palaver: ")
+
+
+@pytest.mark.fault("N02")
+def test_nothing_answers(write_config: Write) -> None:
+    with loopback(well) as server:
+        pass
+    write_config(profile_text(server.url))
+    done = palaver("ask", "hi")
+    assert done.returncode == 5
+    assert done.stderr == f"palaver: Nothing answers at 127.0.0.1:{server.port} — is the server running?\n"
+
+
+@pytest.mark.fault("G08", "K06")
+def test_configuration_errors(write_config: Write) -> None:
+    with loopback(well) as server:
+        write_config(profile_text(server.url, more='api_key_env = "MISSING_KEY"'))
+        done = palaver("ask", "hi")
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "environment variable MISSING_KEY is not set" in done.stderr
+        done = palaver("ask", "-p", "heer", "hi")
+        assert (done.returncode, done.stderr) == (3, "palaver: There is no profile 'heer' — did you mean 'here'?\n")
+        file = write_config("a = \n")
+        done = palaver("ask", "hi")
+        assert done.returncode == 3
+        assert f"{file}, line 1, column 5" in done.stderr
+        assert done.stderr.splitlines()[-1].strip() == "^"
+        assert server.calls == []
+
+
+@pytest.mark.fault("G10", "L19", "G16")
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([], "There is no prompt"),
+        (["  "], "There is no prompt"),
+        (["--output", "xml", "hi"], "invalid choice"),
+        (["--api-key", "sk-1", "hi"], "Unrecognized arguments: --api-key"),
+        (["--timeout", "0", "hi"], "number of seconds above 0"),
+        (["--timeout", "x", "hi"], "invalid"),
+        (["-f", "/no/such/file", "hi"], "No such file"),
+        (["-f", "/dev", "hi"], "Is a directory"),
+        (["-s", "", "hi"], "The label is empty"),
+        (["-s", "a\x1bb", "hi"], "control character"),
+        (["-s", "x" * 10_000, "hi"], "10,000 bytes"),
+        (["--raw", "--output", "json", "hi"], "do not go together"),
+    ],
+)
+def test_usage_errors(args: list[str], says: str) -> None:
+    done = palaver("ask", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.fault("G16")
+def test_input_that_is_not_text_or_too_much(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "ask"], input=b"\x7fELF\x00\x01", capture_output=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert b"not text" in done.stderr
+    with (tmp_path / "much").open("wb") as stream:
+        stream.write(b"x" * (8 * 1024 * 1024 + 1))
+    with (tmp_path / "much").open("rb") as stream:
+        done = subprocess.run([sys.executable, "-m", "tui", "ask"], stdin=stream, capture_output=True, timeout=60)
+    assert done.returncode == 2
+    assert b"larger than 8 MiB" in done.stderr
+
+
+@pytest.mark.fault("L11")
+def test_arguments_that_are_not_utf8() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "ask", b"-s", b"lab\xff", b"hi"], capture_output=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert b"not valid UTF-8" in done.stderr
+
+
+# Signals and readers
+
+
+@pytest.mark.fault("C12", "C14", "C15")
+@pytest.mark.parametrize(
+    ("number", "status", "kept"),
+    [(signal.SIGINT, 130, "cancelled"), (signal.SIGTERM, 143, "interrupted"), (signal.SIGHUP, 129, "interrupted")],
+)
+def test_signals_end_it_with_what_came(write_config: Write, number: int, status: int, kept: str) -> None:
+    with loopback(lambda call: call.hold("half an answer")) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hi")
+        assert server.call().sent.wait(30)
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 100) == b"half an answer"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert (out, err) == (b"\n", b"Cancelled.\n")
+    shown = json.loads(palaver("sessions", "show", "work", "--json").stdout)
+    assert [(turn["status"], turn["text"]) for turn in shown["messages"]] == [(kept, "half an answer")]
+    assert palaver("sessions", "map", "--json").stdout.strip() == "[]"
+
+
+@pytest.mark.fault("C13")
+def test_a_second_signal_ends_it_at_once(write_config: Write) -> None:
+    with loopback(lambda call: call.hold("half")) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hi")
+        assert server.call().sent.wait(30)
+        assert process.stdout is not None
+        os.read(process.stdout.fileno(), 100)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        process.communicate()
+
+
+@pytest.mark.fault("C18")
+def test_a_reader_that_leaves_is_not_complained_of(write_config: Write) -> None:
+    def answer(call: Call) -> None:
+        call.hold("first line\n")
+        while True:
+            call.event(delta("more of it\n" * 50))
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hi")
+        assert server.call().sent.wait(30)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        os.read(process.stdout.fileno(), 100)
+        process.stdout.close()
+        server.call().go_on.set()
+        assert process.wait(30) == 141
+        assert process.stderr.read() == b""
+        process.stderr.close()
+    shown = json.loads(palaver("sessions", "show", "work", "--json").stdout)
+    assert shown["messages"][0]["status"] == "interrupted"
+
+
+@pytest.mark.fault("G17")
+def test_standard_output_that_is_full(write_config: Write) -> None:
+    with loopback(well) as server, Path("/dev/full").open("wb") as full:
+        write_config(profile_text(server.url))
+        process = start("ask", "hi", stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert err.decode().splitlines() == ["palaver: standard output cannot be written to: No space left on device"]
+
+
+@pytest.mark.fault("G14")
+def test_an_ascii_locale_changes_nothing(write_config: Write) -> None:
+    with loopback(lambda call: call.well("naïve 日本")) as server:
+        write_config(profile_text(server.url))
+        environment = plain_environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
+        done = subprocess.run(
+            [sys.executable, "-m", "tui", "ask", "hi"], capture_output=True, env=environment, stdin=subprocess.DEVNULL
+        )
+    assert (done.returncode, done.stdout.decode()) == (0, "naïve 日本\n")
+
+
+def test_a_timeout_keeps_what_came(write_config: Write) -> None:
+    with loopback(lambda call: call.hold("half")) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "-s", "work", "--timeout", "1", "hi")
+    assert (done.returncode, done.stdout) == (7, "half\n")
+    assert "no complete answer in 1 s" in done.stderr
+
+
+# History in trouble
+
+
+def _folder(history: Path) -> None:
+    history.mkdir(parents=True)
+
+
+def _parent_is_file(history: Path) -> None:
+    history.parent.parent.mkdir(parents=True)
+    history.parent.write_text("x")
+
+
+def _newer(history: Path) -> None:
+    history.parent.mkdir(parents=True)
+    conn = sqlite3.connect(history)
+    conn.execute("PRAGMA user_version = 99")
+    conn.close()
+
+
+@pytest.mark.fault("D02", "D17", "D43")
+@pytest.mark.parametrize(
+    ("spoil", "says"), [(_folder, "is a folder"), (_parent_is_file, "is not a folder"), (_newer, "newer version")]
+)
+def test_a_history_that_cannot_be_had_never_costs_an_answer(
+    write_config: Write, history: Path, spoil: Callable[[Path], None], says: str
+) -> None:
+    spoil(history)
+    before = history.read_bytes() if history.is_file() else b""
+    with loopback(well) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "-s", "work", "hi")
+    assert (done.returncode, done.stdout) == (0, "fine by me\n")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    if before:
+        assert history.read_bytes() == before
+
+
+@pytest.mark.fault("D10")
+def test_a_damaged_history_is_set_aside(write_config: Write, history: Path) -> None:
+    history.parent.mkdir(parents=True)
+    history.write_text("this is not a database, and never was one\n" * 50)
+    with loopback(well) as server:
+        write_config(profile_text(server.url))
+        done = palaver("ask", "-s", "work", "hi")
+    assert (done.returncode, done.stdout) == (0, "fine by me\n")
+    (aside,) = history.parent.glob("history.db.damaged-*")
+    assert aside.read_text().startswith("this is not a database")
+    assert str(aside) in done.stderr
+    assert json.loads(palaver("sessions", "list", "--json").stdout)[0]["label"] == "work"
+
+
+@pytest.mark.fault("C19")
+def test_after_a_kill_the_next_start_marks_the_cut_answer(write_config: Write) -> None:
+    with loopback(lambda call: call.hold("half an answer")) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hi")
+        assert server.call().sent.wait(30)
+        shown = ""
+        deadline = time.monotonic() + 30
+        while "half an answer" not in shown and time.monotonic() < deadline:
+            shown = palaver("sessions", "show", "work", "--json").stdout
+        process.kill()
+        process.communicate()
+    turns = json.loads(palaver("sessions", "show", "work", "--json").stdout)["messages"]
+    assert [(turn["status"], turn["text"], turn["error"]["kind"]) for turn in turns] == [
+        ("interrupted", "half an answer", "crash")
+    ]
+
+
+# What is loaded
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules in a fresh interpreter after `code`."""
+    script = f"import sys\nsys.argv = ['palaver']\n{code}\nprint('\\n' + ' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "from tui.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    heavy = {"textual", "httpx", "sqlite3", "rich", "asyncio", "sqlite_utils", "platformdirs"}
+    assert not heavy & loaded_by(code)
+    assert not heavy & loaded_by(code.replace("--help", "--version"))
+
+
+def test_ask_loads_no_textual(write_config: Write) -> None:
+    code = (
+        "from tui.cli import main\nstatus = main(['ask', '-s', 'work', 'how do I fork a session?'])\nassert status == 0"
+    )
+    modules = loaded_by(code)
+    assert "textual" not in modules
+    assert "httpx" in modules
+    assert "markdown_it" not in modules
+    assert "pygments" not in modules

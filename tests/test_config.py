@@ -1,0 +1,241 @@
+"""Configuration: what is taken, what is refused, and the words for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tui.config import GUIDE, EXAMPLE, check_base_url, is_loopback, load, origin_of
+from tui.errors import ConfigError
+
+Write = Callable[[str], Path]
+
+WORK = """
+profile = "work"
+conversation_ttl_days = 7
+
+[profiles.work]
+protocol = "chat"
+base_url = "https://api.example.com/v1/"
+model = "m"
+api_key_env = "WORK_KEY"
+headers = { "x-team" = "infra" }
+system = "Be brief."
+replay = false
+connect_timeout = 3
+idle_timeout = 30.5
+params = { temperature = 0.2 }
+continue_by = "conversation"
+
+[keys]
+session.new = "ctrl+t"
+"turn.stop" = "escape,ctrl+x"
+"""
+
+
+def test_everything_that_can_be_said(write_config: Write) -> None:
+    config = load(write_config(WORK), {})
+    profile = config.profile()
+    assert (profile.name, profile.protocol, profile.base_url, profile.model) == (
+        "work",
+        "chat",
+        "https://api.example.com/v1",
+        "m",
+    )
+    assert str(profile.key) == "environment variable WORK_KEY"
+    assert profile.headers == (("x-team", "infra"),)
+    assert (profile.system, profile.replay, profile.continue_by) == ("Be brief.", False, "conversation")
+    assert (profile.connect_timeout, profile.idle_timeout) == (3.0, 30.5)
+    assert profile.params == {"temperature": 0.2}
+    assert profile.origin == "https://api.example.com:443"
+    assert config.conversation_ttl == 7 * 86400
+    assert config.keys == {"session.new": "ctrl+t", "turn.stop": "escape,ctrl+x"}
+    assert config.warnings == ()
+
+
+def test_without_a_file_guide_answers(tmp_path: Path) -> None:
+    config = load(tmp_path / "none.toml", {})
+    assert config.profile() == GUIDE
+    assert set(config.profiles) == {"guide"}
+
+
+def test_a_key_in_the_environment_makes_a_profile(tmp_path: Path) -> None:
+    config = load(tmp_path / "none.toml", {"OPENAI_API_KEY": "sk-x", "OPENAI_MODEL": "mine"})
+    profile = config.profile()
+    assert (profile.name, profile.model, profile.source) == ("openai", "mine", "OPENAI_API_KEY")
+    assert config.profile("guide") == GUIDE
+    assert load(tmp_path / "none.toml", {"OPENAI_API_KEY": " "}).profile() == GUIDE
+
+
+def test_the_example_is_valid_as_it_is_and_with_every_line_in_force(write_config: Write, tmp_path: Path) -> None:
+    assert load(write_config(EXAMPLE), {}).warnings == ()
+    (tmp_path / "ca.pem").touch()
+    lines = [re.sub(r"^# (?=[\[\w])", "", line) for line in EXAMPLE.splitlines()[2:]]
+    text = "\n".join(lines).replace("/etc/ssl/our-ca.pem", str(tmp_path / "ca.pem"))
+    config = load(write_config(text), {})
+    assert config.warnings == ()
+    assert config.profile().name == "work"
+
+
+@pytest.mark.fault("G01", "G02")
+@pytest.mark.parametrize(
+    ("text", "place", "shown"),
+    [
+        ('profile = "work', "line 1, column 16", 'profile = "work'),
+        ("a = 1\nb == 2\n", "line 2, column 4", "b == 2"),
+        ("a = 1\r\nb = [1,\r\n", "line 2, column 8", "b = [1,"),
+        ("x = " + "[" * 5000, "", ""),
+    ],
+)
+def test_bad_toml_is_shown_where_it_is(write_config: Write, text: str, place: str, shown: str) -> None:
+    file = write_config(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert str(file) in caught.value.message
+    assert place in caught.value.message
+    if shown:
+        line, caret = caught.value.detail.splitlines()
+        assert line.strip() == shown
+        assert caret.strip() == "^"
+    assert caught.value.exit_status == 3
+
+
+@pytest.mark.fault("G02")
+def test_a_byte_order_mark_is_forgiven(write_config: Write) -> None:
+    file = write_config("")
+    file.write_bytes(b"\xef\xbb\xbf" + b'theme = "nord"\r\n')
+    assert load(file, {}).theme == "nord"
+
+
+@pytest.mark.fault("G03")
+def test_unknown_keys_warn_and_name_the_nearest(write_config: Write) -> None:
+    text = 'profil = "x"\n[profiles.work]\nbase_url = "https://a.b"\nmodle = "m"\nsomething = 1\n'
+    config = load(write_config(text), {})
+    assert len(config.warnings) == 3
+    assert "did you mean 'profile'" in config.warnings[0]
+    assert "profiles.work.modle (did you mean 'model'?)" in config.warnings[1]
+    assert config.warnings[2].endswith("profiles.work.something")
+
+
+@pytest.mark.fault("G04")
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("profile = 1", "profile has to be a string"),
+        ("profiles = 1", "profiles has to be a table"),
+        ("conversation_ttl_days = 0", "conversation_ttl_days has to be a number above 0"),
+        ("conversation_ttl_days = true", "a number above 0"),
+        ("[profiles]\nwork = 1", "profiles.work has to be a table"),
+        ('[profiles.work]\nprotocol = "grpc"', 'profiles.work.protocol has to be one of "responses"'),
+        ('[profiles.work]\nbase_url = "https://a.b"\nidle_timeout = "2"', "idle_timeout has to be a number"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nidle_timeout = -1', "idle_timeout has to be a number"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nreplay = 1', "replay has to be true or false"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { a = 1 }', "headers.a has to be a string"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { "a b" = "1" }', "cannot be a header's name"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { a = "1\\n2" }', "printable ASCII"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nca_file = "/no/such"', "there is no file"),
+        ('[profiles.work]\nbase_url = "https://a.b"\napi_key_command = "pass x"', "a list of words"),
+        ('[profiles.work]\nbase_url = "https://a.b"\napi_key_env = ""', "has to be a name"),
+        ('[profiles.work]\nbase_url = "https://a.b"\napi_key_env = "A"\napi_key_keyring = "b"', "both given"),
+        ('[profiles.work]\nbase_url = "https://a.b"\napi_key = "sk-1"', "keys are not kept in the file"),
+        ("[profiles.work]", "base_url is missing"),
+        ("[keys]\nx = 1", "keys.x has to be a string"),
+        ('profile = "wrok"\n[profiles.work]\nbase_url = "https://a.b"', "did you mean 'work'"),
+    ],
+)
+def test_wrong_values_name_the_key_and_what_is_accepted(write_config: Write, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write_config(text), {})
+    assert says in str(caught.value)
+
+
+@pytest.mark.fault("G05")
+def test_a_configuration_that_is_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "config.toml"
+    folder.mkdir()
+    with pytest.raises(ConfigError, match="is a folder"):
+        load(folder, {})
+    link = tmp_path / "link.toml"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="link to a file that does not exist"):
+        load(link, {})
+    other = tmp_path / "latin.toml"
+    other.write_bytes(b'theme = "\xe9"')
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        load(other, {})
+
+
+@pytest.mark.fault("G06", "G07")
+def test_who_may_read_and_write_it(write_config: Write) -> None:
+    file = write_config('[profiles.work]\nbase_url = "https://a.b"\nheaders = { "X-Auth-Token" = "t" }\n')
+    assert load(file, {}).warnings == ()
+    file.chmod(0o644)
+    (warning,) = load(file, {}).warnings
+    assert "can be read by others" in warning
+    assert f"chmod 600 {file}" in warning
+    file.chmod(0o620)
+    with pytest.raises(ConfigError, match="can be changed by other users"):
+        load(file, {})
+
+
+@pytest.mark.fault("G11", "G12", "N43")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "api.example.com",
+        "ftp://a.b",
+        "https://",
+        "https://a.b:99999",
+        "https://a.b:0",
+        "https://a.b:x",
+        "http://xn--/",
+        "https://user:pass@a.b",
+        "https://a.b/?api_key=sk-1",
+        "https://a.b/#x",
+        "https://a b/",
+        "https://a\x00b/",
+        "https://a..b/",
+        "https://a.b\\c",
+        "http://[::1",
+        "https://-\n",
+        "https://" + "a" * 300,
+        "https://ex\u2028ample.com",
+    ],
+)
+def test_addresses_that_are_none(url: str) -> None:
+    with pytest.raises(ConfigError):
+        check_base_url(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://a.b/v1/", "https://a.b/v1"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
+        ("https://a.b/openai?api-version=2026-01-01", "https://a.b/openai?api-version=2026-01-01"),
+        ("https://bücher.example/v1", "https://xn--bcher-kva.example/v1"),
+    ],
+)
+def test_addresses_as_they_are_used(url: str, kept: str) -> None:
+    assert check_base_url(url, has_key=True) == kept
+
+
+@pytest.mark.fault("G12")
+def test_a_key_is_not_sent_unencrypted(write_config: Write) -> None:
+    text = '[profiles.work]\nbase_url = "http://a.b/v1"\napi_key_env = "K"\n'
+    with pytest.raises(ConfigError, match="unencrypted"):
+        load(write_config(text), {})
+    assert load(write_config(text + "allow_plain_http = true\n"), {}).profile("work").base_url == "http://a.b/v1"
+    assert load(write_config(text.replace("a.b", "localhost:1")), {}).profile("work").origin == "http://localhost:1"
+
+
+def test_origins() -> None:
+    assert origin_of("https://A.b/x") == "https://a.b:443"
+    assert origin_of("http://[::1]/x") == "http://[::1]:80"
+    assert is_loopback("127.0.0.9")
+    assert is_loopback("x.localhost")
+    assert not is_loopback("localhost.example.com")
