@@ -179,6 +179,12 @@ def test_events_come_with_the_chunk_that_completes_them() -> None:
     assert list(decoder.feed(b"data: c\r\r")) == [ServerSentEvent("c")]
 
 
+@pytest.mark.parametrize("ends", [b"\r\n\n", b"\r\n\r\n", b"\r\n\r", b"\r\r\n", b"\n\r\n", b"\r\r", b"\n\r"])
+@pytest.mark.fault("N23")
+def test_line_ends_of_every_kind_in_single_bytes(ends: bytes) -> None:
+    assert decode(*cut(b"data: a" + ends + b"data: b" + ends, 1))[0] == [ServerSentEvent("a"), ServerSentEvent("b")]
+
+
 # Floods and limits
 
 

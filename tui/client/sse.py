@@ -81,6 +81,7 @@ class Decoder:
     def _feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
         if self._after_cr and chunk[:1] == b"\n":
             chunk = chunk[1:]
+            self._after_cr = False
         if not chunk:
             return
         self._after_cr = chunk[-1:] == b"\r"
