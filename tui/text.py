@@ -1,7 +1,8 @@
 """Cleaning of text that others wrote, before a terminal sees it.
 
 Terminals obey some characters. Those are shown as what they are instead: C0 controls as control pictures, the rest by
-number or as a replacement character. Nothing is dropped silently but the marks that only hint at direction.
+number or as a replacement character. Nothing is dropped silently but the marks that only hint at direction, and
+combining marks where there are too many on one character.
 """
 
 from __future__ import annotations
@@ -31,50 +32,51 @@ def _table() -> dict[int, str | None]:
 
 _TABLE = _table()
 _HIDDEN = re.compile("[\U000e0000-\U000e0fff]+")
-_SUSPECT = re.compile(
-    "[\x00-\x08\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
+_OBEYED = (
+    "\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
 )
-_MARKS = re.compile(r"[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0e34-\u0e4e\u1ab0-\u1aff"
-                    r"\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]{9,}")  # fmt: skip
-FORBIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
+_SUSPECT = re.compile(f"[{_OBEYED}]")
+FORBIDDEN = re.compile(f"[\n{_OBEYED}]")
 """What may never be in a line on its way to a terminal, whatever produced it."""
+
+_WITH_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u200c\u200d\u20d0-\u20f0\u2cef-\u2cf1\u2d7f\u2de0-\u2dff\u302a-\u309a"
+    f"\ua66f-\uabed\ufb1e\ufe00-\ufe2f\U000101fd-\U0001e94a]{{{MARK_LIMIT + 1},}}"
+)
+"""A run of characters from the blocks that marks are in: letters of those scripts are among them, so it needs a look."""
 
 
 class Cleaner:
     """Cleans text that comes in pieces: whatever the pieces, the result is that of the whole."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self._held: list[str] = []
 
     def feed(self, text: str) -> str:
         """The clean form of `text`, less what only the next piece can decide."""
-        text = self._held + text
         keep = len(text)
-        while keep and (text[keep - 1] == "\r" or _is_open(text[keep - 1])):
+        while keep and _is_open(text[keep - 1]):
             keep -= 1
-        self._held = text[keep:]
-        return clean(text[:keep])
+        if not keep:
+            self._held.append(text)
+            return ""
+        ready = "".join(self._held) + text[:keep]
+        self._held = [text[keep:]]
+        return clean(ready)
 
     def flush(self) -> str:
         """The clean form of what was still held back."""
-        held, self._held = self._held, ""
+        held, self._held = "".join(self._held), []
         return clean(held)
-
-
-def _is_open(char: str) -> bool:
-    return "\U000e0000" <= char <= "\U000e0fff" or unicodedata.combining(char) != 0
 
 
 def clean(text: str) -> str:
     """`text` with everything a terminal could obey, or a reader could miss, made visible. Idempotent."""
-    if not _SUSPECT.search(text):
-        return _MARKS.sub(_cap_marks, text)
-    text = text.replace("\r\n", "\n")
-    text = _HIDDEN.sub(_count_hidden, text).translate(_TABLE)
-    return _MARKS.sub(_cap_marks, text)
+    if _SUSPECT.search(text):
+        text = text.replace("\r\n", "\n")
+        text = _HIDDEN.sub(_count_hidden, text).translate(_TABLE)
+    return _WITH_MARKS.sub(_cap_marks, text)
 
 
 def typed(text: str) -> str:
@@ -85,9 +87,21 @@ def typed(text: str) -> str:
 
 def one_line(text: str, limit: int = 500) -> str:
     """`clean` text on a single line of at most `limit` characters, for labels, titles and messages."""
-    text = clean(text[: limit * 4])
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    text = text.lstrip()
+    head = text[: limit * 4]
+    line = " ".join(clean(head).split())
+    if len(line) <= limit and len(head) == len(text):
+        return line
+    return line[: limit - 1].rstrip() + "…"
+
+
+def _is_open(char: str) -> bool:
+    """Whether what follows decides how `char` is shown: half a line end, a hidden character, a mark, a dropped one."""
+    return char in "\r\u061c\u200e\u200f" or _is_mark(char) or "\U000e0000" <= char <= "\U000e0fff"
+
+
+def _is_mark(char: str) -> bool:
+    return char in "\u200c\u200d" or (char >= "\u0300" and unicodedata.category(char) in ("Mn", "Me"))
 
 
 def _count_hidden(match: re.Match[str]) -> str:
@@ -96,7 +110,13 @@ def _count_hidden(match: re.Match[str]) -> str:
 
 
 def _cap_marks(match: re.Match[str]) -> str:
-    return match[0][:MARK_LIMIT]
+    kept: list[str] = []
+    count = 0
+    for char in match[0]:
+        count = count + 1 if _is_mark(char) else 0
+        if count <= MARK_LIMIT:
+            kept.append(char)
+    return "".join(kept)
 
 
 def storable(text: str) -> str:
