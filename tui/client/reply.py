@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
+from tui.client.sse import Decoder
+
 BODY_LIMIT = 64 * 1024
 """How much of an error body is read, in bytes."""
 
-MESSAGE_LIMIT = 500
+MESSAGE_LIMIT = 2000
+"""How much of a message is kept, in characters. Less of it is shown, once the key has been taken out of it."""
 
-_TITLE = re.compile(r"(?is)<title[^>]*>(.*?)</title")
+_WORD_LIMIT = 200
 _MARKUP = re.compile(r"(?is)\s*(<!doctype|<html|<\?xml|<head|<body|<!--)")
+_EVENTS = re.compile(r"(data|event|id|retry)?:")
 
 
 class Rejected(Exception):
@@ -83,41 +87,62 @@ def _read_body(status: int, text: str) -> Reply:
     if not text:
         return Reply(status)
     if _MARKUP.match(text):
-        title = _TITLE.search(text)
-        return Reply(status, " ".join(unescape(title[1]).split()) if title else "", form="html")
-    if text.startswith("data:"):
-        text = text.removeprefix("data:").partition("\n")[0].strip()
+        return Reply(status, _title(text), form="html")
+    if _EVENTS.match(text):
+        event = next(Decoder().feed(f"{text}\n\n".encode()), None)
+        text = event.data if event else text
     try:
         value = parse_json(text)
     except ValueError:
-        return Reply(status, text, form="text")
+        return Reply(status, "" if _is_binary(text) else text, form="text")
     if value is None:
         return Reply(status)
     return read_error(value, status)
 
 
+def _title(page: str) -> str:
+    """A web page's title, found in one pass."""
+    lower = page.lower()
+    start = page.find(">", lower.find("<title")) + 1 if "<title" in lower else 0
+    end = lower.find("</title", start) if start else -1
+    return unescape(page[start:end]) if end > 0 else ""
+
+
+def _is_binary(text: str) -> bool:
+    """Whether a text is no text, going by its first thousand characters."""
+    start = text[:1000]
+    return sum(char == "\ufffd" or char < "\t" for char in start) * 10 > len(start)
+
+
 def read_error(value: Any, status: int = 0) -> Reply:
     """The error in a JSON value, from a body or from an event inside a stream."""
+    try:
+        return _error(value, status)
+    except RecursionError:
+        return Reply(status, form="json")
+
+
+def _error(value: Any, status: int) -> Reply:
     match value:
         case {"error": {"message": _} | {"type": _} | {"code": _} as inner, **rest}:
             told = rest.get("status")
-            return _fields(inner, status or (told if isinstance(told, int) else 0))
+            return _fields(inner, status or (told if isinstance(told, int) and 100 <= told <= 999 else 0))
         case {"error": str() as message}:
             return _fields({**value, "message": message}, status)
         case {"detail": detail}:
             return _detail(detail, status)
         case {"errors": [first, *_]}:
-            return read_error(first, status)
+            return _error(first, status)
         case {"message": _} | {"error_code": _}:
             return _fields(value, status)
         case [{"msg": _}, *_]:
             return _detail(value, status)
         case [first, *_] if isinstance(first, dict):
-            return read_error(first, status)
+            return _error(first, status)
         case str():
-            return Reply(status, value, form="json")
+            return Reply(status, _cut(value), form="json")
         case _:
-            return Reply(status, json.dumps(value, ensure_ascii=False)[:MESSAGE_LIMIT], form="json")
+            return Reply(status, _cut(json.dumps(value, ensure_ascii=False)), form="json")
 
 
 def _fields(value: Mapping[str, Any], status: int) -> Reply:
@@ -127,7 +152,7 @@ def _fields(value: Mapping[str, Any], status: int) -> Reply:
     code = value.get("code") if value.get("code") is not None else value.get("error_code")
     return Reply(
         status,
-        message=_cut(_word(message)),
+        message=_cut(message if isinstance(message, str) else _word(message)),
         code=_word(code),
         type=_word(value.get("type")),
         param=_word(value.get("param")),
@@ -140,18 +165,20 @@ def _detail(detail: Any, status: int) -> Reply:
         case str():
             return Reply(status, _cut(detail), form="json")
         case [{"msg": str() as message} as first, *_]:
-            place = ".".join(str(part) for part in first.get("loc", ()) if part != "body")
+            where = first.get("loc")
+            place = _word(".".join(str(part) for part in where if part != "body")) if isinstance(where, list) else ""
             return Reply(status, _cut(f"{place}: {message}" if place else message), param=place, form="json")
         case dict():
-            return read_error({"error": detail} if "message" in detail else detail, status)
+            return _error({"error": detail} if "message" in detail else detail, status)
         case _:
             return Reply(status, _cut(json.dumps(detail, ensure_ascii=False)), form="json")
 
 
 def _word(value: Any) -> str:
-    return "" if value is None or isinstance(value, bool) else str(value)
+    """A short field as text, whatever it is."""
+    return "" if value is None or isinstance(value, bool) else str(value)[:_WORD_LIMIT]
 
 
 def _cut(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(text[: 4 * MESSAGE_LIMIT].split())
     return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"
