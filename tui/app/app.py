@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
 
+from tui.app.commands import Command, Commands
 from tui.app.gate import Gate
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
@@ -32,6 +33,7 @@ class PalaverApp(App[None]):
     TITLE = "Palaver"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS = {Commands}
 
     BINDINGS = [
         Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
@@ -90,14 +92,18 @@ class PalaverApp(App[None]):
         text = "\t".join(clean(part) for part in text.split("\t"))
         super().copy_to_clipboard(text.encode("utf-8", "replace")[:COPY_LIMIT].decode("utf-8", "ignore"))
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - Textual's shape
-        """What the command palette offers, besides the present keys: themes, and what has no key."""
+    def palette_commands(self) -> Iterable[Command]:
+        """What the command palette offers."""
         base = self.screen_stack[0]
         if isinstance(base, ChatScreen):
             yield from base.commands()
-        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
-        yield SystemCommand("Screenshot", "Save what is on the screen as an SVG file", self.deliver_screenshot)
-        yield SystemCommand("Quit", "Leave Palaver", self.action_quit)
+        yield Command("Theme", "Change the colours", self.action_change_theme)
+        yield Command("Screenshot", "Save what is on the screen as an SVG file", self.deliver_screenshot)
+        yield Command("Quit", "Leave Palaver", self.action_quit)
+
+    def fail(self, error: Exception) -> None:
+        """End, because of a mistake of our own."""
+        self._handle_exception(error)
 
     def _handle_exception(self, error: Exception) -> None:
         """End with our own report: Textual would print the values of variables, keys among them, and exit with 0."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from textual import events, on
-from textual.app import ComposeResult, SystemCommand
+from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
@@ -17,6 +19,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
+from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import status
 from tui.app.screens.help import HelpScreen
@@ -42,6 +45,9 @@ TINY = (40, 10)
 
 FIRST_TURNS = 24
 """Turns read before a session is shown; the rest comes when it is looked at."""
+
+NEWS_FOR = 4.0
+"""Seconds the outcome of an action is shown beside an answer's progress."""
 
 KEEP_AFTER = 0.4
 """Seconds after the last change at which a draft or a place is kept."""
@@ -90,11 +96,14 @@ class ChatScreen(Screen[None]):
         self._visit = 0
         self._deleted: list[Session] = []
         self._news = ""
+        self._news_until = 0.0
         self._link = ""
         self._trouble = ""
         self._wants_to_quit = 0.0
         self._sent_early: list[str] = []
         self._remembered = ""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._keep_timer: Timer | None = None
         self._clock: Timer | None = None
         self._sidebar_timer: Timer | None = None
@@ -120,7 +129,7 @@ class ChatScreen(Screen[None]):
 
     async def _load(self) -> None:
         await self._store.open()
-        self._chat.subscribe(self._changed)
+        self._unsubscribe = self._chat.subscribe(self._changed)
         self._list.reset(await self._chat.sessions())
         try:
             session = await self._wished_session()
@@ -193,6 +202,7 @@ class ChatScreen(Screen[None]):
             self._remembered = session_id
 
     def _go_to(self, session: Session) -> None:
+        self.remove_class("-over")
         if self._session is None or session.id != self._session.id:
             self._do(self._show(session))
         self.prompt.focus()
@@ -464,21 +474,21 @@ class ChatScreen(Screen[None]):
 
         self.app.push_screen(ConfirmDialog("Open this address?", url, "Enter opens it, Esc does not"), done)
 
-    def commands(self) -> Iterable[SystemCommand]:
+    def commands(self) -> Iterable[Command]:
         """What the command palette offers here."""
-        yield SystemCommand("New session", "Begin another one (Ctrl+N)", self.action_new)
-        yield SystemCommand("Switch session", "Find one by its name (Ctrl+O)", self.action_switch)
-        yield SystemCommand("Rename", "Change this session's label (F2)", self.action_rename)
-        yield SystemCommand("Title", "Change this session's title (F3)", self.action_title)
-        yield SystemCommand("Pin", "Keep this session on top, or no longer (F4)", self.action_pin)
-        yield SystemCommand("Delete", "Put this session into the trash (F8)", self.action_delete)
+        yield Command("New session", "Begin another one (Ctrl+N)", self.action_new)
+        yield Command("Switch session", "Find one by its name (Ctrl+O)", self.action_switch)
+        yield Command("Rename", "Change this session's label (F2)", self.action_rename)
+        yield Command("Title", "Change this session's title (F3)", self.action_title)
+        yield Command("Pin", "Keep this session on top, or no longer (F4)", self.action_pin)
+        yield Command("Delete", "Put this session into the trash (F8)", self.action_delete)
         if self._deleted:
-            yield SystemCommand("Undo delete", f"Bring {self._deleted[-1].name} back", self.action_restore)
-        yield SystemCommand("Sidebar", "Show or hide it (Ctrl+B)", self.action_sidebar)
-        yield SystemCommand("Help", "All keys (F1)", self.action_help)
+            yield Command(f"Undo delete of {self._deleted[-1].name}", "Bring it back (Alt+Z)", self.action_restore)
+        yield Command("Sidebar", "Show or hide it (Ctrl+B)", self.action_sidebar)
+        yield Command("Help", "All keys (F1)", self.action_help)
         for name, profile in self._chat.config.profiles.items():
-            what = f"Let this session talk to {profile.base_url}"
-            yield SystemCommand(f"Profile: {name}", what, lambda name=name: self._use_profile(name))
+            title = f"Profile {name}: {profile.base_url}"
+            yield Command(title, "Let this session talk to this server", partial(self._use_profile, name))
 
     def _use_profile(self, name: str) -> None:
         if self._session is not None:
@@ -534,13 +544,15 @@ class ChatScreen(Screen[None]):
             await self._chat.set_scroll(session.id, place)
 
     async def on_unmount(self) -> None:
+        self._unsubscribe()
         await self._keep_now()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # Showing how things stand
 
     def _say(self, text: str) -> None:
         """Tell the outcome of the last action."""
-        self._news = text
+        self._news, self._news_until = text, time.monotonic() + NEWS_FOR
         self._refresh_status()
 
     def _refresh_all(self) -> None:
@@ -555,7 +567,9 @@ class ChatScreen(Screen[None]):
         session = self._session
         turn = self.transcript.turn_at(self.transcript.count - 1) if session else None
         running = turn is not None and not turn.status.is_final
-        right = self._link or (status.progress(turn, time.time()) if running and turn else self._news)
+        news = self._news if not running or time.monotonic() < self._news_until else ""
+        progress = status.progress(turn, time.time()) if running and turn else ""
+        right = self._link or " · ".join(part for part in (news, progress) if part)
         left = status.destination(self._chat, session) if session else ()
         self.status_bar.show(left, right, trouble=self._trouble, is_busy=running)
 
@@ -586,7 +600,15 @@ class ChatScreen(Screen[None]):
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something that takes a moment, and say what went wrong if it does."""
-        self.run_worker(self._told(work), exit_on_error=True)
+        task = asyncio.get_running_loop().create_task(self._told(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self.app.fail(error)  # type: ignore[attr-defined]
 
     async def _told(self, work: Coroutine[Any, Any, Any]) -> None:
         try:

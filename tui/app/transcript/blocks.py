@@ -407,7 +407,7 @@ def _error_text(turn: Turn) -> str:
     text = one_line(str(turn.error)) if turn.error else "It failed."
     if turn.error is not None and "press r" in turn.error.hint:
         return text
-    return f"{text} — r sends the prompt again" if turn.status is not TurnStatus.DONE else text
+    return f"{text.rstrip('.')} — r sends the prompt again" if turn.status is not TurnStatus.DONE else text
 
 
 class TurnBlocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,15 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from tui.app.transcript.palette import Palette
-from tui.app.transcript.wrap import Line, Run, wrap
+from tui.app.transcript.wrap import Line, Link, Run, wrap
 
 _GAP = " │ "
 _CROSS = "─┼─"
+
+_WORD_LIMIT = 12
+"""A word may be broken to make a column narrower than it, but never one as narrow as this."""
+
+_WORDS = re.compile(r"[^ \n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,47 +34,68 @@ def table_lines(
 ) -> list[Line]:
     """Rows as lines, the columns aligned ("left", "right" or "center") and as narrow as they have to be.
 
-    Where `like` is given, the columns are as wide as those rows need, so that a table can be drawn in parts.
+    Where `like` is given, the columns are as wide as those rows need, so that a table can be drawn in parts. A table with
+    more columns than there is room for is drawn as a list: under each row's first cell, the others by name.
     """
     measured = rows if like is None else like
     columns = max((len(row.cells) for row in measured), default=0)
     if not columns:
         return []
-    widths = _fit([_natural(measured, column) for column in range(columns)], width - len(_GAP) * (columns - 1))
+    widths = _fit(measured, columns, width - len(_GAP) * (columns - 1))
+    if widths is None:
+        return _as_list(rows, measured, width, palette, is_first=like is None)
     lines: list[Line] = []
     for row in rows:
         lines += _row_lines(row, widths, aligns, palette)
         if row.is_head:
             rule = _CROSS.join("─" * one for one in widths)
-            lines.append(Line([Segment(rule, palette.rule)], lead=len(rule)))
+            lines.append(Line([Segment(rule, palette.rule)], "", lead=len(rule)))
     return lines
 
 
-def _natural(rows: Sequence[Row], column: int) -> int:
-    return max(
-        (sum(cell_len(run.text) for run in row.cells[column]) for row in rows if column < len(row.cells)), default=1
-    )
+def _fit(rows: Sequence[Row], columns: int, room: int) -> list[int] | None:
+    """Column widths that fill no more than `room`, or None where that would tear words apart.
+
+    Every column gets what its longest word needs; what is left goes to those that want more, the narrow ones first.
+    """
+    wanted = [max(1, *(_cells(row, column) for row in rows)) for column in range(columns)]
+    if sum(wanted) <= room:
+        return wanted
+    words = [max(1, *(_longest_word(row, column) for row in rows)) for column in range(columns)]
+    if sum(min(word, _WORD_LIMIT) for word in words) > room:
+        return None
+    if sum(words) > room:
+        return _share(words, [min(word, _WORD_LIMIT) for word in words], room)
+    return _share(wanted, words, room)
 
 
-def _fit(natural: list[int], room: int) -> list[int]:
-    """Column widths that fill no more than `room`: narrow columns keep theirs, wide ones share the rest."""
-    widths = [max(1, one) for one in natural]
-    if sum(widths) <= room:
-        return widths
-    left, open_columns = max(room, len(widths) * 3), set(range(len(widths)))
-    while open_columns:
-        share = left // len(open_columns)
-        small = {column for column in open_columns if widths[column] <= share}
-        if not small:
-            for column in sorted(open_columns):
-                widths[column] = max(3, share)
-            extra = left - share * len(open_columns)
-            for column in sorted(open_columns)[:extra]:
-                widths[column] += 1
-            break
-        left -= sum(widths[column] for column in small)
-        open_columns -= small
+def _share(wanted: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Widths between `least` and `wanted` that fill `room`, as even as they can be."""
+    widths = list(least)
+    left = room - sum(widths)
+    growing = [column for column in range(len(widths)) if widths[column] < wanted[column]]
+    while left > 0 and growing:
+        narrow = min(widths[column] for column in growing)
+        for column in [column for column in growing if widths[column] == narrow][:left]:
+            widths[column] += 1
+            left -= 1
+        growing = [column for column in growing if widths[column] < wanted[column]]
     return widths
+
+
+def _cells(row: Row, column: int) -> int:
+    """The cells that a row's longest line in a column takes."""
+    if column >= len(row.cells):
+        return 0
+    text = "".join(run.text for run in row.cells[column])
+    return max(cell_len(line) for line in text.split("\n"))
+
+
+def _longest_word(row: Row, column: int) -> int:
+    if column >= len(row.cells):
+        return 0
+    text = "".join(run.text for run in row.cells[column])
+    return max((cell_len(word) if word.isascii() else min(cell_len(word), 8) for word in _WORDS.findall(text)), default=0)
 
 
 def _row_lines(row: Row, widths: list[int], aligns: Sequence[str], palette: Palette) -> list[Line]:
@@ -78,7 +105,7 @@ def _row_lines(row: Row, widths: list[int], aligns: Sequence[str], palette: Pale
     lines = []
     for height in range(max(map(len, cells))):
         segments: list[Segment] = []
-        links = []
+        links: list[Link] = []
         at = 0
         for column, cell in enumerate(cells):
             line = cell[height] if height < len(cell) else Line([])
@@ -94,5 +121,32 @@ def _row_lines(row: Row, widths: list[int], aligns: Sequence[str], palette: Pale
                     segments.append(Segment(" " * (free - before), palette.text))
                 segments.append(Segment(_GAP, palette.rule))
             at += widths[column] + len(_GAP)
-        lines.append(Line(segments, "\n", 0, tuple(links)))
+        drawn = Line(segments, "\n", 0, tuple(links))
+        drawn.tail = len(drawn.text) - len(drawn.text.rstrip())
+        lines.append(drawn)
+    return lines
+
+
+def _as_list(
+    rows: Sequence[Row], measured: Sequence[Row], width: int, palette: Palette, *, is_first: bool
+) -> list[Line]:
+    """Rows one under the other: the first cell, and under it the others with the names of their columns."""
+    names = next((row.cells for row in measured if row.is_head), ())
+    colon = Run(": ", palette.muted)
+    lines: list[Line] = []
+    for row in rows:
+        if row.is_head:
+            continue
+        if lines or not is_first:
+            lines.append(Line([]))
+        for column, cell in enumerate(row.cells):
+            name = tuple(run._replace(style=palette.muted, url="") for run in names[column]) if column < len(names) else ()
+            if column == 0:
+                lines += wrap([run._replace(style=run.style + palette.strong) for run in cell], width)
+            elif cell:
+                for line in wrap([*name, colon, *cell] if name else cell, width - 2):
+                    line.segments.insert(0, Segment("  "))
+                    line.lead = 2
+                    line.links = tuple(link._replace(start=link.start + 2, end=link.end + 2) for link in line.links)
+                    lines.append(line)
     return lines

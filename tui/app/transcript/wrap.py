@@ -12,6 +12,19 @@ from rich.segment import Segment
 from rich.style import Style
 
 _BLANKS = re.compile(r"( +)")
+_WIDE = "\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd"
+_CLOSING = re.escape(
+    "、。，．・：；？！゛゜ヽヾゝゞ々ー’”）〕］｝〉》」』】ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ,.!?:;)]}\"'%…"
+)
+_OPENING = re.escape("‘“（〔［｛〈《「『【([{\"'")
+_BETWEEN = re.compile(
+    rf"(?:(?<=[{_WIDE}])|(?=[{_WIDE}]))(?<![{_OPENING}\u200d])"
+    rf"(?![{_CLOSING}\u0300-\u036f\u200d\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\U0001f3fb-\U0001f3ff])"
+)
+"""Where a word of ideographs or emoji may be broken: not before what closes or combines, not after what opens."""
+
+_FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]+\\Z")
+_SEAMS = "/_-,;&?="
 
 
 class Run(NamedTuple):
@@ -34,18 +47,26 @@ class Link(NamedTuple):
 class Line:
     """A line as it is drawn.
 
-    `join` is what stands between it and the next one in the text it was made from: a line feed, or a blank or nothing
-    where it was only broken to fit. `lead` is how many of its first characters are decoration: indents, bars, padding.
+    `join` is what stands between it and the next one in the text it was made from: a line feed, or blanks or nothing
+    where it was only broken to fit. `lead` and `tail` are how many of its first and last characters are decoration:
+    indents, bars, rules, padding.
     """
 
     segments: list[Segment]
     join: str = "\n"
     lead: int = 0
     links: tuple[Link, ...] = ()
+    tail: int = 0
 
     @property
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments)
+
+    @property
+    def said(self) -> str:
+        """Its text without the decoration."""
+        text = self.text
+        return text[self.lead : len(text) - self.tail]
 
     @property
     def width(self) -> int:
@@ -107,38 +128,43 @@ class _Wrapper:
             return
         gap = len(self.gap.text) if self.gap else 0
         if self.used + gap + self.word_width <= self.width:
-            self._take_gap()
-            self.line += self.word
-            self.used += self.word_width
-        elif self.word_width <= self.width and all(run.text.isascii() for run in self.word):
-            self._end_line(" ")
-            self.line += self.word
-            self.used = self.word_width
+            self._place(self.word, self.word_width)
         else:
-            self._break_word(gap)
+            self._break_word()
         self.word = []
         self.word_width = 0
         self.gap = None
 
-    def _take_gap(self) -> None:
+    def _break_word(self) -> None:
+        """Place a word that the line has no room for: whole on the next one, or broken where its script allows."""
+        for part in _parts(self.word):
+            cells = sum(cell_len(run.text) for run in part)
+            gap = len(self.gap.text) if self.gap else 0
+            if self.used + gap + cells > self.width and self.line:
+                self._end_line(self.gap.text if self.gap else "")
+            if self.used + cells <= self.width:
+                self._place(part, cells)
+            else:
+                self._break_anywhere(part)
+
+    def _place(self, part: list[Run], cells: int) -> None:
         if self.gap is not None:
             self.line.append(self.gap)
             self.used += len(self.gap.text)
             self.gap = None
+        self.line += part
+        self.used += cells
 
-    def _break_word(self, gap: int) -> None:
-        """Place a word that is too long for a line, or that may be broken anywhere (CJK, emoji)."""
-        can_start_here = self.used + gap < self.width - 1 and not self.word[0].text[0].isascii()
-        if self.line and can_start_here:
-            self._take_gap()
-        elif self.line:
-            self._end_line(" ")
-        for text, style, url in self.word:
+    def _break_anywhere(self, part: list[Run]) -> None:
+        for text, style, url in part:
             rest = text
             while rest:
                 taken, cells = _take(rest, self.width - self.used)
                 if not taken and not self.line:
                     taken, cells = rest[0], cell_len(rest[0])
+                if len(taken) < len(rest):
+                    taken = _to_seam(taken)
+                    cells = cell_len(taken)
                 if taken:
                     self.line.append(Run(taken, style, url))
                     self.used += cells
@@ -154,6 +180,34 @@ class _Wrapper:
         self.gap = None
 
 
+def _parts(word: list[Run]) -> list[list[Run]]:
+    """A word's parts between the places where it may be broken."""
+    text = "".join(run.text for run in word)
+    if text.isascii():
+        return [word]
+    places = [match.start() for match in _BETWEEN.finditer(text) if 0 < match.start() < len(text)]
+    parts: list[list[Run]] = [[]]
+    at = 0
+    for run in word:
+        rest = run
+        while places and places[0] < at + len(rest.text):
+            head, tail = rest.text[: places[0] - at], rest.text[places[0] - at :]
+            if head:
+                parts[-1].append(rest._replace(text=head))
+            if parts[-1]:
+                parts.append([])
+            at, rest = places.pop(0), rest._replace(text=tail)
+        parts[-1].append(rest)
+        at += len(rest.text)
+    return parts
+
+
+def _to_seam(text: str) -> str:
+    """The beginning of a long word, up to a place where paths and addresses are best broken, if one is near its end."""
+    seam = max(text.rfind(mark, len(text) // 3) for mark in _SEAMS)
+    return text[: seam + 1] if seam > 0 else text
+
+
 def _take(text: str, room: int) -> tuple[str, int]:
     """As much of `text` as fits into `room` cells, never half a character; and the cells it takes."""
     if room <= 0:
@@ -164,9 +218,17 @@ def _take(text: str, room: int) -> tuple[str, int]:
     spans, _ = split_graphemes(text[: room * 16])
     for start, _end, cells in spans:
         if used + cells > room:
+            if _is_half_flag(text, start):
+                return text[: start - 1], used - 1
             return text[:start], used
         used += cells
     return text[: spans[-1][1]], used
+
+
+def _is_half_flag(text: str, at: int) -> bool:
+    """Whether a cut at `at` is between the two letters that make a flag."""
+    letters = _FLAG_LETTERS.search(text[:at])
+    return letters is not None and len(letters[0]) % 2 == 1 and "\U0001f1e6" <= text[at] <= "\U0001f1ff"
 
 
 def _segments(runs: list[Run]) -> tuple[list[Segment], tuple[Link, ...]]:
@@ -202,7 +264,7 @@ def plain_lines(text: str, width: int, style: Style) -> list[Line]:
     lines: list[Line] = []
     for line in text.split("\n"):
         if not line.strip():
-            lines.append(Line([]))
+            lines.append(Line([Segment("", style)]))
             continue
         if line.isascii() and len(line) <= width:
             lines.append(Line([Segment(line, style)]))

@@ -1,0 +1,134 @@
+"""The window, driven without a terminal: keys go in, and what it shows comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tests.chatting import Talk
+from tests.fake_server import PROFILE, FakeServer, Waits, client_of, completed, delta
+from tui.app.app import PalaverApp
+from tui.app.run import Wish
+from tui.app.screens.chat import ChatScreen
+from tui.chat import Chat
+from tui.config import Config, Profile
+from tui.store import Store
+
+SIZE = (100, 30)
+
+
+@dataclass(slots=True)
+class Window:
+    """A running window, its server, and what there is to see."""
+
+    app: PalaverApp
+    pilot: Pilot[None]
+    talk: Talk
+
+    @property
+    def screen(self) -> ChatScreen:
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, ChatScreen)
+        return screen
+
+    @property
+    def server(self) -> FakeServer:
+        return self.talk.server
+
+    @property
+    def status(self) -> str:
+        return self.screen.status_bar.text
+
+    @property
+    def transcript(self) -> str:
+        return self.screen.transcript.visible_text
+
+    @property
+    def said(self) -> str:
+        """The transcript's words, however they were broken into lines."""
+        return " ".join(self.transcript.split())
+
+    @property
+    def picture(self) -> str:
+        """Everything on the screen, as text."""
+        width, height = self.app.size
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text[:width] for strip in strips[:height])
+
+    @property
+    def label(self) -> str:
+        return self.app.come_back
+
+    async def until(self, ready: Callable[[], object]) -> None:
+        """Let things happen until `ready` holds."""
+        async with asyncio.timeout(10):
+            while True:
+                await self.pilot.pause()
+                if ready():
+                    return
+                await asyncio.sleep(0.005)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        """Type text into whatever has the focus."""
+        await self.press(*("space" if char == " " else char for char in text))
+
+    async def send(self, text: str) -> None:
+        """Put a text into the prompt and press Enter."""
+        self.screen.prompt.focus()
+        self.screen.prompt.replace_text(text)
+        await self.press("enter")
+
+    async def exchange(self, prompt: str, answer: str, response_id: str = "resp_1") -> None:
+        """A prompt, and its answer, to the end."""
+        await self.send(prompt)
+        exchange = await self.server.request()
+        exchange.respond().event(delta(answer)).event(completed(answer, response_id)).end()
+        await self.until(lambda: not self.talk.chat.running())
+        await self.until(lambda: "done in" in self.status)
+
+
+@asynccontextmanager
+async def window(
+    history: Path,
+    *profiles: Profile,
+    wish: Wish | None = None,
+    size: tuple[int, int] = SIZE,
+    theme: str = "",
+    keys: dict[str, str] | None = None,
+    warnings: tuple[str, ...] = (),
+) -> AsyncIterator[Window]:
+    """A window on a history, with a server played by hand behind its profiles."""
+    profiles = profiles or (PROFILE,)
+    config = Config(
+        {profile.name: profile for profile in profiles},
+        profiles[0].name,
+        theme=theme,
+        keys=keys or {},
+        warnings=warnings,
+    )
+    server, waits = FakeServer(), Waits()
+    store = Store(history)
+    chat = Chat(store, client_of(server, waits), config)
+    store.on_health = chat.tell_health
+    app = PalaverApp(chat, store, wish or Wish())
+    talk = Talk(chat, store, server, waits)
+    chat.subscribe(talk.changes.append)
+    try:
+        async with app.run_test(size=size) as pilot:
+            made = Window(app, pilot, talk)
+            await made.until(lambda: made.label)
+            yield made
+    finally:
+        await chat.aclose()
+        await store.close()
+    if app.failure is not None:
+        raise app.failure

@@ -1,0 +1,635 @@
+"""The window in use: what is typed, what is shown, and what is there the next day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.app.driving import window
+from tests.chatting import talk
+from tests.fake_server import PROFILE, completed, delta
+from tui.app.run import Wish
+from tui.app.screens.help import HelpScreen
+from tui.app.screens.switcher import Switcher
+from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
+from tui.model import TurnStatus
+
+STALE = {"error": {"message": "Previous response with id 'resp_1' not found.", "code": "previous_response_not_found"}}
+
+
+async def test_a_first_start_says_what_to_do(history: Path) -> None:
+    async with window(history) as w:
+        assert "A new session" in w.picture
+        assert "Type a message and press Enter." in w.picture
+        assert w.label == "chat-1"
+        assert "chat-1 · test · m · server.localhost:1" in w.status
+        assert w.screen.focused is w.screen.prompt
+
+
+async def test_a_prompt_and_its_answer(history: Path) -> None:
+    async with window(history) as w:
+        await w.type("hello there")
+        await w.press("enter")
+        assert w.screen.prompt.text == ""
+        exchange = await w.server.request()
+        assert exchange.json["input"][-1]["content"] == "hello there"
+        await w.until(lambda: "Waiting for an answer" in w.transcript)
+        exchange.respond().event(delta("Once upon "))
+        await w.until(lambda: "Once upon" in w.transcript)
+        assert "Waiting for an answer" not in w.transcript
+        assert "answering" in w.status
+        exchange.event(delta("a time.")).event(
+            completed("Once upon a time.", usage={"input_tokens": 1, "output_tokens": 4})
+        )
+        await w.until(lambda: "done in" in w.status)
+        assert "1 → 4 tokens" in w.status
+        await w.until(lambda: "Once upon a time." in w.transcript)
+        assert "hello there" in w.picture.splitlines()[1]
+
+
+@pytest.mark.fault("C03")
+async def test_escape_stops_and_keeps_what_came(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("hello")
+        exchange = (await w.server.request()).respond().event(delta("Once upon a time"))
+        await w.until(lambda: "Once upon" in w.transcript)
+        await w.type("my next")
+        await w.press("escape")
+        await w.until(lambda: "Cancelled; what came is kept." in w.transcript)
+        assert exchange.closed.is_set()
+        assert "Once upon a time" in w.transcript
+        assert w.screen.prompt.text == "my next"
+        assert "stopped after" in w.status
+        await w.press("enter")
+        assert (await w.server.request()).json["input"][-1]["content"] == "my next"
+
+
+async def test_escape_before_anything_came_gives_the_prompt_back(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("hello")
+        await w.server.request()
+        await w.press("escape")
+        await w.until(lambda: "Cancelled before anything came." in w.transcript)
+        assert w.screen.prompt.text == "hello"
+        await w.press("enter")
+        await w.server.request()
+        await w.type("other")
+        await w.press("escape")
+        await w.until(lambda: w.transcript.count("Cancelled before anything came.") == 2)
+        assert w.screen.prompt.text == "other"
+
+
+@pytest.mark.fault("C23")
+async def test_switching_never_stops_an_answer(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first session", "An answer.", "resp_1")
+        await w.send("tell me more")
+        exchange = (await w.server.request()).respond().event(delta("It goes"))
+        await w.until(lambda: "It goes" in w.transcript)
+        await w.press("ctrl+n")
+        await w.until(lambda: w.label == "chat-2")
+        assert "It goes" not in w.transcript
+        assert "◌ first session" in w.picture
+        exchange.event(delta(" on and on")).event(completed("It goes on and on", "resp_2")).end()
+        await w.until(lambda: "● first session" in w.picture)
+        await w.press("alt+down")
+        await w.until(lambda: "It goes on and on" in w.transcript)
+        await w.until(lambda: "● first session" not in w.picture)
+
+
+async def test_drafts_and_places_are_the_sessions_own_and_survive(history: Path) -> None:
+    lines = "\n\n".join(f"Line {number}." for number in range(60))
+    async with window(history) as w:
+        await w.exchange("first", lines, "resp_1")
+        await w.press("pageup", "pageup")
+        place = w.transcript
+        await w.type("half a thought")
+        await w.press("ctrl+n")
+        await w.until(lambda: w.label == "chat-2")
+        assert w.screen.prompt.text == ""
+        await w.exchange("second", "Short.", "resp_2")
+        await w.press("alt+down")
+        await w.until(lambda: w.label == "chat-1")
+        assert w.screen.prompt.text == "half a thought"
+        assert w.transcript == place
+    async with window(history) as w:
+        assert w.label == "chat-1"
+        assert w.screen.prompt.text == "half a thought"
+        assert w.transcript == place
+
+
+async def test_a_wish_for_a_session_is_heard(history: Path) -> None:
+    async with window(history, wish=Wish(label="work")) as w:
+        assert w.label == "work"
+        await w.exchange("hello", "hi")
+    async with window(history, wish=Wish(new=True)) as w:
+        assert w.label == "chat-1"
+    async with window(history) as w:
+        assert w.label == "work"
+        assert "hello" in w.transcript
+
+
+async def test_a_profile_can_be_wished_for(history: Path) -> None:
+    other = replace(PROFILE, name="other", base_url="http://other.localhost:2/v1", model="big")
+    async with window(history, PROFILE, other, wish=Wish(label="work", profile="other", model="bigger")) as w:
+        assert "other · bigger · other.localhost:2" in w.status
+        await w.send("hello")
+        exchange = await w.server.request()
+        assert exchange.request.url.host == "other.localhost"
+        assert exchange.json["model"] == "bigger"
+
+
+async def test_a_forgotten_conversation_is_told_of(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "hi", "resp_1")
+        await w.send("again")
+        (await w.server.request()).answer(400, STALE)
+        fresh = await w.server.request()
+        fresh.respond().event(completed("new talk", "resp_2")).end()
+        await w.until(lambda: "new talk" in w.transcript)
+        assert "◆ The server no longer knew this conversation; a new one was started, with 1 earlier turn sent" in w.said
+
+
+async def test_a_failed_prompt_is_sent_again_with_one_key(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("hello")
+        (await w.server.request()).answer(400, {"error": {"message": "no [bold]luck[/] today"}})
+        await w.until(lambda: "✗" in w.transcript)
+        assert "no [bold]luck[/] today" in w.transcript
+        assert "r sends the prompt again" in w.transcript
+        await w.until(lambda: "✗ hello" in w.picture)
+        await w.press("tab")
+        assert w.screen.focused is w.screen.transcript
+        await w.press("r")
+        exchange = await w.server.request()
+        assert exchange.json["input"] == [{"role": "user", "content": "hello"}]
+        exchange.respond().event(completed("now it works")).end()
+        await w.until(lambda: "now it works" in w.transcript)
+        statuses = [turn.status for turn in await w.talk.chat.turns(w.screen._session.id)]  # type: ignore[union-attr]
+        assert statuses == [TurnStatus.FAILED, TurnStatus.DONE]
+
+
+async def test_ctrl_c_copies_stops_clears_and_quits_in_that_order(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("hello")
+        (await w.server.request()).respond().event(delta("Once"))
+        await w.until(lambda: "Once" in w.transcript)
+        await w.type("some words")
+        await w.press("ctrl+a")
+        w.screen.prompt.select_all()
+        await w.press("ctrl+c")
+        assert w.app.clipboard == "some words"
+        assert w.talk.chat.running()
+        w.screen.prompt.move_cursor((0, 0))
+        await w.press("ctrl+c")
+        await w.until(lambda: not w.talk.chat.running())
+        assert w.screen.prompt.text == "some words"
+        await w.press("ctrl+c")
+        assert w.screen.prompt.text == ""
+        assert "Up brings it back" in w.status
+        await w.press("up")
+        assert w.screen.prompt.text == "some words"
+        w.screen.prompt.replace_text("")
+        await w.press("ctrl+c")
+        assert "Press Ctrl+C again to quit" in w.status
+        await w.press("ctrl+c")
+        assert w.app._exit
+
+
+@pytest.mark.fault("C22")
+async def test_quitting_with_answers_under_way_asks_once(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("hello")
+        (await w.server.request()).respond().event(delta("Once"))
+        await w.until(lambda: "Once" in w.transcript)
+        await w.press("ctrl+q")
+        assert "1 answer is still coming" in w.status
+        assert not w.app._exit
+        await w.press("ctrl+q")
+        assert w.app._exit
+    async with talk(history) as t:
+        (session,) = await t.chat.sessions()
+        (turn,) = await t.chat.turns(session.id)
+        assert turn.text == "Once"
+        assert turn.status.is_final
+
+
+# The prompt
+
+
+async def test_lines_are_made_and_sent_together(history: Path) -> None:
+    async with window(history) as w:
+        await w.type("one")
+        await w.press("ctrl+j")
+        await w.type("two")
+        await w.press("shift+enter")
+        await w.type("three")
+        await w.press("alt+enter")
+        await w.type("four\\")
+        await w.press("enter")
+        await w.type("five")
+        assert w.screen.prompt.text == "one\ntwo\nthree\nfour\nfive"
+        await w.press("enter")
+        assert (await w.server.request()).json["input"][-1]["content"] == "one\ntwo\nthree\nfour\nfive"
+
+
+async def test_keys_typed_faster_than_they_are_handled_keep_their_order(history: Path) -> None:
+    async with window(history) as w:
+        await w.pilot.press(*"abc", "enter", *"def", "left", "X")
+        await w.pilot.pause()
+        assert (await w.server.request()).json["input"][-1]["content"] == "abc"
+        assert w.screen.prompt.text == "deXf"
+
+
+@pytest.mark.fault("U05")
+async def test_enter_twice_sends_once(history: Path) -> None:
+    async with window(history) as w:
+        await w.type("hello")
+        await w.pilot.press("enter", "enter")
+        await w.server.request()
+        await w.pilot.pause()
+        assert len(w.server.seen) == 1
+
+
+async def test_a_prompt_that_cannot_be_sent_now_is_given_back(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("first")
+        await w.server.request()
+        await w.send("second")
+        assert w.screen.prompt.text == "second"
+        assert "still answering" in w.status
+        assert len(w.server.seen) == 1
+
+
+@pytest.mark.fault("G18")
+async def test_a_paste_never_sends_and_is_clean(history: Path) -> None:
+    from textual import events
+
+    async with window(history) as w:
+        w.screen.prompt.post_message(events.Paste("one\r\ntwo\rthree\n\x1b[201~\x1b]0;x\x07\ttab\n"))
+        await w.pilot.pause()
+        assert w.screen.prompt.text == "one\ntwo\nthree\n␛[201~␛]0;x␇\ttab\n"
+        assert w.server.seen == []
+
+
+async def test_the_prompt_remembers_what_was_said(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first", "a", "resp_1")
+        await w.exchange("second\nwith two lines", "b", "resp_2")
+        await w.type("unsent")
+        await w.press("up")
+        assert w.screen.prompt.text == "second\nwith two lines"
+        await w.press("up")
+        assert w.screen.prompt.text == "first"
+        await w.press("up")
+        assert w.screen.prompt.text == "first"
+        await w.press("down")
+        assert w.screen.prompt.text == "second\nwith two lines"
+        await w.press("down")
+        assert w.screen.prompt.text == "unsent"
+    async with window(history) as w:
+        w.screen.prompt.replace_text("")
+        await w.press("up")
+        assert w.screen.prompt.text == "second\nwith two lines"
+
+
+async def test_the_prompt_grows_and_the_transcript_stays_at_its_end(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "\n\n".join(f"Line {number}." for number in range(40)), "resp_1")
+        low = w.screen.prompt.size.height
+        for _ in range(4):
+            await w.press("ctrl+j")
+        assert w.screen.prompt.size.height == low + 4
+        assert w.transcript.endswith("Line 39.")
+        for _ in range(40):
+            await w.press("ctrl+j")
+        assert w.screen.prompt.outer_size.height <= 12
+        assert w.transcript.endswith("Line 39.")
+
+
+# Sessions
+
+
+async def test_renaming_titling_pinning(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "hi")
+        await w.press("f2")
+        await w.until(lambda: isinstance(w.app.screen, TextDialog))
+        await w.press("backspace", "enter")
+        assert "The label is empty" in w.picture
+        await w.type("work")
+        await w.press("enter")
+        await w.until(lambda: w.label == "work")
+        await w.press("f3")
+        await w.until(lambda: isinstance(w.app.screen, TextDialog))
+        await w.press("backspace")
+        await w.type("My work")
+        await w.press("enter")
+        await w.until(lambda: "My work" in w.picture)
+        await w.press("f4")
+        await w.until(lambda: "Pinned" in w.picture)
+        assert "is pinned" in w.status
+        await w.press("f4")
+        await w.until(lambda: "Pinned" not in w.picture)
+
+
+async def test_deleting_can_be_undone(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first", "a", "resp_1")
+        await w.press("ctrl+n")
+        await w.until(lambda: w.label == "chat-2")
+        await w.exchange("second", "b", "resp_2")
+        assert "alt+z" not in w.screen.query_one("#keys").text  # type: ignore[attr-defined]
+        await w.press("f8")
+        await w.until(lambda: w.label == "chat-1")
+        await w.until(lambda: "second" not in w.picture.replace("Deleted second", ""))
+        assert "Deleted second; alt+z brings it back" in w.status
+        await w.press("alt+z")
+        await w.until(lambda: w.label == "chat-2")
+        assert "b" in w.transcript
+        await w.press("f8")
+        await w.until(lambda: w.label == "chat-1")
+        await w.press("f8")
+        await w.until(lambda: "A new session" in w.picture)
+
+
+async def test_switching_by_a_few_letters(history: Path) -> None:
+    async with window(history) as w:
+        for number, name in enumerate(("alpha", "beta", "gamma"), 1):
+            await w.exchange(f"about {name}", "a", f"resp_{number}")
+            await w.press("ctrl+n")
+            await w.until(lambda number=number: w.label == f"chat-{number + 1}")
+        await w.press("ctrl+o")
+        await w.until(lambda: isinstance(w.app.screen, Switcher))
+        await w.type("betaxq")
+        assert "No session fits." in w.picture
+        await w.press("backspace", "backspace")
+        await w.until(lambda: "chat-2 — about beta" in w.picture)
+        await w.until(lambda: "chat-1 — about alpha" not in w.picture)
+        await w.press("enter")
+        await w.until(lambda: w.label == "chat-2")
+        assert "about beta" in w.transcript
+        await w.press("ctrl+o")
+        await w.until(lambda: isinstance(w.app.screen, Switcher))
+        await w.type("brand new")
+        assert "Enter begins “brand new”" in w.picture
+        await w.press("enter")
+        await w.until(lambda: w.label == "brand new")
+
+
+async def test_what_ask_does_beside_the_window_appears_in_it(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "hi", "resp_1")
+        async with talk(history) as other:
+            session = await other.chat.find("chat-1")
+            assert session is not None
+            other.chat.send(session, "from elsewhere")
+            exchange = (await other.server.request()).respond().event(delta("live "))
+            await w.until(lambda: "from elsewhere" in w.transcript and "live" in w.transcript)
+            exchange.event(completed("live and whole", "resp_2")).end()
+            await other.chat.settled(session.id)
+            await w.until(lambda: "live and whole" in w.transcript)
+            new = await other.chat.open("made there")
+            await other.answered(new, "hello", "hi", "resp_3")
+            await w.until(lambda: "hello" in w.picture)
+
+
+# The transcript
+
+
+async def test_scrolling_away_from_a_growing_answer_and_back(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("hello")
+        exchange = (await w.server.request()).respond()
+        for number in range(50):
+            exchange.event(delta(f"Line {number}.\n\n"))
+        await w.until(lambda: "Line 49." in w.transcript)
+        await w.press("pageup")
+        assert not w.screen.transcript.following
+        seen = w.transcript
+        exchange.event(delta("Line 50.\n\n"))
+        await w.until(lambda: "↓ new text" in w.picture)
+        assert w.transcript == seen
+        await w.press("end")
+        await w.until(lambda: "Line 50." in w.transcript)
+        assert "↓ new text" not in w.picture
+        exchange.event(delta("Line 51.\n\n"))
+        await w.until(lambda: "Line 51." in w.transcript)
+
+
+async def test_a_click_on_the_mark_goes_to_the_new_text(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("hello")
+        exchange = (await w.server.request()).respond()
+        exchange.event(delta("".join(f"Line {number}.\n\n" for number in range(50))))
+        await w.until(lambda: "Line 49." in w.transcript)
+        await w.press("pageup")
+        exchange.event(delta("Line 50.\n\n"))
+        await w.until(lambda: "↓ new text" in w.picture)
+        view = w.screen.transcript
+        await w.pilot.click(view, offset=(view.size.width - 6, view.size.height - 1))
+        await w.until(lambda: "Line 50." in w.transcript)
+
+
+async def test_stepping_copying_and_code(history: Path) -> None:
+    text = "Some *words*.\n\n```python\nprint('one')\n```\n\nMore.\n\n```sh\n\techo two\n```\n"
+    async with window(history) as w:
+        await w.exchange("hello", text)
+        await w.press("tab")
+        await w.press("y")
+        assert w.app.clipboard == text
+        await w.press("u")
+        assert w.app.clipboard == "print('one')\n"
+        assert "code block 1 of 2" in w.status
+        await w.press("u")
+        assert w.app.clipboard == "\techo two\n"
+        await w.press("up", "y")
+        assert w.app.clipboard == "hello"
+        await w.press("escape")
+        assert w.screen.focused is w.screen.prompt
+
+
+async def test_folded_parts_unfold(history: Path) -> None:
+    call = {"type": "function_call", "id": "f", "call_id": "c", "name": "look", "arguments": '{"where": "here"}'}
+    result = {"type": "function_call_output", "id": "o", "call_id": "c", "output": "found it"}
+    async with window(history) as w:
+        await w.send("hello")
+        exchange = (await w.server.request()).respond()
+        exchange.event({"type": "response.output_item.done", "output_index": 0, "item": call})
+        exchange.event({"type": "response.output_item.done", "output_index": 1, "item": result})
+        exchange.event(delta("Done.")).event(completed("Done.")).end()
+        await w.until(lambda: "done in" in w.status)
+        assert '▸ look {"where": "here"} → found it' in w.transcript
+        await w.press("tab", "up", "enter")
+        assert "▾ look" in w.transcript
+        assert '"where": "here"' in w.transcript
+        await w.press("enter")
+        assert "▾ look" not in w.transcript
+        line = next(number for number, text in enumerate(w.transcript.splitlines()) if "▸ look" in text)
+        await w.pilot.click(w.screen.transcript, offset=(6, line))
+        await w.pilot.pause()
+        assert "▾ look" in w.transcript
+
+
+async def test_text_is_selected_with_the_mouse_and_copied(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "The quick **brown** fox jumps.")
+        view = w.screen.transcript
+        line = next(number for number, text in enumerate(w.transcript.splitlines()) if "quick" in text)
+        await w.pilot.mouse_down(view, offset=(6, line))
+        await w.pilot.hover(view, offset=(16, line))
+        await w.pilot.mouse_up(view, offset=(16, line))
+        await w.pilot.pause()
+        assert w.screen.get_selected_text() == "quick brown"
+        await w.press("ctrl+c")
+        assert w.app.clipboard == "quick brown"
+        assert "Copied 11 characters" in w.status
+
+
+@pytest.mark.fault("T15", "T16")
+async def test_a_link_is_shown_in_full_before_it_is_opened(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import webbrowser
+
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+    text = "[http://good.example](http://evil.example/x) and [code](vscode://file/etc)"
+    async with window(history) as w:
+        await w.exchange("hello", text)
+        view = w.screen.transcript
+        line = next(number for number, text in enumerate(w.transcript.splitlines()) if "good" in text)
+        await w.pilot.hover(view, offset=(6, line))
+        await w.until(lambda: "http://evil.example/x" in w.status)
+        await w.pilot.click(view, offset=(6, line))
+        await w.until(lambda: isinstance(w.app.screen, ConfirmDialog))
+        assert "http://evil.example/x" in w.picture
+        await w.press("escape")
+        assert opened == []
+        await w.pilot.click(view, offset=(6, line))
+        await w.until(lambda: isinstance(w.app.screen, ConfirmDialog))
+        await w.press("enter")
+        await w.until(lambda: opened == ["http://evil.example/x"])
+        place = w.transcript.splitlines()[line].index("code") + 2
+        await w.pilot.click(view, offset=(place, line))
+        await w.pilot.pause()
+        assert not isinstance(w.app.screen, ConfirmDialog)
+        assert "Not opened" in w.status
+
+
+# Keys and help
+
+
+async def test_what_the_key_bar_says_is_true(history: Path) -> None:
+    async with window(history) as w:
+        bar = w.screen.query_one("#keys")
+        assert "esc Stop" not in bar.text  # type: ignore[attr-defined]
+        await w.send("hello")
+        exchange = (await w.server.request()).respond().event(delta("Once"))
+        await w.until(lambda: "esc Stop" in bar.text)  # type: ignore[attr-defined]
+        exchange.event(completed("Once")).end()
+        await w.until(lambda: "esc Stop" not in bar.text)  # type: ignore[attr-defined]
+        await w.press("tab")
+        assert "y Copy" in bar.text  # type: ignore[attr-defined]
+        assert "Send again" not in bar.text  # type: ignore[attr-defined]
+        assert "⏎ Send" not in bar.text  # type: ignore[attr-defined]
+
+
+async def test_help_names_every_key_there_is_now(history: Path) -> None:
+    async with window(history, keys={"session.new": "ctrl+t"}) as w:
+        await w.press("f1")
+        await w.until(lambda: isinstance(w.app.screen, HelpScreen))
+        for words in ("^t", "New", "(session.new)", "Send", "(prompt.send)", "f2"):
+            assert words in w.picture
+        assert "esc  Stop" not in w.picture
+        await w.press("escape")
+        await w.press("ctrl+t")
+        await w.until(lambda: w.label == "chat-1")
+
+
+async def test_keys_that_mean_nothing_are_told(history: Path) -> None:
+    async with window(history, keys={"session.nwe": "ctrl+t"}) as w:
+        await w.until(lambda: "there is no action 'session.nwe'" in w.status)
+
+
+async def test_warnings_of_the_configuration_are_shown(history: Path) -> None:
+    async with window(history, warnings=("config.toml: unknown key modle",)) as w:
+        await w.until(lambda: "unknown key modle" in w.status)
+
+
+async def test_the_command_palette_offers_what_there_is(history: Path) -> None:
+    async with window(history) as w:
+        await w.press("ctrl+p")
+        await w.type("pin")
+        await w.until(lambda: "Keep this session on top" in w.picture)
+
+
+# Sizes
+
+
+@pytest.mark.fault("G15")
+async def test_sizes(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "An answer.")
+        assert w.screen.sidebar.display
+        await w.pilot.resize_terminal(79, 24)
+        await w.pilot.pause()
+        assert not w.screen.sidebar.display
+        assert "An answer." in w.transcript
+        await w.press("ctrl+b")
+        assert w.screen.sidebar.display
+        assert w.screen.focused is w.screen.sidebar
+        await w.press("enter")
+        await w.until(lambda: not w.screen.sidebar.display)
+        await w.pilot.resize_terminal(40, 12)
+        await w.pilot.pause()
+        assert "An answer." in w.picture
+        for size in ((20, 5), (1, 1), (39, 30)):
+            await w.pilot.resize_terminal(*size)
+            await w.pilot.pause()
+        assert "Palaver needs 40×10" in w.picture
+        await w.pilot.resize_terminal(300, 80)
+        await w.pilot.pause()
+        assert w.screen.sidebar.display
+        assert "An answer." in w.transcript
+
+
+# Trouble
+
+
+async def test_a_history_that_cannot_be_had_is_visible_and_costs_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "history.db"
+    folder.mkdir()
+    async with window(folder) as w:
+        await w.until(lambda: "NOT SAVED" in w.status)
+        assert "is a folder" in w.status
+        await w.send("hello")
+        (await w.server.request()).respond().event(completed("An answer.")).end()
+        await w.until(lambda: "An answer." in w.transcript)
+        folder.rmdir()
+        await w.talk.store._heal()
+        await w.until(lambda: "NOT SAVED" not in w.status)
+    async with talk(folder) as t:
+        (session,) = await t.chat.sessions()
+        assert [turn.text for turn in await t.chat.turns(session.id)] == ["An answer."]
+
+
+EVIL = "[b]x[/b][@click=app.quit]y[/] [/"
+
+
+@pytest.mark.fault("T10", "T11", "T12")
+async def test_markup_is_only_text_wherever_it_comes_from(history: Path) -> None:
+    evil = replace(PROFILE, name=EVIL, model=EVIL)
+    async with window(history, evil, wish=Wish(label=EVIL)) as w:
+        await w.exchange(EVIL, EVIL)
+        await w.until(lambda: w.transcript.count(EVIL) == 2)
+        assert EVIL in w.status
+        for key in ("f2", "f3", "f1", "ctrl+o", "ctrl+p"):
+            await w.press(key)
+            await w.press("escape")
+        await w.send("again")
+        (await w.server.request()).answer(400, {"error": {"message": EVIL}})
+        await w.until(lambda: f"refused the request: {EVIL}" in w.said)
+        await w.press("f8")
+        await w.until(lambda: f"Deleted {EVIL}" in w.status)
+        assert not w.app._exit
