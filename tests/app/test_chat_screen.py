@@ -149,7 +149,9 @@ async def test_a_forgotten_conversation_is_told_of(history: Path) -> None:
         fresh = await w.server.request()
         fresh.respond().event(completed("new talk", "resp_2")).end()
         await w.until(lambda: "new talk" in w.transcript)
-        assert "◆ The server no longer knew this conversation; a new one was started, with 1 earlier turn sent" in w.said
+        assert (
+            "◆ The server no longer knew this conversation; a new one was started, with 1 earlier turn sent" in w.said
+        )
 
 
 async def test_a_failed_prompt_is_sent_again_with_one_key(history: Path) -> None:

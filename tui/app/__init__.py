@@ -19,4 +19,8 @@ def main(label: str = "", *, new: bool = False, profile: str = "", model: str = 
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     from tui.app.run import Wish, run
 
-    return asyncio.run(run(Wish(label, new, profile, model)))
+    end = asyncio.run(run(Wish(label, new, profile, model)))
+    if end.terminal_is_stuck:
+        # Everything is saved; Python itself would now wait for the terminal to take what is left.
+        os._exit(end.status)
+    return end.status

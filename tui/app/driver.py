@@ -72,6 +72,11 @@ class Writer:
             self._changed.notify()
         self._thread.join(LEAVE_WAIT)
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether something could not be written although there was time."""
+        return self._stopping and self._thread.is_alive()
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -100,9 +105,19 @@ class Driver(LinuxDriver):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._wake_reader, self._wake_writer = os.pipe()
-        self.has_left = False
+        self._is_on = False
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the terminal did not take the last words: then nothing may wait for it any more."""
+        return isinstance(self._writer_thread, Writer) and self._writer_thread.is_stuck
 
     def start_application_mode(self) -> None:
+        if self._is_on:
+            # Woken from a stop that no one announced: all is set up, but the screen may show something else.
+            self._repaint()
+            return
+        self._is_on = True
         self.exit_event = _WakingEvent(self._wake_writer)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if isinstance(self._writer_thread, Writer):
@@ -110,8 +125,8 @@ class Driver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         """Restore the terminal, once."""
-        if not self.has_left and self._writer_thread is not None:
-            self.has_left = True
+        if self._is_on:
+            self._is_on = False
             super().stop_application_mode()
 
     def write(self, data: str) -> None:

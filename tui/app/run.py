@@ -31,8 +31,16 @@ class Wish:
     model: str = ""
 
 
-async def run(wish: Wish) -> int:
-    """Run the window to its end, then stop what runs and close the history. Gives the exit status."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """How it ended: the exit status, and whether the terminal had stopped reading by then."""
+
+    status: int
+    terminal_is_stuck: bool = False
+
+
+async def run(wish: Wish) -> End:
+    """Run the window to its end, then stop what runs and close the history."""
     gc.disable()
     logs.begin(paths.find())
     config = configuration.load(paths.find().config_file)
@@ -62,8 +70,11 @@ async def run(wish: Wish) -> int:
         await store.close()
     if app.failure is not None:
         raise app.failure
+    status = 128 + caught[0] if caught else 0
+    if getattr(app._driver, "is_stuck", False):
+        return End(status, terminal_is_stuck=True)
     _say_goodbye(app.come_back, store)
-    return 128 + caught[0] if caught else 0
+    return End(status)
 
 
 def _say_goodbye(label: str, store: Store) -> None:

@@ -27,7 +27,7 @@ from tui.events import (
     TurnEvent,
     Waiting,
 )
-from tui.model import AttemptKind
+from tui.model import AttemptKind, Item
 
 if TYPE_CHECKING:
     import httpx
@@ -136,7 +136,7 @@ class _Turn:
                 events = self._wire.stream(self._http, self._request)
                 async with aclosing(events):
                     async for event in events:
-                        self._shown = self._shown or isinstance(event, ItemDelta | ItemWhole)
+                        self._shown = self._shown or _is_visible(event)
                         yield event
                         if isinstance(event, Finished):
                             return
@@ -169,7 +169,7 @@ class _Turn:
         """
         reply = failure.reply
         unsupported = self._wire.is_unsupported(reply)
-        message = self._http.mask(reply.message) or "no such conversation"
+        message = self._http.said(reply.message) or "no such conversation"
         if not self._request.allow_fresh:
             raise Stale(
                 f"{self._http.host} does not know this conversation any more: {message}",
@@ -190,6 +190,15 @@ class _Turn:
         from tui.client.verdict import explain
 
         return explain(failure.reply, self._http, shown=self._shown)
+
+
+def _is_visible(event: TurnEvent) -> bool:
+    """Whether an event shows the user anything: an item is often opened well before it says something."""
+    match event:
+        case ItemDelta(text=text, name=name) | ItemWhole(Item(text=text, name=name)):
+            return bool(text or name)
+        case _:
+            return False
 
 
 def fresh_note(told: int, *, unsupported: bool = False, why: str = "") -> str:

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -27,6 +28,11 @@ from tui.credentials import Secret
 from tui.errors import ConfigError, Incomplete, Refused, TurnError, Unreachable
 from tui.runner import to_end
 
+BODY_WAIT = 10.0
+"""Seconds allowed for the body of an error, or of a small answer."""
+
+_BLANK = b"\xef\xbb\xbf\r\n\t "
+_SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
 _KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
@@ -52,13 +58,20 @@ class Http:
     ) -> None:
         self.profile = profile
         self.host = urlsplit(profile.base_url).netloc
+        self.proxy = ""
+        self._secrets = _secrets(profile, key)
         self._key = key
         self._transport = transport
         self._on_bytes = on_bytes
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
-        transport = self._transport or await _network(self.profile)
+        transport = self._transport
+        if transport is None:
+            parts = urlsplit(self.profile.base_url)
+            variable, proxy = _proxy(parts.scheme, parts.hostname or "")
+            self.proxy = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
+            transport = await _network(self.profile, variable, proxy)
         timeout = httpx.Timeout(self.profile.idle_timeout, connect=self.profile.connect_timeout, pool=None)
         self._client = httpx.AsyncClient(
             transport=transport, timeout=timeout, follow_redirects=False, trust_env=False, headers=self._headers()
@@ -69,10 +82,11 @@ class Http:
         if self._client is not None:
             await to_end(self._client.aclose())
 
-    def mask(self, text: str) -> str:
-        """`text` without the key in it: some servers repeat what they refuse."""
-        key = self._key.reveal() if self._key else ""
-        return text.replace(key, "***") if len(key) > 3 else text
+    def said(self, text: str, limit: int = 500) -> str:
+        """What a server said, as it may be repeated: without our key in it (some echo what they refuse), and not long."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text if len(text) <= limit else text[: limit - 1] + "…"
 
     @property
     def key_source(self) -> str:
@@ -122,9 +136,11 @@ class Http:
         async with aclosing(chunks):
             head = b""
             async for chunk in chunks:
-                head += chunk
-                if head.strip(b"\xef\xbb\xbf\r\n\t "):
+                head = (head + chunk).lstrip(b"\r\n")
+                if head.strip(_BLANK):
                     break
+                if len(head) > LIMIT:
+                    raise Refused(f"{self.host} sent nothing but blanks.")
             if not head.strip():
                 raise Refused(f"{self.host} sent an empty answer.", status=response.status_code)
             kind = self._kind(response, head)
@@ -173,17 +189,18 @@ class Http:
             if not target:
                 raise Refused(f"{self.host} answered with the unexpected status {status}.", status=status)
             raise Refused(
-                f"{self.host} moved to {target[:200]}.",
+                f"{self.host} moved to {self.said(target, 200)}.",
                 hint="redirects are not followed; change base_url",
                 status=status,
             )
-        if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
+        compressed = response.headers.get("content-encoding", "identity").lower() not in ("identity", "")
+        if compressed and status < 300:
             raise Refused(f"{self.host} sent a compressed answer, which was not asked for.", status=status)
         if status == 200:
             return
         if status in (204, 205):
             raise Refused(f"{self.host} sent an empty answer.", status=status)
-        body = await self._read(response, BODY_LIMIT)
+        body = b"" if compressed else await self._read(response, BODY_LIMIT)
         reply = read_reply(status, body, {name.lower(): value for name, value in response.headers.items()})
         raise Rejected(reply)
 
@@ -192,7 +209,7 @@ class Http:
         body = b""
         chunks = self._chunks(response)
         try:
-            async with aclosing(chunks), asyncio.timeout(10.0):
+            async with aclosing(chunks), asyncio.timeout(BODY_WAIT):
                 async for chunk in chunks:
                     body += chunk
                     if len(body) >= limit:
@@ -227,7 +244,7 @@ class Http:
 
     def _kind(self, response: httpx.Response, head: bytes) -> str:
         declared = response.headers.get("content-type", "").lower()
-        start = head.lstrip(b"\xef\xbb\xbf\r\n\t ")[:1]
+        start = head.lstrip(_BLANK)[:1]
         if start in (b"{", b"["):
             return "json"
         if "text/event-stream" in declared and start != b"<":
@@ -248,11 +265,11 @@ class Http:
         if reply.form == "empty":
             return Refused(f"{self.host} sent an empty answer.")
         if reply.form == "html":
-            title = f" (“{reply.message[:100]}”)" if reply.message else ""
+            title = f" (“{self.said(reply.message, 100)}”)" if reply.message else ""
             return Refused(
                 f"{self.host} answered with a web page{title}.", hint="a login or proxy page? check base_url"
             )
-        declared = response.headers.get("content-type", "none")[:80]
+        declared = self.said(response.headers.get("content-type", "none"), 80)
         return Refused(f"{self.host} sent an unexpected content type: {declared}.", hint="check protocol and base_url")
 
     def _headers(self) -> dict[str, str]:
@@ -264,33 +281,55 @@ class Http:
     def _explain(self, error: httpx.HTTPError) -> TurnError:
         """The words for a request that got no response."""
         host = self.host
+        near = f"the proxy {self.proxy}" if self.proxy else host
         match error:
             case httpx.ProxyError():
                 return Unreachable(
-                    f"The proxy refused to connect to {host}.", hint="check HTTPS_PROXY", retryable=False
+                    f"{_capital(near)} refused to connect to {host}: {self.said(str(error), 100)}.",
+                    hint="check the proxy settings",
+                    retryable=False,
                 )
             case httpx.ConnectTimeout():
-                return Unreachable(f"{host} did not answer in {self.profile.connect_timeout:.0f} s.")
+                return Unreachable(f"{_capital(near)} did not answer in {self.profile.connect_timeout:.0f} s.")
             case httpx.ConnectError():
-                return _explain_connect(error, host, self.profile)
+                return _explain_connect(error, host, near, self.profile)
             case httpx.ReadTimeout():
                 return Unreachable(
                     f"{host} took the request and said nothing for {self.profile.idle_timeout:.0f} s.", sent=True
                 )
             case httpx.WriteTimeout():
-                return Unreachable(f"{host} stopped reading the request.", sent=True)
+                return Unreachable(f"{_capital(near)} stopped reading the request.", sent=True)
             case httpx.LocalProtocolError():
                 return Refused(
                     "The request cannot be sent: a header is not valid.", hint="check headers in the profile"
                 )
             case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
-                return Unreachable(f"{host} closed the connection without an answer.", sent=True)
+                return Unreachable(f"{_capital(near)} closed the connection without an answer.", sent=True)
             case httpx.RemoteProtocolError() if "status line" in str(error).lower():
-                return Refused(f"{host} is not an HTTP server.", hint="check base_url (https:// or http://?)")
+                return Unreachable(
+                    f"{_capital(near)} is not an HTTP server.",
+                    hint="check base_url (https:// or http://?)",
+                    sent=True,
+                    retryable=False,
+                )
             case httpx.RemoteProtocolError():
-                return Refused(f"{host} sent a malformed response.")
+                return Refused(f"{_capital(near)} sent a malformed response.")
             case _:
-                return Unreachable(f"The connection to {host} was lost before it answered.", sent=True)
+                return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
+
+
+def _secrets(profile: Profile, key: Secret | None) -> list[str]:
+    """What must not be repeated: the key, and what stands in headers named like one; the longest first."""
+    found = [key.reveal()] if key else []
+    for name, value in profile.headers:
+        if _SECRET_HEADER.search(name):
+            found += [value, value.rpartition(" ")[2]]
+    return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
+
+
+def _capital(text: str) -> str:
+    """`text` as a sentence begins, where it is words and not the name of a host."""
+    return f"T{text[1:]}" if text.startswith("the ") else text
 
 
 def _is_malformed(error: httpx.RemoteProtocolError) -> bool:
@@ -313,7 +352,8 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _explain_connect(error: httpx.ConnectError, host: str, profile: Profile) -> Unreachable:
+def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: Profile) -> Unreachable:
+    """The same for a connection that was never made. `near` is what it is made to first: the host, or a proxy."""
     causes = _causes(error)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -328,24 +368,25 @@ def _explain_connect(error: httpx.ConnectError, host: str, profile: Profile) -> 
                 return Unreachable(f"{host} speaks plain HTTP.", hint="did you mean http://?", retryable=False)
             return Unreachable(f"No secure connection to {host}: {cause.reason or 'TLS error'}.", retryable=False)
         if isinstance(cause, socket.gaierror):
+            if near != host:
+                return Unreachable(f"{_capital(near)} cannot be found.", hint="check the proxy settings")
             name = urlsplit(profile.base_url).hostname
             return Unreachable(f"The host {name} cannot be found.", hint="check base_url and the network")
         if isinstance(cause, ConnectionRefusedError):
-            return Unreachable(f"Nothing answers at {host}.", hint="is the server running?")
+            hint = "is the server running?" if near == host else "check the proxy settings"
+            return Unreachable(f"Nothing answers at {near}.", hint=hint)
         if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-            return Unreachable(f"There is no route to {host}.", hint="is the network up?")
+            return Unreachable(f"There is no route to {near}.", hint="is the network up?")
     if any(isinstance(cause, TimeoutError) for cause in causes):
-        return Unreachable(f"{host} did not answer in {profile.connect_timeout:.0f} s.")
-    return Unreachable(f"No connection to {host}.")
+        return Unreachable(f"{_capital(near)} did not answer in {profile.connect_timeout:.0f} s.")
+    return Unreachable(f"No connection to {near}.")
 
 
-async def _network(profile: Profile) -> httpx.AsyncHTTPTransport:
-    """A transport of its own for one turn, with no connection kept for another one."""
-    parts = urlsplit(profile.base_url)
+async def _network(profile: Profile, variable: str, proxy: str) -> httpx.AsyncHTTPTransport:
+    """A transport of its own for one turn, with no connection kept for another one. `variable` names the proxy."""
     verify: ssl.SSLContext | bool = False
-    if parts.scheme == "https":
+    if urlsplit(profile.base_url).scheme == "https":
         verify = await asyncio.to_thread(_tls, profile.ca_file)
-    variable, proxy = _proxy(parts.scheme, parts.hostname or "")
     try:
         return httpx.AsyncHTTPTransport(
             verify=verify,

@@ -7,7 +7,7 @@ import re
 from tui.client.http import Http
 from tui.client.reply import Reply
 from tui.client.retry import is_limited, is_locked, is_quota
-from tui.errors import Incomplete, Limited, NotAllowed, Refused, TurnError
+from tui.errors import Incomplete, Limited, NotAllowed, Refused, TurnError, Unreachable
 
 _TOO_LONG = re.compile(r"(?i)context_length|context_window|(maximum|max) context|too many tokens|prompt is too long|"
                        r"exceeds? the (context|maximum)|context (size|window|length)")  # fmt: skip
@@ -16,9 +16,9 @@ _TOO_LONG = re.compile(r"(?i)context_length|context_window|(maximum|max) context
 def explain(reply: Reply, http: Http, *, shown: bool = False) -> TurnError:
     """The error a reply stands for. `shown`: part of the answer had come, so that it is incomplete now."""
     host, status = http.host, reply.status or None
-    said = http.mask(reply.message)
+    said, code = http.said(reply.message), http.said(reply.code)
     if shown:
-        return Incomplete(f"the server broke off: {said or reply.code or 'an error without words'}", status=status)
+        return Incomplete(f"the server broke off: {said or code or 'an error without words'}", status=status)
     match reply.status:
         case 401:
             return _unauthorised(http, said)
@@ -32,6 +32,12 @@ def explain(reply: Reply, http: Http, *, shown: bool = False) -> TurnError:
                 f"{host} does not speak the {http.profile.protocol} protocol here.",
                 hint="check protocol and base_url",
                 status=status,
+            )
+        case 407 if http.proxy:
+            return Unreachable(
+                f"The proxy {http.proxy} refused to connect to {host}: it wants a user and a password.",
+                hint="check the proxy settings",
+                retryable=False,
             )
         case 413:
             return Refused("The message is too large for the server.", status=status)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 
 from tui.app.transcript.palette import Palette
@@ -17,33 +17,35 @@ if TYPE_CHECKING:
 _PLAIN = {"", "text", "plain", "plaintext", "txt", "output", "console-output"}
 
 
-def code_lines(code: str, language: str, width: int, palette: Palette, *, is_start: bool = True) -> list[Line]:
+def code_lines(code: str, info: str, width: int, palette: Palette, *, is_start: bool = True) -> list[Line]:
     """A block of code, or with `is_start` false more of one, as lines `width` cells wide.
 
-    A line too wide goes on in the next row.
+    `info` is what its fence says: a language, and sometimes a title. A line too wide goes on in the next row.
     """
     inner = max(4, width - 2)
     lines: list[Line] = []
-    if is_start and language:
-        label = language[: inner - 1]
-        lines.append(Line([Segment(" " * (width - len(label) - 1) + label + " ", palette.fence_label)], lead=width))
+    if is_start and info:
+        label = info if cell_len(info) <= inner else set_cell_size(info, inner - 1) + "…"
+        text = " " * (width - cell_len(label) - 1) + label + " "
+        lines.append(Line([Segment(text, palette.fence_label)], "", lead=len(text)))
+    language = info.partition(" ")[0]
     for segments in _highlighted(code, language, palette):
         rows = chop(segments, inner)
         for number, row in enumerate(rows):
-            used = sum(cell_len(segment.text) for segment in row)
-            padded = [Segment(" ", palette.fence), *row, Segment(" " * (width - used - 1), palette.fence)]
-            lines.append(Line(padded, "" if number < len(rows) - 1 else "\n", lead=1))
+            free = max(1, width - 1 - sum(cell_len(segment.text) for segment in row))
+            padded = [Segment(" ", palette.fence), *row, Segment(" " * free, palette.fence)]
+            lines.append(Line(padded, "" if number < len(rows) - 1 else "\n", lead=1, tail=free))
     return lines
 
 
 def _highlighted(code: str, language: str, palette: Palette) -> list[list[Segment]]:
     """Code as lines of segments, without their line ends."""
-    lines: list[list[Segment]] = [[]]
     lexer = None if language.lower() in _PLAIN else find_lexer(language)
     if lexer is None:
-        return [[Segment(line, palette.fence)] if line else [] for line in code.removesuffix("\n").split("\n")]
-    for kind, text in lexer.get_tokens(code.removesuffix("\n")):
-        style = palette.token(str(kind).removeprefix("Token."))
+        return [[Segment(line, palette.fence)] if line else [] for line in code.split("\n")]
+    lines: list[list[Segment]] = [[]]
+    for kind, text in lexer.get_tokens(code):
+        style = palette.token(_name(kind))
         first, *others = text.split("\n")
         if first:
             _append(lines[-1], Segment(first, style))
@@ -58,13 +60,23 @@ def _append(line: list[Segment], segment: Segment) -> None:
         line.append(segment)
 
 
-@lru_cache(maxsize=64)
-def find_lexer(language: str) -> Lexer | None:
-    """The highlighter for a language's name, where there is one."""
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
+@lru_cache(maxsize=256)
+def _name(kind: Any) -> str:
+    """A token type's name, as the palette knows it."""
+    return str(kind).removeprefix("Token.")
 
-    try:
-        return get_lexer_by_name(language.lower(), stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        return None
+
+@lru_cache(maxsize=256)
+def find_lexer(language: str) -> Lexer | None:
+    """The highlighter for a language's name, where there is one among Pygments' own."""
+    from pygments.lexers import get_lexer_by_name
+
+    name = language.lower()
+    return get_lexer_by_name(name, stripnl=False, ensurenl=False) if name in _known_names() else None
+
+
+@lru_cache(maxsize=1)
+def _known_names() -> frozenset[str]:
+    from pygments.lexers import get_all_lexers
+
+    return frozenset(alias for _, aliases, _, _ in get_all_lexers(plugins=False) for alias in aliases)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,15 +9,13 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from tui.app.transcript.palette import Palette
-from tui.app.transcript.wrap import Line, Link, Run, wrap
+from tui.app.transcript.wrap import Line, Link, Run, longest_word, wrap
 
 _GAP = " │ "
 _CROSS = "─┼─"
 
 _WORD_LIMIT = 12
-"""A word may be broken to make a column narrower than it, but never one as narrow as this."""
-
-_WORDS = re.compile(r"[^ \n]+")
+"""A word may be broken to make a column narrower, but never narrower than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +89,7 @@ def _cells(row: Row, column: int) -> int:
 
 
 def _longest_word(row: Row, column: int) -> int:
-    if column >= len(row.cells):
-        return 0
-    text = "".join(run.text for run in row.cells[column])
-    return max((cell_len(word) if word.isascii() else min(cell_len(word), 8) for word in _WORDS.findall(text)), default=0)
+    return longest_word("".join(run.text for run in row.cells[column])) if column < len(row.cells) else 0
 
 
 def _row_lines(row: Row, widths: list[int], aligns: Sequence[str], palette: Palette) -> list[Line]:
@@ -140,7 +134,9 @@ def _as_list(
         if lines or not is_first:
             lines.append(Line([]))
         for column, cell in enumerate(row.cells):
-            name = tuple(run._replace(style=palette.muted, url="") for run in names[column]) if column < len(names) else ()
+            name = (
+                tuple(run._replace(style=palette.muted, url="") for run in names[column]) if column < len(names) else ()
+            )
             if column == 0:
                 lines += wrap([run._replace(style=run.style + palette.strong) for run in cell], width)
             elif cell:

@@ -78,6 +78,16 @@ def wrap(runs: Iterable[Run], width: int) -> list[Line]:
     return _Wrapper(max(1, width)).wrap(runs)
 
 
+def longest_word(text: str) -> int:
+    """The cells that the longest of the words takes; of those that may be broken anywhere, a readable part."""
+    return max((_least_width(word) for word in text.split()), default=0)
+
+
+def _least_width(word: str) -> int:
+    cells = cell_len(word)
+    return cells if word.isascii() else max(min(cells, 8), *map(cell_len, _BETWEEN.split(word)))
+
+
 class _Wrapper:
     def __init__(self, width: int) -> None:
         self.width = width

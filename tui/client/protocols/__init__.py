@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from tui.client.http import Http
-from tui.client.reply import Reply, parse_json
+from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.client.request import Request
 from tui.client.sse import ServerSentEvent
 from tui.errors import Incomplete, Refused
@@ -98,12 +98,15 @@ async def read_events(http: Http, path: str, body: Payload, reader: Reader) -> A
         Refused: It is not in this protocol.
     """
     state = _Reading(http.host, reader)
+    now = asyncio.get_running_loop().time
+    patience: float | None = None
     async with http.post(path, body) as response:
         events = http.events(response)
         async with aclosing(events):
             try:
-                while True:
-                    async with asyncio.timeout(TRAILER_WAIT if reader.over else None):
+                while not state.at_end:
+                    patience = (patience or now() + TRAILER_WAIT) if reader.over else None
+                    async with asyncio.timeout_at(patience):
                         event = await anext(events)
                     for one in state.take(event):
                         yield one
@@ -128,6 +131,7 @@ class _Reading:
         self._reader = reader
         self._good = 0
         self._bad = 0
+        self.at_end = False
 
     def take(self, event: ServerSentEvent | Any) -> Iterator[TurnEvent]:
         if not isinstance(event, ServerSentEvent):
@@ -136,6 +140,7 @@ class _Reading:
             yield from self._with_notes(self._reader.whole(event))
             return
         if event.data.strip() == "[DONE]":
+            self.at_end = True
             yield from self._with_notes(self._reader.sentinel())
             return
         try:
@@ -148,6 +153,8 @@ class _Reading:
                 raise Refused(f"{self._host} does not speak this protocol here.", hint="check protocol and base_url")
             return
         self._good += 1
+        if event.name == "error" and not payload.get("type") and not self._reader.over:
+            raise Rejected(read_error(payload), in_stream=True)
         yield from self._with_notes(self._reader.read(payload))
 
     def finish(self) -> Iterator[TurnEvent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -54,21 +55,32 @@ class ChatReader:
         self._inline = InlineReasoning()
         self._messages = 0
         self._last: ItemKind | None = None
-        self._call_place = ""
+        self._calls: dict[int | None, tuple[str, str]] = {}
+        self._call_count = 0
 
     def read(self, payload: Payload) -> Iterator[TurnEvent]:
-        if payload.get("error"):
+        if payload.get("error") and not self.over:
             raise Rejected(read_error(payload), in_stream=True)
         yield from self._head(payload)
         for choice in rows(payload.get("choices")):
             if choice.get("index", 0) not in (0, None):
                 continue
-            yield from self._delta(table(choice.get("delta")))
+            delta = table(choice.get("delta"))
+            if self.over and not self._goes_on(delta):
+                continue
+            yield from self._delta(delta)
             finish = text(choice.get("finish_reason"))
             if finish == "error":
                 raise Rejected(Reply(0, "the server ended the answer with an error"), in_stream=True)
             if finish:
                 self._finish, self.over = finish, True
+
+    def _goes_on(self, delta: Payload) -> bool:
+        """Whether an answer that ended in a tool call is taken up again, by a server that runs its tools itself."""
+        if self._finish in ("tool_calls", "function_call") and (delta.get("content") or delta.get("tool_calls")):
+            self.over, self._finish = False, ""
+            self._calls.clear()
+        return not self.over
 
     def whole(self, payload: Payload) -> Iterator[TurnEvent]:
         choices = rows(payload.get("choices"))
@@ -104,7 +116,7 @@ class ChatReader:
         thought = text(delta.get("reasoning_content")) or text(delta.get("reasoning"))
         if thought:
             yield self._piece(ItemKind.REASONING, thought)
-        said = text(delta.get("content"))
+        said = _content(delta.get("content"))
         if said:
             yield from self._text(self._inline.feed(said))
         refusal = text(delta.get("refusal"))
@@ -128,28 +140,36 @@ class ChatReader:
         return ItemDelta(f"{kind}/{self._messages}", kind, piece)
 
     def _call(self, call: Payload) -> Iterator[TurnEvent]:
-        """A piece of a tool call. Its place is absent where the server counts from a zero it does not say."""
+        """A piece of a tool call."""
         function = table(call.get("function"))
-        call_id = text(call.get("id"))
-        place = call.get("index")
-        if isinstance(place, int):
-            self._call_place = str(place)
-        elif call_id:
-            self._call_place = call_id
-        arguments = function.get("arguments")
-        said = arguments if isinstance(arguments, str) else ""
+        name, call_id, arguments = text(function.get("name")), text(call.get("id")), function.get("arguments")
         self._last = ItemKind.TOOL_CALL
-        key = f"call/{self._call_place or '0'}"
+        key = self._call_key(call.get("index"), call_id, name)
         if isinstance(arguments, dict):
-            import json
+            yield ItemWhole(Item(key, ItemKind.TOOL_CALL, json.dumps(arguments, ensure_ascii=False), name, call_id))
+        else:
+            yield ItemDelta(key, ItemKind.TOOL_CALL, text(arguments), name, call_id)
 
-            yield ItemWhole(Item(key, ItemKind.TOOL_CALL, json.dumps(arguments), text(function.get("name")), call_id))
-            return
-        yield ItemDelta(key, ItemKind.TOOL_CALL, said, text(function.get("name")), call_id)
+    def _call_key(self, index: object, call_id: str, name: str) -> str:
+        """The call a piece belongs to: the one at its index, which some servers leave out or give to every call."""
+        at = index if isinstance(index, int) else None
+        key, known_id = self._calls.get(at, ("", ""))
+        if at is None and not call_id and not name and self._call_count:
+            return f"call/{self._call_count}"
+        begins = call_id != known_id if call_id and known_id else at is None and bool(name) and not call_id
+        if not key or begins:
+            self._call_count += 1
+            key, known_id = f"call/{self._call_count}", ""
+        self._calls[at] = key, known_id or call_id
+        return key
 
 
 class InlineReasoning:
-    """Finds reasoning that a model writes into its answer between `<think>` and `</think>`, at the very start."""
+    """Finds reasoning that a model writes into its answer between `<think>` and `</think>`, at the very start.
+
+    How the text is cut makes no difference: line ends around the reasoning are dropped, and what may be a tag's
+    beginning is held back.
+    """
 
     OPEN, CLOSE = "<think>", "</think>"
 
@@ -158,47 +178,55 @@ class InlineReasoning:
         self._state = "start"
 
     def feed(self, piece: str) -> list[tuple[ItemKind, str]]:
-        """What `piece` adds, by kind; text that may be a tag's beginning is held back."""
-        if self._state == "after":
-            return [(ItemKind.MESSAGE, piece)]
+        """What `piece` adds, by kind."""
         self._held += piece
+        found: list[tuple[ItemKind, str]] = []
         if self._state == "start":
             start = self._held.lstrip()
-            if start.startswith(self.OPEN):
-                self._state = "inside"
-                self._held = start.removeprefix(self.OPEN).lstrip("\n")
-            elif self.OPEN.startswith(start):
+            if self.OPEN.startswith(start):
                 return []
-            else:
-                self._state = "after"
-                return [(ItemKind.MESSAGE, self._take())]
-        thought, tag, rest = self._held.partition(self.CLOSE)
-        if tag:
-            self._state, self._held = "after", ""
-            answer = rest.lstrip("\n")
-            pieces = [(ItemKind.REASONING, thought.rstrip("\n")), (ItemKind.MESSAGE, answer)]
-            return [(kind, one) for kind, one in pieces if one]
-        keep = next(
-            (
-                size
-                for size in range(min(len(self.CLOSE) - 1, len(thought)), 0, -1)
-                if self.CLOSE.startswith(thought[-size:])
-            ),
-            0,
-        )
-        self._held = thought[len(thought) - keep :]
-        ready = thought[: len(thought) - keep]
-        return [(ItemKind.REASONING, ready)] if ready else []
+            self._state = "opened" if start.startswith(self.OPEN) else "after"
+            self._held = start.removeprefix(self.OPEN) if self._state == "opened" else self._held
+        if self._state in ("opened", "inside"):
+            found += self._reasoning()
+        if self._state == "closed":
+            self._held = self._held.lstrip("\n")
+            self._state = "after" if self._held else "closed"
+        if self._state == "after" and self._held:
+            found.append((ItemKind.MESSAGE, self._take()))
+        return found
 
     def flush(self) -> list[tuple[ItemKind, str]]:
         """What was held back at the end."""
-        kind = ItemKind.REASONING if self._state == "inside" else ItemKind.MESSAGE
-        held = self._take()
+        kind = ItemKind.REASONING if self._state in ("opened", "inside") else ItemKind.MESSAGE
+        held = self._take().rstrip("\n")
         return [(kind, held)] if held.strip() else []
+
+    def _reasoning(self) -> list[tuple[ItemKind, str]]:
+        if self._state == "opened":
+            self._held = self._held.lstrip("\n")
+        thought, tag, rest = self._held.partition(self.CLOSE)
+        if tag:
+            self._state, self._held = "closed", rest
+        else:
+            sizes = range(min(len(self.CLOSE) - 1, len(thought)), 0, -1)
+            tail = next((size for size in sizes if self.CLOSE.startswith(thought[-size:])), 0)
+            thought = thought[: len(thought) - tail]
+        ready = thought.rstrip("\n")
+        if not tag:
+            self._held = self._held[len(ready) :]
+        if ready and self._state == "opened":
+            self._state = "inside"
+        return [(ItemKind.REASONING, ready)] if ready else []
 
     def _take(self) -> str:
         held, self._held = self._held, ""
         return held
+
+
+def _content(value: object) -> str:
+    """What a message says, which some servers give in parts."""
+    return "".join(text(part.get("text")) for part in rows(value)) if isinstance(value, list) else text(value)
 
 
 def read_usage(usage: Payload) -> Usage | None:

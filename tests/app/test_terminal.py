@@ -1,0 +1,274 @@
+"""The window in a real terminal: what it writes, how it leaves, and what it does when the terminal does not listen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.fake_server import completed, delta
+from tests.loopback import Call, loopback, palaver, profile_text
+from tests.terminal import Terminal, terminal
+
+Write = Callable[[str], Path]
+
+PAYLOADS = [
+    "\x1b]52;c;UFdORUQ=\x07 clipboard",
+    "\x1b]0;title\x07 title",
+    "\x1b[2J\x1b[H erase",
+    "\x1b[?1049l screen",
+    "\x9b31m eight bit",
+    "\x1bP$q\x1b\\ device",
+    "<http://a/%1b]52;c;UFdORUQ=%1b%5c> decoded",
+    "&#x1b;]0;x&#7; &#x202e; entities",
+    "\u202egpj.exe bidi",
+    "\U000e0041\U000e0042 tags",
+]
+
+
+def quit_at_once(t: Terminal) -> int:
+    t.type("\x11")
+    return t.ends()
+
+
+def is_restored(t: Terminal) -> bool:
+    """Whether the terminal is as a shell wants it."""
+    modes = t.modes()
+    off = ("1049", "1000", "1003", "1006", "2004", "1004")
+    return not any(modes.get(mode, False) for mode in off) and modes.get("25", True)
+
+
+def test_it_opens_answers_and_leaves(write_config: Write) -> None:
+    with loopback(lambda call: call.well("Nice to meet you.")) as server, terminal() as t:
+        write_config(profile_text(server.url))
+        before = t.attributes()
+        t.shows("Type a message")
+        t.type("hello\r")
+        t.shows("Nice to meet you.")
+        t.shows("done in")
+        assert quit_at_once(t) == 0
+        assert is_restored(t)
+        assert t.output.rstrip().endswith(b"palaver chat-1")
+        assert t.strange() == []
+        del before
+
+
+def test_what_is_typed_before_the_first_frame_is_not_lost(write_config: Write) -> None:
+    with loopback(lambda call: call.well("Fine.")) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.type("typed ahead\rand more")
+            t.shows("Fine.")
+            t.shows("and more")
+            assert server.calls[0].prompt == "typed ahead"
+            quit_at_once(t)
+
+
+@pytest.mark.fault("T01", "T02", "T03", "T04", "T05", "T13", "T14", "T19", "T22", "K05")
+def test_nothing_a_server_says_reaches_the_terminal_raw(write_config: Write) -> None:
+    text = "\n\n".join(PAYLOADS)
+
+    def answer(call: Call) -> None:
+        if "fail" in call.prompt:
+            call.answer(400, {"error": {"message": text}})
+        else:
+            call.head()
+            for char in text:
+                call.event(delta(char))
+            call.event(completed(text, model=PAYLOADS[0]))
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("done in")
+            t.shows("clipboard")
+            t.type("fail\r")
+            t.shows("failed after")
+            t.type("\x0f")
+            t.shows("Switch session")
+            t.type("\x1b")
+            quit_at_once(t)
+            assert t.strange() == []
+            assert b"\x1b]52" not in t.output
+            assert b"\x1b]0" not in t.output
+            assert t.output.count(b"\x1b[?1049l") == 1
+
+
+@pytest.mark.fault("C14", "C15", "C16")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)])
+def test_signals_restore_the_terminal_and_keep_what_came(write_config: Write, number: int, status: int) -> None:
+    with loopback(lambda call: call.hold("half an answer")) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("half an answer")
+            os.kill(t.pid, number)
+            assert t.ends() == status
+            assert is_restored(t)
+    (turn,) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
+    assert (turn["status"], turn["text"]) == ("interrupted", "half an answer")
+
+
+@pytest.mark.fault("C15")
+def test_a_terminal_that_is_closed_ends_it(write_config: Write) -> None:
+    with loopback(lambda call: call.hold("half an answer")) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("half an answer")
+            t.hang_up()
+            deadline = time.monotonic() + 10
+            while t.process.isalive() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert not t.process.isalive()
+    (turn,) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
+    assert (turn["status"], turn["text"]) == ("interrupted", "half an answer")
+
+
+@pytest.mark.fault("U01", "U02", "C20")
+def test_a_terminal_that_does_not_read_stops_nothing(write_config: Write) -> None:
+    def answer(call: Call) -> None:
+        call.head()
+        call.event(delta("begun\n\n"))
+        call.sent.set()
+        call.go_on.wait(30)
+        for number in range(300):
+            call.event(delta(f"Paragraph {number} of a rather long answer that fills the screen.\n\n" * 3))
+        call.event(completed("the end of it"))
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("begun")
+            t.reading.clear()
+            server.call().go_on.set()
+            deadline = time.monotonic() + 30
+            status = ""
+            while status != "done" and time.monotonic() < deadline:
+                shown = palaver("sessions", "show", "chat-1", "--json").stdout
+                status = json.loads(shown)["messages"][0]["status"]
+            assert status == "done"
+            t.reading.set()
+            t.shows("the end of it")
+            t.shows("done in")
+            quit_at_once(t)
+            assert t.strange() == []
+
+
+@pytest.mark.fault("C20")
+def test_it_leaves_although_the_terminal_does_not_read(write_config: Write) -> None:
+    def answer(call: Call) -> None:
+        call.head()
+        call.event(delta("begun\n\n"))
+        call.sent.set()
+        call.go_on.wait(30)
+        while True:
+            call.event(delta("A paragraph of a rather long answer that fills the screen.\n\n" * 9))
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("begun")
+            t.reading.clear()
+            server.call().go_on.set()
+            deadline = time.monotonic() + 20
+            while len(server.call().body) and time.monotonic() < deadline:
+                shown = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)
+                if len(shown["messages"][0]["text"]) > 300_000:
+                    break
+            os.kill(t.pid, signal.SIGTERM)
+            deadline = time.monotonic() + 10
+            while t.process.isalive() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert not t.process.isalive()
+            assert t.process.exitstatus == 143
+
+
+@pytest.mark.fault("U03", "G16")
+def test_it_says_so_where_there_is_no_terminal() -> None:
+    done = palaver()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "needs a terminal" in done.stderr
+    assert "palaver ask" in done.stderr
+
+
+@pytest.mark.fault("C17", "U07")
+def test_it_is_suspended_and_comes_back(write_config: Write) -> None:
+    with loopback(lambda call: call.hold("half").event(completed("half and whole"))) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("half")
+            os.kill(t.pid, signal.SIGSTOP)
+            server.call().go_on.set()
+            os.kill(t.pid, signal.SIGCONT)
+            t.resize(90, 28)
+            os.kill(t.pid, signal.SIGWINCH)
+            t.shows("half and whole")
+            quit_at_once(t)
+
+
+@pytest.mark.fault("U07", "G15")
+def test_a_storm_of_sizes(write_config: Write) -> None:
+    with loopback(lambda call: call.well("An answer of some words.")) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("An answer of some words.")
+            for number in range(60):
+                t.resize(1 + number * 7 % 200, 1 + number * 5 % 60)
+            t.resize(100, 30)
+            t.until(
+                lambda lines: any("An answer of some words." in line for line in lines) and "help" in lines[-1].lower()
+            )
+            assert quit_at_once(t) == 0
+
+
+@pytest.mark.fault("C21", "K03")
+def test_our_own_mistake_is_told_in_a_line(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A widget that raises: one line, a report without the values of variables, status 1, the terminal restored."""
+    code = (
+        "import sys, tui.app.screens.status as s\n"
+        "def broken(*a):\n    secret = 'sk-CANARY-77'\n    raise ValueError('broken on purpose')\n"
+        "s.keys = broken\n"
+        "from tui.cli import main\nsys.exit(main([]))\n"
+    )
+    script = tmp_path / "broken.py"
+    script.write_text(code)
+    import sys
+
+    with loopback(lambda call: call.well("Fine.")) as server:
+        write_config(profile_text(server.url))
+        t = Terminal([sys.executable, str(script)], env={"PYTHONPATH": str(Path(__file__).parents[2])})
+        try:
+            t.shows("Type a message")
+            t.type("\x1bOP")
+            assert t.ends() == 1
+            assert is_restored(t)
+            last = t.output.rpartition(b"\x1b")[2]
+            assert b"an internal error (ValueError); a report is in" in last
+            assert b"Traceback" not in t.output
+        finally:
+            t.close()
+    (report,) = (tmp_path / "palaver" / "log").glob("crash-*.txt")
+    text = report.read_text()
+    assert "broken on purpose" in text
+    assert "CANARY" not in text.replace("secret = 'sk-CANARY-77'", "")
+    assert report.stat().st_mode & 0o777 == 0o600

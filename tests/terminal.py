@@ -1,0 +1,157 @@
+"""The program in a real pseudo-terminal: keys go in, bytes come out, and a model of the screen shows what they mean."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ptyprocess
+import pyte
+
+ALLOWED = re.compile(
+    rb"\x1b\[[0-9;]*m"  # colours and styles
+    rb"|\x1b\[[0-9;]*[HABCDGKJ]"  # moving and erasing
+    rb"|\x1b\[\?(?:25|7|1000|1002|1003|1004|1006|1015|1016|1049|2004|2026|2048)[hl]"  # modes
+    rb"|\x1b\[\?(?:2026|2048)\$p"  # asking for two of them
+    rb"|\x1b\[>[0-9]+u|\x1b\[<u"  # keyboard protocol
+    rb"|\x1b\]22;[a-z-]*(?:\x07|\x1b\\)"  # pointer shape
+    rb"|\x1b\]52;c;[A-Za-z0-9+/=]*(?:\x07|\x1b\\)"  # clipboard, on the user's key only: tests look at it
+)
+"""The escape sequences Palaver has any reason to write."""
+
+
+class _Screen(pyte.Screen):
+    """pyte's model of a screen, which knows nothing of some private sequences."""
+
+    def report_device_status(self, *args: object, **kwargs: object) -> None:
+        return
+
+
+class Terminal:
+    """A program on a pseudo-terminal of its own."""
+
+    def __init__(self, argv: list[str], size: tuple[int, int] = (100, 30), env: dict[str, str] | None = None) -> None:
+        self.width, self.height = size
+        environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
+        environment.pop("COLUMNS", None)
+        environment.pop("LINES", None)
+        self.process = ptyprocess.PtyProcess.spawn(
+            argv, env=environment, dimensions=(self.height, self.width), cwd=str(Path(__file__).parent.parent)
+        )
+        self.output = b""
+        self.reading = threading.Event()
+        self.reading.set()
+        self._changed = threading.Condition()
+        self._over = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        return int(self.process.pid)
+
+    def type(self, text: str) -> None:
+        self.process.write(text.encode())
+
+    def resize(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.process.setwinsize(height, width)
+
+    def screen(self) -> list[str]:
+        """What is on the screen now, line by line."""
+        model = _Screen(self.width, self.height)
+        with self._changed:
+            output = self.output
+        pyte.ByteStream(model).feed(
+            re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\]22;[^\x1b]*\x1b\\\\", b"", output)
+        )
+        return [line.rstrip() for line in model.display]
+
+    def until(self, ready: Callable[[list[str]], object], seconds: float = 30.0) -> list[str]:
+        """The screen, once `ready` holds of it."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while True:
+                lines = self.screen()
+                if ready(lines):
+                    return lines
+                left = deadline - time.monotonic()
+                if left <= 0 or (self._over and not self._changed.wait(0.2)):
+                    raise AssertionError("the screen never came to that:\n" + "\n".join(lines))
+                self._changed.wait(min(left, 1.0))
+
+    def shows(self, text: str, seconds: float = 30.0) -> list[str]:
+        """The screen, once it shows `text`."""
+        return self.until(lambda lines: any(text in line for line in lines), seconds)
+
+    def ends(self, seconds: float = 10.0) -> int:
+        """The exit status, once the program has ended by itself; signals count as in a shell."""
+        deadline = time.monotonic() + seconds
+        while self.process.isalive():
+            assert time.monotonic() < deadline, "the program goes on"
+            time.sleep(0.01)
+        self._thread.join(5)
+        if self.process.signalstatus is not None:
+            return 128 + int(self.process.signalstatus)
+        return int(self.process.exitstatus)
+
+    def modes(self) -> dict[str, bool]:
+        """The private modes that are still set, by the last word on each."""
+        found: dict[str, bool] = {}
+        for numbers, letter in re.findall(rb"\x1b\[\?([0-9;]+)([hl])", self.output):
+            for number in numbers.split(b";"):
+                found[number.decode()] = letter == b"h"
+        return found
+
+    def strange(self) -> list[bytes]:
+        """Every escape or control in the output that has no business there."""
+        rest = ALLOWED.sub(b"", self.output)
+        return re.findall(rb"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", rest)
+
+    def attributes(self) -> list[object]:
+        return termios.tcgetattr(self.process.fd)
+
+    def hang_up(self) -> None:
+        """Close the terminal under the program."""
+        self.process.fileobj.close()
+        self.process.closed = True
+
+    def close(self) -> None:
+        if self.process.isalive():
+            self.process.kill(signal.SIGKILL)
+        self.reading.set()
+        self._thread.join(5)
+        if not self.process.closed:
+            self.process.close(force=True)
+
+    def _read(self) -> None:
+        while True:
+            self.reading.wait()
+            try:
+                data = os.read(self.process.fd, 65536)
+            except OSError:
+                data = b""
+            with self._changed:
+                self.output += data
+                self._over = not data
+                self._changed.notify_all()
+            if not data:
+                return
+
+
+@contextmanager
+def terminal(*args: str, size: tuple[int, int] = (100, 30), env: dict[str, str] | None = None) -> Iterator[Terminal]:
+    """Palaver's window in a terminal."""
+    made = Terminal([sys.executable, "-m", "tui", *args], size, env)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,39 @@
+"""The command palette: everything that can be done here, with and without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from tui.text import one_line
+
+
+class Command(NamedTuple):
+    """Something the palette offers. `title` may hold others' words; `note` is ours: the palette reads it as markup."""
+
+    title: str
+    note: str
+    run: Callable[[], object]
+
+
+class Commands(Provider):
+    """Offers what the application lists in `palette_commands`."""
+
+    async def discover(self) -> Hits:
+        for command in self._commands():
+            yield DiscoveryHit(Content(command.title), command.run, text=command.title, help=command.note)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for command in self._commands():
+            score = max(matcher.match(command.title), matcher.match(command.note) / 2)
+            if score > 0:
+                shown = matcher.highlight(command.title)
+                yield Hit(score, shown, command.run, text=command.title, help=command.note)
+
+    def _commands(self) -> Iterable[Command]:
+        for command in getattr(self.app, "palette_commands", list)():
+            yield command._replace(title=one_line(command.title, 120))

@@ -1,0 +1,392 @@
+"""The events of the OpenAI Responses API, and the items they add up to.
+
+Events are told apart by their `type` alone, and only `type` and `delta` are relied on: servers leave out the SSE event
+name, indices, sequence numbers, `.added` and `.done` in every combination (recordings of four servers).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from tui.client.protocols import Payload, count, rows, table, text
+from tui.client.reply import Rejected, read_error
+from tui.errors import Incomplete, Refused
+from tui.events import (
+    ConversationIssued,
+    ConversationUnsupported,
+    Finished,
+    ItemDelta,
+    ItemWhole,
+    ModelNamed,
+    TurnEvent,
+    Used,
+)
+from tui.model import Item, ItemKind, Usage
+
+_ID_LIMIT = 4096
+_REASONING = "response.reasoning"
+_CALLS = {
+    "function_call": "arguments",
+    "custom_tool_call": "input",
+    "mcp_call": "arguments",
+    "code_interpreter_call": "code",
+    "shell_call": "command",
+    "local_shell_call": "command",
+}
+_CALL_EVENTS = {
+    "response.function_call_arguments": "arguments",
+    "response.custom_tool_call_input": "input",
+    "response.mcp_call_arguments": "arguments",
+    "response.code_interpreter_call_code": "code",
+    "response.shell_call_command": "command",
+}
+_LEFT_TO_US = {
+    "function_call",
+    "custom_tool_call",
+    "computer_call",
+    "shell_call",
+    "local_shell_call",
+    "apply_patch_call",
+}
+
+
+def check_id(value: object, host: str) -> str:
+    """A conversation id that may be kept and sent again.
+
+    Raises:
+        Refused: It is empty, huge, or holds what has no place in a header or an address.
+    """
+    if not isinstance(value, str) or not value or len(value) > _ID_LIMIT or re.search(r"[\x00-\x20\x7f-\x9f]", value):
+        shown = quote(str(value)[:40])
+        raise Refused(f"{host} issued a conversation id that cannot be used: “{shown}”.")
+    return value
+
+
+class ResponsesReader:
+    """Reads the events of one response. `conversation_id` is set where the conversation has an id of its own."""
+
+    def __init__(self, host: str = "the server", conversation_id: str = "", keeps: bool = True) -> None:
+        self.over = False
+        self._host = host
+        self._conversation_id = conversation_id
+        self._keeps = keeps
+        self._seen: dict[str, ItemKind] = {}
+        self._now: dict[str, ItemKind] = {}
+        self._part: dict[str, tuple[str, object]] = {}
+        self._parts: set[tuple[str, str, object]] = set()
+        self._numbers: set[int] = set()
+        self._responses = 0
+        self._asked: set[str] = set()
+        self._may_go_on = False
+
+    def read(self, payload: Payload) -> Iterator[TurnEvent]:
+        kind = text(payload.get("type"))
+        match kind:
+            case "response.output_text.delta" | "response.refusal.delta":
+                yield from self._message_delta(payload, refusal="refusal" in kind)
+            case "response.output_text.done" | "response.refusal.done":
+                yield from self._message_done(payload, refusal="refusal" in kind)
+            case _ if kind.startswith(_REASONING) and kind.endswith("_text.done"):
+                yield from self._reasoning_done(payload, kind)
+            case "response.output_item.added":
+                yield from self._item(table(payload.get("item")), payload, whole=False)
+            case "response.output_item.done":
+                yield from self._item(table(payload.get("item")), payload, whole=True)
+            case "response.created" | "response.in_progress" | "response.queued":
+                if kind == "response.created":
+                    self._numbers.clear()
+                    self._may_go_on = False
+                yield from self._named(table(payload.get("response")))
+            case "response.completed" | "response.incomplete" | "response.done":
+                yield from self._completed(table(payload.get("response")), kind)
+            case "response.failed":
+                raise Rejected(read_error({"error": table(payload.get("response")).get("error") or {}}), in_stream=True)
+            case "error":
+                raise Rejected(read_error(_error_of(payload)), in_stream=True)
+            case _ if kind.startswith(_REASONING) and kind.endswith(".delta"):
+                yield from self._reasoning_delta(payload, kind)
+            case _ if kind.rpartition(".")[0] in _CALL_EVENTS:
+                yield from self._call(payload, kind)
+            case "" if payload.get("error"):
+                raise Rejected(read_error(payload), in_stream=True)
+            case _:
+                return
+
+    def whole(self, payload: Payload) -> Iterator[TurnEvent]:
+        status = text(payload.get("status"))
+        if not isinstance(payload.get("output"), list):
+            raise Refused(f"{self._host} does not speak the responses protocol here.", hint="check base_url")
+        if status in ("queued", "in_progress"):
+            raise Incomplete(f"the server answered before it was done (status {status})")
+        yield from self._completed(payload, "response.incomplete" if status == "incomplete" else "response.completed")
+
+    def sentinel(self) -> Iterator[TurnEvent]:
+        return self.end()
+
+    def end(self) -> Iterator[TurnEvent]:
+        if self._may_go_on:
+            yield Finished()
+
+    def _named(self, response: Payload) -> Iterator[TurnEvent]:
+        model = text(response.get("model"))
+        if model:
+            yield ModelNamed(model)
+
+    def _key(self, payload: Payload, kind: ItemKind) -> str:
+        """The item an event belongs to: by its id, else its place, else the newest item of its kind."""
+        key = text(payload.get("item_id"))
+        if key and self._seen.get(key, kind) is not kind:
+            key = f"{key}/{kind}"
+        place = self._place(payload.get("output_index"))
+        if not key and not place:
+            key = next((known for known in reversed(self._now) if self._now[known] is kind), "")
+        key = key or f"#{place}/{kind}"
+        self._seen[key] = self._now[key] = kind
+        return key
+
+    def _place(self, index: object) -> str:
+        """An item's place, for items without an id: its index within its response."""
+        return f"{self._responses}.{index}" if isinstance(index, int) else ""
+
+    def _is_repeat(self, payload: Payload) -> bool:
+        """Whether this very delta came before, by its sequence number: a broken proxy may send one twice.
+
+        Servers that give every event the same number do not count, and are not believed.
+        """
+        number = payload.get("sequence_number")
+        if not isinstance(number, int):
+            return False
+        known = number in self._numbers and len(self._numbers) > 1
+        self._numbers.add(number)
+        return known
+
+    def _message_delta(self, payload: Payload, *, refusal: bool) -> Iterator[TurnEvent]:
+        if self._is_repeat(payload):
+            return
+        key = self._key(payload, ItemKind.MESSAGE)
+        piece = self._separated(key, "content", payload.get("content_index"), text(payload.get("delta")))
+        yield ItemDelta(key, ItemKind.MESSAGE, piece, "refusal" if refusal else "")
+
+    def _message_done(self, payload: Payload, *, refusal: bool) -> Iterator[TurnEvent]:
+        """A part in full: used only where its deltas never came."""
+        whole = text(payload.get("refusal" if refusal else "text"))
+        key = self._key(payload, ItemKind.MESSAGE)
+        if whole and not self._came(key, "content", payload.get("content_index")):
+            yield from self._message_delta({**payload, "item_id": key, "delta": whole}, refusal=refusal)
+
+    def _reasoning_delta(self, payload: Payload, kind: str) -> Iterator[TurnEvent]:
+        if self._is_repeat(payload):
+            return
+        key = self._key(payload, ItemKind.REASONING)
+        part, index = _reasoning_part(payload, kind)
+        yield ItemDelta(key, ItemKind.REASONING, self._separated(key, part, index, text(payload.get("delta"))))
+
+    def _reasoning_done(self, payload: Payload, kind: str) -> Iterator[TurnEvent]:
+        whole = text(payload.get("text"))
+        key = self._key(payload, ItemKind.REASONING)
+        if whole and not self._came(key, *_reasoning_part(payload, kind)):
+            yield from self._reasoning_delta({**payload, "item_id": key, "delta": whole}, kind)
+
+    def _separated(self, key: str, part: str, index: object, piece: str) -> str:
+        """`piece`, with an empty line before it where another part of the same item begins."""
+        now = (part, index)
+        before = self._part.get(key)
+        if piece:
+            self._part[key] = now
+            self._parts.add((key, part, _hashable(index)))
+        return f"\n\n{piece}" if before is not None and before != now and piece else piece
+
+    def _came(self, key: str, part: str, index: object) -> bool:
+        """Whether this part of an item, or all of it, has been told already."""
+        return (key, part, _hashable(index)) in self._parts or (key, "whole", None) in self._parts
+
+    def _call(self, payload: Payload, kind: str) -> Iterator[TurnEvent]:
+        """A piece of what a tool is called with; or all of it, used only where the pieces never came."""
+        key = self._key(payload, ItemKind.TOOL_CALL)
+        event, _, step = kind.rpartition(".")
+        if step == "delta" and not self._is_repeat(payload):
+            piece = text(payload.get("delta"))
+        elif step == "done" and not self._came(key, "call", None):
+            piece = text(payload.get(_CALL_EVENTS[event]))
+        else:
+            return
+        self._parts.add((key, "call", None))
+        yield ItemDelta(key, ItemKind.TOOL_CALL, piece)
+
+    def _item(self, item: Payload, payload: Payload, *, whole: bool) -> Iterator[TurnEvent]:
+        self._count_call(item)
+        for read in read_item(item, self._place(payload.get("output_index"))):
+            key = read.key
+            known = key in self._seen
+            self._seen[key] = self._now[key] = read.kind
+            if whole:
+                self._parts.add((key, "whole", None))
+                if read.text or read.name or not known:
+                    yield ItemWhole(read)
+            elif not known:
+                yield ItemDelta(key, read.kind, read.text, read.name, read.call_id)
+
+    def _count_call(self, item: Payload) -> None:
+        """Keep count of the calls that someone else than the server's model has to answer."""
+        kind, call_id = text(item.get("type")), text(item.get("call_id")) or text(item.get("id"))
+        if kind in _LEFT_TO_US:
+            self._asked.add(call_id)
+        elif kind.endswith("_output"):
+            self._asked.discard(call_id)
+
+    def _completed(self, response: Payload, kind: str) -> Iterator[TurnEvent]:
+        """The end of a response.
+
+        An agent's server may answer its model's tool calls itself and begin another response in the same stream. So a
+        response that ends in an unanswered call ends the answer only if nothing follows; nor is its id safe to go on
+        from, as servers refuse to until the call is answered.
+        """
+        yield from self._named(response)
+        status = text(response.get("status"))
+        if status in ("failed", "cancelled"):
+            error = response.get("error") or {"message": f"the response is {status}"}
+            raise Rejected(read_error({"error": error}), in_stream=True)
+        yield from self._final_items(response)
+        usage = read_usage(table(response.get("usage")))
+        if usage is not None:
+            yield Used(usage)
+        reason = text(table(response.get("incomplete_details")).get("reason"))
+        if kind == "response.incomplete" or status == "incomplete":
+            reason = reason or "incomplete"
+            if not self._seen:
+                raise Refused(f"{self._host} gave no answer: {reason}.")
+        yield from self._issued(response)
+        self._responses += 1
+        self._now.clear()
+        if self._asked and not reason:
+            self._may_go_on = True
+            return
+        self.over = True
+        yield Finished(reason)
+
+    def _issued(self, response: Payload) -> Iterator[TurnEvent]:
+        """What the next turn can go on from."""
+        if not self._keeps:
+            return
+        if self._conversation_id:
+            yield ConversationIssued(self._conversation_id)
+        elif response.get("store") is False:
+            yield ConversationUnsupported()
+        elif response.get("id") is not None and not self._asked:
+            yield ConversationIssued(check_id(response.get("id"), self._host))
+
+    def _final_items(self, response: Payload) -> Iterator[TurnEvent]:
+        """The response's own list of what it said, which is the truth where the events said otherwise.
+
+        Ids in it may be new ones, or all the same: items are matched by id, else by their order among those of their
+        kind.
+        """
+        taken: set[str] = set()
+        for place, item in enumerate(rows(response.get("output"))):
+            self._count_call(item)
+            for read in read_item(item, self._place(place)):
+                known = read.key if read.key in self._now and read.key not in taken else self._match(read.kind, taken)
+                key = known or (f"{read.key}/{len(self._seen)}" if read.key in self._seen else read.key)
+                taken.add(key)
+                self._seen[key] = self._now[key] = read.kind
+                if read.text or known is None:
+                    yield ItemWhole(replace(read, key=key))
+
+    def _match(self, kind: ItemKind, taken: set[str]) -> str | None:
+        return next((key for key, seen in self._now.items() if seen is kind and key not in taken), None)
+
+
+def read_item(item: Payload, place: str = "") -> Iterator[Item]:
+    """The items an output item of any type amounts to: most are one, a tool's call and result may come as one."""
+    kind = text(item.get("type"))
+    own_id = text(item.get("id"))
+
+    def key(as_kind: ItemKind) -> str:
+        return own_id or f"#{place}/{as_kind}"
+
+    match kind:
+        case "message":
+            if item.get("role") not in (None, "assistant"):
+                return
+            parts = rows(item.get("content"))
+            said = [text(part.get("text")) or text(part.get("refusal")) for part in parts]
+            refusal = any(part.get("refusal") for part in parts)
+            yield Item(key(ItemKind.MESSAGE), ItemKind.MESSAGE, _joined(said), "refusal" if refusal else "")
+        case "reasoning":
+            said = [text(part.get("text")) for part in rows(item.get("summary")) + rows(item.get("content"))]
+            yield Item(key(ItemKind.REASONING), ItemKind.REASONING, _joined(said))
+        case "mcp_approval_request":
+            name = _tool_name(item)
+            yield Item(key(ItemKind.APPROVAL), ItemKind.APPROVAL, _plain(item.get("arguments")), name, own_id)
+        case _ if kind in _CALLS:
+            call_id = text(item.get("call_id")) or own_id
+            said_with = item.get(
+                _CALLS[kind], table(item.get("action")).get("command", table(item.get("action")).get("commands"))
+            )
+            yield Item(key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, _plain(said_with), _tool_name(item), call_id)
+            result = item.get("output") or item.get("error") or item.get("outputs")
+            if result:
+                yield Item(f"{key(ItemKind.TOOL_CALL)}/result", ItemKind.TOOL_RESULT, _plain(result), "", call_id)
+        case _ if kind.endswith("_output"):
+            call_id = text(item.get("call_id"))
+            result_key = own_id or f"{call_id}/result"
+            yield Item(result_key, ItemKind.TOOL_RESULT, _plain(item.get("output")), "", call_id)
+        case _ if kind.endswith("_call"):
+            query = table(item.get("action")).get("query") or item.get("queries") or ""
+            yield Item(key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, _plain(query), kind.removesuffix("_call"), own_id)
+        case "compaction":
+            yield Item(key(ItemKind.NOTICE), ItemKind.NOTICE, "The server shortened the conversation.")
+        case "mcp_list_tools" | "":
+            return
+        case _:
+            kept = {name: value for name, value in item.items() if name not in ("id", "type", "status")}
+            yield Item(key(ItemKind.NOTICE), ItemKind.NOTICE, _plain(kept) if kept else "", kind)
+
+
+def read_usage(usage: Payload) -> Usage | None:
+    """Token counts, or None where all are absent or the server only pretends to count."""
+    read = Usage(
+        count(usage.get("input_tokens")),
+        count(usage.get("output_tokens")),
+        count(table(usage.get("output_tokens_details")).get("reasoning_tokens")),
+        count(table(usage.get("input_tokens_details")).get("cached_tokens")),
+    )
+    return read if read.input_tokens or read.output_tokens else None
+
+
+def _error_of(payload: Payload) -> dict[str, Any]:
+    """An `error` event's error, which is flat in the API and nested in some servers."""
+    inner = payload.get("error")
+    if isinstance(inner, dict | str):
+        return dict(payload)
+    return {"error": dict(payload) | {"type": ""}}
+
+
+def _reasoning_part(payload: Payload, kind: str) -> tuple[str, object]:
+    """Which part of a reasoning item an event is about."""
+    return "summary" if "summary" in kind else "text", payload.get("summary_index", payload.get("content_index"))
+
+
+def _hashable(index: object) -> object:
+    return index if isinstance(index, int | str | None) else None
+
+
+def _tool_name(item: Payload) -> str:
+    name = text(item.get("name")) or text(item.get("type")).removesuffix("_call")
+    server = text(item.get("server_label"))
+    return f"{server}.{name}" if server else name
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _joined(parts: list[str]) -> str:
+    return "\n\n".join(part for part in parts if part)
