@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from sqlite3 import Connection
@@ -17,11 +19,11 @@ from typing import Any, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import LabelTaken, StoreError
-from tui.model import Mapping, Session, Turn
+from tui.model import Mapping, Session, TitleSource, Turn
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
-from tui.store.database import Damaged, Database, Locked, set_aside
-from tui.store.lease import Lease
+from tui.store.database import Locked
+from tui.store.keeper import Keeper, NotOpen
 from tui.store.overlay import Overlay
 
 T = TypeVar("T")
@@ -34,16 +36,29 @@ PATIENCE = 30.0
 BEGIN_PATIENCE = 2.0
 """The same for a turn's beginning, which an answer is waiting for."""
 
+CLOSE_PATIENCE = 1.0
+"""The same for a last attempt before closing."""
+
+SAID_AFTER = 1.0
+"""Seconds of waiting for another process after which the user is told."""
+
 HEAL_EVERY = 10.0
 """Seconds between two attempts to write what is only in memory."""
+
+SETTLED = 50_000_000
+"""Nanoseconds after which a file's time of change tells the next change from the last: file systems' clocks tick slowly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the history fares: `message` is empty while all is well, `unsaved` is what is only in memory."""
+    """How the history fares: `message` is empty while all is well, `unsaved` is whether anything is only in memory.
+
+    `notice` says what has happened to the file since it was opened, if anything did.
+    """
 
     message: str = ""
     unsaved: bool = False
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +75,16 @@ class Store:
 
     def __init__(self, file: Path, *, clock: Clock = SYSTEM, on_health: Callable[[Health], None] | None = None) -> None:
         self.file = file
-        self.recovered = 0
-        self.notices: list[str] = []
         self._clock = clock
         self.on_health = on_health
         self._thread: ThreadPoolExecutor | None = None
-        self._db: Database | None = None
-        self._lease: Lease | None = None
-        self._message = ""
+        self._written: dict[str, Turn] = {}
+        self._keeper = Keeper(file, on_renewed=self._written.clear)
+        self._first_notices = 0
+        self._is_closing = False
+        self._cannot_write = ""
+        self._cannot_read = ""
+        self._told = Health()
         self._overlay = Overlay()
         self._writing = asyncio.Lock()
         self._healing: asyncio.Task[None] | None = None
@@ -79,38 +96,59 @@ class Store:
         """Open the file, or begin without one. `recovered` then tells how many answers a crash cut short."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="palaver-store")
         try:
-            await self._call(self._open)
+            await self._call(self._keeper.open)
         except StoreError as error:
-            self._say(f"History is off: {error}")
+            self._cannot_write = f"History is off: {error}"
+        else:
+            if self._keeper.read_only:
+                self._cannot_write = f"History is not saved: {self._keeper.read_only}."
+        self._first_notices = len(self.notices)
+        self._tell()
 
     async def close(self) -> None:
         """Write what is only in memory, if that is possible now, and close the file."""
         if self._thread is None:
             return
+        self._is_closing = True
         if self._healing is not None:
             self._healing.cancel()
         if self._overlay:
-            await self._heal()
-        await self._call(self._close)
+            with suppress(StoreError):
+                await self._write(_nothing, patience=CLOSE_PATIENCE)
+        await self._call(self._keeper.close)
         self._thread.shutdown(wait=True)
         self._thread = None
 
     @property
     def health(self) -> Health:
         """How the history fares at this moment."""
-        return Health(self._message, bool(self._overlay))
+        new = self.notices[self._first_notices :]
+        return Health(self._cannot_write or self._cannot_read, bool(self._overlay), new[-1] if new else "")
 
     @property
     def holder(self) -> str:
         """This process, as turns it runs are marked."""
-        return self._lease.holder if self._lease else ""
+        return self._keeper.holder
+
+    @property
+    def recovered(self) -> int:
+        """How many answers were found that a crash had cut short."""
+        return self._keeper.recovered
+
+    @property
+    def notices(self) -> list[str]:
+        """What has happened to the file, in words."""
+        return self._keeper.notices
 
     # Sessions
 
     async def sessions(self, *, deleted: bool = False) -> list[Session]:
         """All sessions, the one used last first."""
         saved: list[Session] = await self._read(session_sql.list_sessions, [], deleted)
-        merged = saved if deleted else self._overlay.merged_sessions(saved)
+        if not self._overlay:
+            return saved
+        others: list[Session] = await self._read(session_sql.list_sessions, [], not deleted)
+        merged = self._overlay.merged_sessions([*saved, *others])
         return [session for session in merged if (session.deleted_at is not None) is deleted]
 
     async def session(self, session_id: str) -> Session | None:
@@ -119,11 +157,9 @@ class Store:
 
     async def find(self, label: str, *, deleted: bool = False) -> Session | None:
         """The session of that label."""
-        for session in self._overlay.merged_sessions([]):
-            if session.label == label and (session.deleted_at is not None) is deleted:
-                return session
-        saved = await self._read(session_sql.find_session, None, label, deleted)
-        return self._overlay.merged_session(saved.id, saved) if saved else None
+        if not self._overlay:
+            return await self._read(session_sql.find_session, None, label, deleted)
+        return next((one for one in await self.sessions(deleted=deleted) if one.label == label), None)
 
     async def remember(self, session_id: str) -> None:
         """Note that this session is the one before the user's eyes."""
@@ -134,10 +170,9 @@ class Store:
 
     async def last(self) -> Session | None:
         """The session looked at last."""
-        for session in self._overlay.merged_sessions([]):
-            return session
-        saved = await self._read(session_sql.last_session, None)
-        return self._overlay.merged_session(saved.id, saved) if saved else None
+        if not self._overlay:
+            return await self._read(session_sql.last_session, None)
+        return next((one for one in await self.sessions() if one.archived_at is None), None)
 
     async def create(self, session: Session) -> Session:
         """Keep a new session.
@@ -162,18 +197,16 @@ class Store:
         Raises:
             LabelTaken: Another session has the new label.
         """
-        if session_id not in self._overlay.sessions:
-            try:
-                saved = await self._write(session_sql.update_session, session_id, changes, touch)
-            except LabelTaken:
-                raise
-            except StoreError as error:
-                self._not_saved(error)
-            else:
-                return self._overlay.merged_session(session_id, saved)
+        try:
+            return await self._write(session_sql.update_session, session_id, changes, touch)
+        except LabelTaken:
+            raise
+        except StoreError as error:
+            trouble = error
         if "label" in changes and (other := await self.find(changes["label"])) and other.id != session_id:
             raise LabelTaken(changes["label"])
         self._overlay.add_changes(session_id, changes)
+        self._not_saved(trouble)
         return await self.session(session_id)
 
     # Turns
@@ -188,15 +221,25 @@ class Store:
         """
         session = replace(session, turns=0)
         try:
-            return await self._write(
-                turn_sql.begin_turn, turn, session, title, self.holder, self._is_alive, patience=BEGIN_PATIENCE
+            turn = await self._write(
+                turn_sql.begin_turn, turn, session, title, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
             )
         except StoreError as error:
             trouble = error
+        else:
+            self._written[turn.id] = turn
+            return turn
         turn = replace(turn, depth=await self.count(session.id))
-        self._overlay.add_turn(turn)
-        if await self.session(session.id) is None:
+        known = await self.session(session.id)
+        if known is None:
             self._overlay.add_session(session)
+            known = session
+        changes: dict[str, Any] = {"draft": ""} if known.draft == turn.prompt else {}
+        if known.title_source is TitleSource.NONE and title:
+            changes |= {"title": title, "title_source": TitleSource.GENERATED}
+        if changes:
+            self._overlay.add_changes(session.id, changes)
+        self._overlay.add_turn(turn, session)
         self._not_saved(trouble)
         return turn
 
@@ -205,18 +248,17 @@ class Store:
 
         Never raises: what cannot be written is kept.
         """
-        if turn.id in self._overlay.turns:
-            since = None
+        session = replace(session, turns=0)
         try:
-            await self._write(_save, turn, since, replace(session, turns=0), mapping, self.holder)
+            await self._write(self._save_now, turn, since, session, mapping)
         except StoreError as error:
-            self._overlay.add_turn(turn)
+            self._overlay.add_turn(turn, session)
             if mapping is not None:
                 self._overlay.add_mapping(mapping)
             self._not_saved(error)
             return False
-        if self._overlay.turns.pop(turn.id, None) and not self._overlay:
-            self._say("")
+        if not turn.status.is_final:
+            self._written[turn.id] = turn
         return True
 
     async def count(self, session_id: str) -> int:
@@ -234,6 +276,8 @@ class Store:
 
     async def prompts(self, session_id: str) -> list[str]:
         """What the user said in a session, oldest first."""
+        if self._overlay.turns_in(session_id):
+            return [turn.prompt for turn in await self.turns(session_id)]
         return await self._read(turn_sql.get_prompts, [], session_id)
 
     # Conversations
@@ -259,9 +303,11 @@ class Store:
         if seen == self._seen and since is not None:
             return None
         changes = await self._read(_changes, None, since)
-        if changes is not None:
+        if changes is None:
+            return None
+        if abs(time.time_ns() - info.st_mtime_ns) > SETTLED:
             self._seen = seen
-        return changes if changes is None or since is None or changes.revision > since else None
+        return changes if changes.revision != since else None
 
     async def require(self) -> None:
         """For commands about the history itself.
@@ -269,49 +315,10 @@ class Store:
         Raises:
             StoreError: There is none to be had.
         """
-        if self._db is None:
+        if not self._keeper.is_open:
             raise StoreError(self.health.message or "History is off.")
 
     # Within
-
-    def _open(self) -> None:
-        try:
-            self._db = Database(self.file)
-        except Damaged:
-            self._db = self._start_over()
-        if self._lease is None:
-            self._lease = Lease(self.file.with_name(f"{self.file.name}.live"))
-        db = self._db
-        if db.read_only:
-            self._message = f"History is not saved: {db.read_only}."
-        elif db.read(turn_sql.has_running):
-            try:
-                self.recovered += db.write(turn_sql.recover, self._is_alive)
-            except (Locked, StoreError):
-                log.debug("turns cut short are marked later", exc_info=True)
-
-    def _start_over(self) -> Database:
-        """A new file in place of a damaged one, with everything in it that could still be read."""
-        from tui.store.salvage import salvage
-
-        aside = set_aside(self.file)
-        db = Database(self.file)
-        try:
-            count = db.write(lambda conn: salvage(aside, conn))
-        except (Locked, StoreError):
-            count = 0
-        self.notices.append(f"The history was damaged. It is kept as {aside}; {count:,} turns could be read from it.")
-        return db
-
-    def _close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-        if self._lease is not None:
-            self._lease.release()
-
-    def _is_alive(self, holder: str) -> bool:
-        return self._lease is not None and self._lease.is_alive(holder)
 
     async def _call(self, function: Callable[..., T], *args: object) -> T:
         """Run in the store's thread, to its end even if the caller is cancelled."""
@@ -319,107 +326,101 @@ class Store:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, function, *args))
 
     async def _read(self, function: Callable[..., T], default: T, *args: object) -> T:
-        if self._db is None:
+        if self._thread is None:
             return default
         try:
-            return await self._call(self._read_now, function, *args)
-        except StoreError as error:
-            if not self._message:
-                self._say(f"History cannot be read: {error}")
+            found: T = await self._call(self._keeper.read, function, *args)
+        except NotOpen:
             return default
-
-    def _read_now(self, function: Callable[..., T], *args: object) -> T:
-        if self._db is None:
-            raise StoreError("it is not open")
-        return self._db.read(function, *args)
+        except StoreError as error:
+            self._cannot_read = f"History cannot be read: {error}"
+            found = default
+        else:
+            self._cannot_read = ""
+        self._tell()
+        return found
 
     async def _write(self, function: Callable[..., T], *args: object, patience: float = PATIENCE) -> T:
-        """Write in the order of the calls, waiting for other processes in a way that lets reads go on."""
-        deadline = asyncio.get_running_loop().time() + patience
+        """Write, in the order of the calls and after what is still unsaved, in one go with it.
+
+        While another process writes this waits in a way that lets reads go on.
+        """
+        loop = asyncio.get_running_loop()
+        begun, deadline = loop.time(), loop.time() + patience
         try:
             async with asyncio.timeout_at(deadline) as waiting, self._writing:
                 while True:
                     waiting.reschedule(None)
+                    unsaved = self._overlay.copy()
                     try:
-                        return await self._call(self._write_now, function, *args)
+                        done: T = await self._call(self._keeper.write, self._write_now, unsaved, function, args)
                     except Locked:
                         waiting.reschedule(deadline)
+                        if loop.time() - begun > SAID_AFTER and not self._cannot_write:
+                            self._cannot_write = "History is not saved yet: another process is using it."
+                            self._tell()
                         await asyncio.sleep(0.01)
+                    else:
+                        self._overlay.forget(unsaved)
+                        if not self._overlay:
+                            self._cannot_write = ""
+                        self._tell()
+                        return done
         except TimeoutError:
             raise StoreError("The history is locked by another process.", transient=True) from None
 
-    def _write_now(self, function: Callable[..., T], *args: object) -> T:
-        if self._db is None:
-            self._open()
-        assert self._db is not None
-        try:
-            return self._db.write(function, *args)
-        except Damaged:
-            self._db.close()
-            self._db = self._start_over()
-            raise StoreError("The history was damaged and has been replaced.", transient=True) from None
-        except StoreError as error:
-            if error.transient:
-                # After a failed write or sync, what the connection believes may not be what is on disk.
-                self._db.close()
-                self._db = None
-            raise
+    def _write_now(self, conn: Connection, unsaved: Overlay, function: Callable[..., T], args: tuple[object, ...]) -> T:
+        unsaved.write(conn, self.holder)
+        return function(conn, *args)
+
+    def _save_now(
+        self, conn: Connection, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None
+    ) -> None:
+        # What is on disk is `since` only if that was the last thing written of this turn, and to this file.
+        written = self._written.pop(turn.id, None)
+        turn_sql.put_turn(conn, turn, since if written is since else None, session, self.holder)
+        if mapping is not None:
+            session_sql.put_mapping(conn, mapping)
 
     def _not_saved(self, error: StoreError) -> None:
         log.warning("not saved: %s", error)
         known = error.message.startswith("History is not saved")
-        self._say(error.message if known else f"History is not saved: {error}")
+        self._cannot_write = error.message if known else f"History is not saved: {error}"
+        self._tell()
 
-    def _say(self, message: str) -> None:
-        self._message = message
-        if self.on_health is not None:
-            self.on_health(self.health)
-        if message and (self._healing is None or self._healing.done()):
+    def _tell(self) -> None:
+        """Say how the history fares, if that is new, and see to it that it gets better."""
+        health = self.health
+        if health != self._told:
+            self._told = health
+            if self.on_health is not None:
+                self.on_health(health)
+        if health.message and not self._is_closing and (self._healing is None or self._healing.done()):
             self._healing = asyncio.get_running_loop().create_task(self._heal_in_time())
 
     async def _heal_in_time(self) -> None:
-        while self._message:
+        while self.health.message:
             await asyncio.sleep(HEAL_EVERY)
             await self._heal()
 
     async def _heal(self) -> None:
-        """Try to write everything that is only in memory, oldest first."""
-        overlay = self._overlay
+        """Try to write everything that is only in memory."""
         try:
-            for session in list(overlay.sessions.values()):
-                await self._write(session_sql.ensure_session, session)
-                overlay.sessions.pop(session.id, None)
-            for turn in list(overlay.turns.values()):
-                session_or_none = await self.session(turn.session_id)
-                if session_or_none is not None:
-                    await self._write(turn_sql.put_turn, turn, None, replace(session_or_none, turns=0), self.holder)
-                if overlay.turns.get(turn.id) is turn:
-                    del overlay.turns[turn.id]
-            for key, mapping in list(overlay.mappings.items()):
-                await self._write(session_sql.put_mapping, mapping)
-                overlay.mappings.pop(key, None)
-            for session_id, changes in list(overlay.changes.items()):
-                await self._write(session_sql.update_session, session_id, changes)
-                overlay.changes.pop(session_id, None)
-            if self._db is None:
-                await self._call(self._open)
+            await self._write(_nothing)
         except StoreError as error:
             log.debug("still not saved: %s", error)
-            return
-        if not overlay and self._db is not None and not self._db.read_only:
-            self._say("")
+        await self._read(session_sql.revision, 0)
 
 
-def _save(
-    conn: Connection, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None, holder: str
-) -> None:
-    turn_sql.put_turn(conn, turn, since, session, holder)
-    if mapping is not None:
-        session_sql.put_mapping(conn, mapping)
+def _nothing(_conn: Connection) -> None:
+    """A transaction of its own for what is unsaved."""
 
 
 def _changes(conn: Connection, since: int | None) -> Changes:
     now = session_sql.revision(conn)
-    if since is None or now <= since:
+    if since is None or now == since:
         return Changes(now)
+    if now < since:
+        # Another file is in the place of the one known so far: all of it is new.
+        since = 0
     return Changes(now, tuple(session_sql.changed_sessions(conn, since)), tuple(turn_sql.changed_turns(conn, since)))

@@ -27,7 +27,13 @@ from tui.store import schema
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 5.0
-"""Seconds SQLite itself waits for other programs' readers."""
+"""Seconds a read waits for another program that is writing."""
+
+WRITE_TIMEOUT = 0.25
+"""Seconds one attempt to write waits for another program, before others get their turn in this thread."""
+
+UPGRADE_PATIENCE = 30.0
+"""Seconds to wait for another window that is making or upgrading the file."""
 
 SPIN = 0.03
 """Seconds one attempt to get our own lock may take before others get their turn in this thread."""
@@ -41,28 +47,93 @@ class Damaged(StoreError):
     """The file is not a database, or a broken one."""
 
 
+class Replaced(StoreError):
+    """The file on disk is not the one that was opened any more."""
+
+
+class Lock:
+    """Palaver's own lock on a history, which all its windows share. The thread that holds it may take it again."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.with_name(f"{file.name}.lock")
+        self._fd = -1
+        self._depth = 0
+
+    def open(self) -> None:
+        """Make the lock's file, if it is not there.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        if self._fd < 0 or not self._is_current():
+            self.close()
+            self._fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @contextmanager
+    def held(self, patience: float = SPIN) -> Iterator[None]:
+        """With the lock.
+
+        Raises:
+            Locked: Another process kept it for longer than `patience`.
+        """
+        if not self._depth:
+            self._take(time.monotonic() + patience)
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                with suppress(OSError):
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _take(self, deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Locked from None
+                time.sleep(0.001)
+            except OSError:
+                # A file system without such locks: SQLite's own, which every write takes as well, have to do.
+                return
+            if self._is_current():
+                return
+            with suppress(OSError):
+                self.open()
+
+    def _is_current(self) -> bool:
+        """Whether others would find the same file: one that was deleted locks no one out."""
+        return identity(self._file) in (None, identity(self._fd))
+
+
 class Database:
     """The history's file, open. Lives in the thread that made it.
 
-    `read_only` says why nothing can be written, or is empty.
+    `read_only` says why nothing can be written, or is empty. `identity` tells the file from others of its name.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, lock: Lock) -> None:
         self.file = file
         self.read_only = ""
-        self._lock_fd = -1
-        self._identity: tuple[int, int] | None = None
+        self._lock = lock
         _prepare(file)
+        try:
+            lock.open()
+        except OSError as error:
+            self.read_only = f"{file.parent} cannot be written to: {error.strerror}"
+        self.identity = identity(file)
         try:
             self.conn = self._connect()
         except sqlite3.Error as error:
             raise explain(error, file) from None
         try:
-            self._lock_fd = os.open(_beside(file, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            self.read_only = f"{file.parent} cannot be written to: {error.strerror}"
-        try:
-            self._identity = _identity(file)
             self._upgrade()
         except BaseException:
             self.close()
@@ -70,22 +141,24 @@ class Database:
 
     def close(self) -> None:
         self.conn.close()
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
 
     def is_replaced(self) -> bool:
-        """Whether the file on disk is no longer the one this connection writes to."""
-        return _identity(self.file) != self._identity
+        """Whether there is another file in this one's place."""
+        return identity(self.file) not in (None, self.identity)
 
     def read(self, function: Callable[..., T], *args: object) -> T:
-        """Call `function` with the connection, for reading.
+        """Call `function` with the connection, for reading: all of it from one moment.
 
         Raises:
             StoreError: It cannot be read.
         """
         try:
-            return function(self.conn, *args)
+            self.conn.execute("BEGIN")
+            try:
+                return function(self.conn, *args)
+            finally:
+                if self.conn.in_transaction:
+                    self.conn.execute("ROLLBACK")
         except sqlite3.Error as error:
             raise explain(error, self.file) from None
 
@@ -93,40 +166,31 @@ class Database:
         """Call `function` with the connection in a transaction of its own.
 
         Raises:
-            Locked: Another process has the lock; nothing was done.
+            Locked: Another process is writing; nothing was done.
+            Replaced: The file is not the one that was opened any more; nothing was done.
             StoreError: It cannot be written; nothing was changed.
         """
         if self.read_only:
             raise StoreError(f"History is not saved: {self.read_only}.")
-        if self.is_replaced():
-            raise StoreError("The history file was replaced while it was open.", transient=True)
         try:
-            with self._locked(), transaction(self.conn):
-                return function(self.conn, *args)
+            with self._lock.held():
+                if identity(self.file) != self.identity:
+                    raise Replaced("The history file was replaced while it was open.", transient=True)
+                with waiting(self.conn, WRITE_TIMEOUT), transaction(self.conn):
+                    return function(self.conn, *args)
         except sqlite3.Error as error:
+            if _is_busy(error):
+                raise Locked from None
             raise explain(error, self.file) from None
-
-    @contextmanager
-    def _locked(self, patience: float = SPIN) -> Iterator[None]:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Locked from None
-                time.sleep(0.001)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
     def _connect(self) -> sqlite3.Connection:
         conn = sqlite3.connect(self.file, timeout=BUSY_TIMEOUT, isolation_level=None)
         conn.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
+            if _has_tables(conn) and not _is_ours(conn):
+                raise StoreError(f"{self.file} is another program's database.", hint="move it away")
             if schema.version_of(conn) > schema.VERSION:
+                self.read_only = "it was made by a newer version of Palaver"
                 conn.execute("PRAGMA query_only = ON")
                 return conn
             conn.execute("PRAGMA journal_mode = TRUNCATE")
@@ -148,12 +212,13 @@ class Database:
     def _try_writing(self, conn: sqlite3.Connection) -> None:
         """Find out whether the file itself can be written: SQLite falls back to reading without a word."""
         try:
-            conn.execute("BEGIN IMMEDIATE")
-            conn.execute("ROLLBACK")
+            with waiting(conn, 0.0):
+                conn.execute("BEGIN IMMEDIATE")
+                conn.execute("ROLLBACK")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname == "SQLITE_READONLY":
                 self.read_only = f"{self.file} is read-only"
-            elif not error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            elif not _is_busy(error):
                 raise
 
     def _connect_immutable(self) -> sqlite3.Connection:
@@ -164,20 +229,17 @@ class Database:
 
     def _upgrade(self) -> None:
         try:
-            version = schema.version_of(self.conn)
-            if version == schema.VERSION:
-                return
-            if version > schema.VERSION:
-                self.read_only = "it was made by a newer version of Palaver"
+            if schema.version_of(self.conn) >= schema.VERSION:
                 return
             if self.read_only:
                 raise StoreError(f"{self.file} is read-only and has to be upgraded first.")
-            if version == 0 and _has_tables(self.conn) and not _is_ours(self.conn):
-                raise StoreError(f"{self.file} is another program's database.", hint="move it away")
-            if version:
-                self._back_up(version)
-            with self._locked(patience=30.0), transaction(self.conn):
-                if schema.version_of(self.conn) < schema.VERSION:
+            with self._lock.held(UPGRADE_PATIENCE):
+                version = schema.version_of(self.conn)
+                if version >= schema.VERSION:
+                    return
+                if version:
+                    self._back_up(version)
+                with transaction(self.conn):
                     schema.migrate(self.conn)
         except Locked:
             raise StoreError(f"{self.file} is locked by another process.", transient=True) from None
@@ -187,8 +249,25 @@ class Database:
     def _back_up(self, version: int) -> None:
         """A copy of the file as it was, made by SQLite, before its tables change."""
         copy = self.file.with_name(f"{self.file.name}.backup-v{version}-{stamp()}")
-        self.conn.execute("VACUUM INTO ?", (str(copy),))
-        copy.chmod(0o600)
+        try:
+            os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError as error:
+            raise StoreError(f"{copy} cannot be made: {error.strerror}.", transient=True) from None
+        try:
+            self.conn.execute("VACUUM INTO ?", (str(copy),))
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def waiting(conn: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Wait no longer than this for other programs."""
+    conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    try:
+        yield
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
 
 
 @contextmanager
@@ -235,7 +314,7 @@ def explain(error: sqlite3.Error, file: Path) -> StoreError:
         return StoreError("The disk is full.", hint="what is not saved is kept in memory", transient=True)
     if name.startswith("SQLITE_READONLY"):
         return StoreError(f"{file} is read-only.", transient=True)
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if _is_busy(error):
         return StoreError("The history is locked by another program.", transient=True)
     if name.startswith("SQLITE_CANTOPEN"):
         return StoreError(f"{file} cannot be opened.", transient=True)
@@ -246,6 +325,7 @@ def explain(error: sqlite3.Error, file: Path) -> StoreError:
 
 def _prepare(file: Path) -> None:
     """Make the file and its folder, private from the start, or say why they cannot be had."""
+    _refuse_others(file)
     try:
         make_private_dir(file.parent)
     except FileExistsError:
@@ -275,13 +355,26 @@ def _prepare(file: Path) -> None:
             file.chmod(0o600)
 
 
-def _beside(file: Path, suffix: str) -> Path:
-    return file.with_name(f"{file.name}.{suffix}")
+def _refuse_others(file: Path) -> None:
+    """Leave alone what is another user's: files made as root in someone's home are a nuisance for years."""
+    if os.geteuid() == 0:
+        nearest = next(folder for folder in file.absolute().parents if folder.exists())
+        if nearest.stat().st_uid != 0:
+            raise StoreError(f"{nearest} belongs to another user.", hint="run Palaver as that user")
+    if file.is_symlink():
+        target = file.resolve()
+        if target.exists() and {file.lstat().st_uid, target.stat().st_uid} != {os.geteuid()}:
+            raise StoreError(f"{file} is a link to another user's file.", hint="move it away")
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def _is_busy(error: sqlite3.Error) -> bool:
+    return (getattr(error, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def identity(file: Path | int) -> tuple[int, int] | None:
+    """What tells a file, given by its path or its descriptor, from others of its name; None where there is none."""
     try:
-        info = file.stat()
+        info = os.stat(file)
     except OSError:
         return None
     return info.st_dev, info.st_ino
@@ -292,4 +385,6 @@ def _has_tables(conn: sqlite3.Connection) -> bool:
 
 
 def _is_ours(conn: sqlite3.Connection) -> bool:
-    return bool(conn.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone())
+    if not conn.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
+        return False
+    return bool(conn.execute("SELECT 1 FROM _sqlite_migrations WHERE migration_set = 'palaver'").fetchone())

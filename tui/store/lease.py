@@ -32,11 +32,12 @@ class Lease:
         if holder == self.holder:
             return True
         try:
-            fd = os.open(self._path(holder), os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(self._path(holder), os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return False
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: two who ask at once must not take each other for the one they ask about.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         else:

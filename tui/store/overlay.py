@@ -1,27 +1,73 @@
-"""What could not be written yet: kept in memory, shown with the rest, and written as soon as that is possible."""
+"""What could not be written yet: kept in memory, shown with the rest, and written before anything else is."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from sqlite3 import Connection
 from typing import Any
 
+from tui.errors import LabelTaken
 from tui.model import Mapping, Session, Turn
+from tui.store import sessions as session_sql
+from tui.store import turns as turn_sql
 
 LIMIT = 64 * 1024 * 1024
 """The most text kept for writing later, in characters; beyond it the oldest finished turns are given up."""
 
 
 class Overlay:
-    """Unsaved values, by their ids. Whole values, not operations: writing them twice does no harm."""
+    """Unsaved values, by their ids. Whole values, not operations: writing them twice does no harm.
+
+    `homes` are the sessions that unsaved turns belong to, in case the file has lost them.
+    """
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.changes: dict[str, dict[str, Any]] = {}
         self.turns: dict[str, Turn] = {}
+        self.homes: dict[str, Session] = {}
         self.mappings: dict[tuple[str, str, str, str], Mapping] = {}
 
     def __bool__(self) -> bool:
         return bool(self.sessions or self.changes or self.turns or self.mappings)
+
+    def copy(self) -> Overlay:
+        """The same at this moment, for another thread."""
+        other = Overlay()
+        other.sessions = dict(self.sessions)
+        other.changes = {key: dict(changes) for key, changes in self.changes.items()}
+        other.turns = dict(self.turns)
+        other.homes = dict(self.homes)
+        other.mappings = dict(self.mappings)
+        return other
+
+    def write(self, conn: Connection, holder: str) -> None:
+        """Bring everything to disk, in the order it came."""
+        for session in self.sessions.values():
+            session_sql.ensure_session(conn, session)
+        for session_id, changes in self.changes.items():
+            try:
+                session_sql.update_session(conn, session_id, changes)
+            except LabelTaken:
+                others = {name: value for name, value in changes.items() if name != "label"}
+                session_sql.update_session(conn, session_id, others)
+        for turn in self.turns.values():
+            turn_sql.put_turn(conn, turn, None, self.homes[turn.session_id], holder)
+        for mapping in self.mappings.values():
+            session_sql.put_mapping(conn, mapping)
+
+    def forget(self, written: Overlay) -> None:
+        """Leave out what is on disk now; what has changed since stays."""
+        _forget(self.sessions, written.sessions)
+        _forget(self.turns, written.turns)
+        _forget(self.mappings, written.mappings)
+        for session_id, changes in written.changes.items():
+            kept = self.changes.get(session_id, {})
+            _forget(kept, changes)
+            if not kept:
+                self.changes.pop(session_id, None)
+        if not self.turns:
+            self.homes.clear()
 
     def add_session(self, session: Session) -> None:
         self.sessions[session.id] = session
@@ -32,8 +78,9 @@ class Overlay:
         else:
             self.changes.setdefault(session_id, {}).update(changes)
 
-    def add_turn(self, turn: Turn) -> None:
+    def add_turn(self, turn: Turn, home: Session) -> None:
         self.turns[turn.id] = turn
+        self.homes[turn.session_id] = home
         size = sum(_size(one) for one in self.turns.values())
         for one in list(self.turns.values()):
             if size <= LIMIT:
@@ -84,6 +131,12 @@ class Overlay:
                 session, turns=newest.depth + 1, last_turn_at=newest.created_at, last_status=newest.status
             )
         return session
+
+
+def _forget(kept: dict[Any, Any], written: dict[Any, Any]) -> None:
+    for key, value in written.items():
+        if key in kept and kept[key] is value:
+            del kept[key]
 
 
 def _size(turn: Turn) -> int:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-_TABLES = ("sessions", "branches", "turns", "items", "attempts", "conversations")
+from tui.model import Session
+from tui.store import sessions, turns
+
+_TABLES = ("sessions", "branches", "turns", "items", "chunks", "attempts", "conversations")
 
 
 def salvage(damaged: Path, conn: sqlite3.Connection) -> int:
@@ -13,29 +19,43 @@ def salvage(damaged: Path, conn: sqlite3.Connection) -> int:
 
     Gives the number of turns saved. Rows that cannot be read, or that make no sense without others, are left out.
     """
-    try:
-        old = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error:
-        return 0
-    old.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    # Immutable: no one writes to it any more, and a journal beside it may be the very thing that is wrong.
+    old = sqlite3.connect(f"{damaged.absolute().as_uri()}?immutable=1", uri=True)
+    old.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
     conn.execute("PRAGMA defer_foreign_keys = ON")
     try:
         for table in _TABLES:
             _copy(old, conn, table)
     finally:
         old.close()
+    for table in ("items", "chunks", "attempts"):
+        conn.execute(f"DELETE FROM {table} WHERE turn_id NOT IN (SELECT id FROM turns)")  # noqa: S608 - our own names
+    for (turn_id,) in conn.execute("SELECT DISTINCT turn_id FROM chunks").fetchall():
+        turns.fold_chunks(conn, turn_id)
     conn.execute("UPDATE turns SET status = 'interrupted' WHERE status IN ('pending', 'streaming')")
-    conn.execute("DELETE FROM items WHERE turn_id NOT IN (SELECT id FROM turns)")
-    conn.execute("DELETE FROM attempts WHERE turn_id NOT IN (SELECT id FROM turns)")
+    _house_strays(conn)
     conn.execute(
         "INSERT INTO branches (id, session_id) SELECT branch_id, id FROM sessions "
         "WHERE branch_id NOT IN (SELECT id FROM branches)"
     )
-    conn.execute("UPDATE meta SET value = (SELECT max(revision) FROM sessions) WHERE key = 'revision' "
-                 "AND EXISTS (SELECT 1 FROM sessions)")  # fmt: skip
+    conn.execute(
+        "UPDATE meta SET value = (SELECT max(revision) FROM (SELECT revision FROM sessions UNION SELECT revision FROM turns "
+        "UNION SELECT value FROM meta WHERE key = 'revision')) WHERE key = 'revision'"
+    )
     conn.execute("UPDATE branches SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM branches)")
     conn.execute("INSERT INTO items_fts (rowid, text) SELECT id, text FROM items WHERE kind IN ('prompt', 'message')")
     return int(conn.execute("SELECT count(*) FROM turns").fetchone()[0])
+
+
+def _house_strays(conn: sqlite3.Connection) -> None:
+    """Give turns whose session could not be read a new one, so that they can be found."""
+    strays = conn.execute(
+        "SELECT session_id, branch_id, max(depth) + 1, min(created_at) FROM turns "
+        "WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id ORDER BY min(created_at)"
+    ).fetchall()
+    for session_id, branch_id, count, created_at in strays:
+        sessions.ensure_session(conn, Session(session_id, "recovered-1", created_at=created_at, turns=count))
+        conn.execute("UPDATE sessions SET branch_id = ? WHERE id = ?", (branch_id, session_id))
 
 
 def _copy(old: sqlite3.Connection, conn: sqlite3.Connection, table: str) -> None:
@@ -52,8 +72,19 @@ def _copy(old: sqlite3.Connection, conn: sqlite3.Connection, table: str) -> None
     key = "id" if "id" in names else names[0]
     for direction in ("ASC", "DESC"):
         try:
-            for row in old.execute(f"SELECT {columns} FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - our own names
+            for row in _rows(old, f"SELECT {columns} FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - our own names
                 conn.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
             return
-        except sqlite3.Error:
+        except _Unreadable:
             continue
+
+
+class _Unreadable(Exception):
+    """A row cannot be read: trouble with the old file, not with the new one."""
+
+
+def _rows(old: sqlite3.Connection, query: str) -> Iterator[Any]:
+    try:
+        yield from old.execute(query)
+    except sqlite3.Error:
+        raise _Unreadable from None

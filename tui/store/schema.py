@@ -176,8 +176,8 @@ _INITIAL = (
         SELECT s.label, b.id, b.base, 9223372036854775807
         FROM sessions s JOIN branches b ON b.id = s.branch_id
         WHERE s.deleted_at IS NULL
-        UNION ALL
-        SELECT l.session, p.id, p.base, l.low
+        UNION
+        SELECT l.session, p.id, p.base, min(l.low, l.high)
         FROM lineage l JOIN branches b ON b.id = l.branch_id JOIN branches p ON p.id = b.parent_id
     )
     SELECT l.session AS session,

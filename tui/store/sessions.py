@@ -138,8 +138,8 @@ def lineage(conn: Connection, session_id: str) -> list[tuple[str, int, int]]:
         WITH RECURSIVE line (id, parent_id, low, high) AS (
             SELECT b.id, b.parent_id, b.base, 9223372036854775807
             FROM sessions s JOIN branches b ON b.id = s.branch_id WHERE s.id = ?
-            UNION ALL
-            SELECT p.id, p.parent_id, p.base, line.low FROM line JOIN branches p ON p.id = line.parent_id
+            UNION
+            SELECT p.id, p.parent_id, p.base, min(line.low, line.high) FROM line JOIN branches p ON p.id = line.parent_id
         )
         SELECT id, low, high FROM line
         """,
@@ -256,5 +256,5 @@ def _scroll(text: str) -> Scroll:
     try:
         depth, unit, line, at_end = json.loads(text)
         return Scroll(int(depth), int(unit), int(line), bool(at_end))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return Scroll()

@@ -51,9 +51,8 @@ def begin_turn(
             pid = other.partition(":")[0]
             raise SessionBusy(f"This session is answering in another window (process {pid}).")
         _cut_short(conn, turn_id)
-    branch, low, _ = sessions.lineage(conn, turn.session_id)[0]
-    newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
-    turn = replace(turn, depth=low if newest is None else newest + 1)
+    branch, _, free = _end_of(conn, turn.session_id)
+    turn = replace(turn, depth=free)
     _insert(conn, turn, branch, holder)
     return turn
 
@@ -66,9 +65,7 @@ def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session,
     row = conn.execute("SELECT depth, status FROM turns WHERE id = ?", (turn.id,)).fetchone()
     if row is None:
         sessions.ensure_session(conn, session)
-        branch, low, _ = sessions.lineage(conn, turn.session_id)[0]
-        newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
-        free = low if newest is None else newest + 1
+        branch, low, free = _end_of(conn, turn.session_id)
         taken = conn.execute("SELECT 1 FROM turns WHERE branch_id = ? AND depth = ?", (branch, turn.depth)).fetchone()
         turn = replace(turn, depth=free if taken or turn.depth < low or turn.depth > free else turn.depth)
         _insert(conn, turn, branch, holder)
@@ -127,22 +124,22 @@ def changed_turns(conn: Connection, since: int, limit: int = 200) -> list[Turn]:
 
 def count_turns(conn: Connection, session_id: str) -> int:
     """How many turns a session's present branch has."""
-    for branch, low, _ in sessions.lineage(conn, session_id):
-        newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
-        return low if newest is None else int(newest) + 1
-    return 0
+    return _end_of(conn, session_id)[2] if sessions.lineage(conn, session_id) else 0
 
 
 def get_prompts(conn: Connection, session_id: str, limit: int = 200) -> list[str]:
     """What the user said last in a session, oldest first."""
-    rows = conn.execute(
-        """
-        SELECT i.text FROM turns t JOIN items i ON i.turn_id = t.id AND i.position = 0
-        WHERE t.session_id = ? ORDER BY t.depth DESC LIMIT ?
-        """,
-        (session_id, limit),
-    )
-    return [str(text) for (text,) in rows][::-1]
+    said: list[str] = []
+    for branch, low, high in sessions.lineage(conn, session_id):
+        rows = conn.execute(
+            """
+            SELECT i.text FROM turns t JOIN items i ON i.turn_id = t.id AND i.position = 0
+            WHERE t.branch_id = ? AND t.depth >= ? AND t.depth < ? ORDER BY t.depth DESC LIMIT ?
+            """,
+            (branch, low, high, limit - len(said)),
+        )
+        said += (str(text) for (text,) in rows)
+    return said[::-1]
 
 
 def recover(conn: Connection, is_alive: Callable[[str], bool]) -> int:
@@ -174,6 +171,19 @@ def _cut_short(conn: Connection, turn_id: str) -> None:
         "WHERE id = (SELECT session_id FROM turns WHERE id = ?)",
         (now, turn_id),
     )
+
+
+def _end_of(conn: Connection, session_id: str) -> tuple[str, int, int]:
+    """A session's present branch: its id, its first depth and the next free one. A branch that is missing is made."""
+    line = sessions.lineage(conn, session_id)
+    if not line:
+        conn.execute(
+            "INSERT INTO branches (id, session_id) SELECT branch_id, id FROM sessions WHERE id = ?", (session_id,)
+        )
+        line = sessions.lineage(conn, session_id)
+    branch, low, _ = line[0]
+    newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
+    return branch, low, low if newest is None else max(low, int(newest) + 1)
 
 
 def _insert(conn: Connection, turn: Turn, branch: str, holder: str) -> None:
@@ -251,8 +261,8 @@ def _put_attempts(conn: Connection, turn: Turn, since: Turn | None) -> None:
             )
 
 
-def _finish(conn: Connection, turn_id: str) -> None:
-    """Fold a turn's chunks into its items, and index its text."""
+def fold_chunks(conn: Connection, turn_id: str) -> None:
+    """Make the text that was added while a turn streamed part of its items."""
     grown: dict[int, list[str]] = {}
     for position, text in conn.execute(
         "SELECT position, text FROM chunks WHERE turn_id = ? ORDER BY position, start", (turn_id,)
@@ -263,6 +273,11 @@ def _finish(conn: Connection, turn_id: str) -> None:
             "UPDATE items SET text = text || ? WHERE turn_id = ? AND position = ?", ("".join(pieces), turn_id, position)
         )
     conn.execute("DELETE FROM chunks WHERE turn_id = ?", (turn_id,))
+
+
+def _finish(conn: Connection, turn_id: str) -> None:
+    """What an ended turn's text needs: to be in one piece, and in the index."""
+    fold_chunks(conn, turn_id)
     conn.execute(
         f"INSERT INTO items_fts (rowid, text) SELECT id, text FROM items WHERE turn_id = ? AND kind IN {_INDEXED}",  # noqa: S608
         (turn_id,),
@@ -355,18 +370,18 @@ def _values(turn: Turn) -> dict[str, Any]:
         "depth": turn.depth,
         "status": turn.status.value,
         "finish": storable(turn.finish),
-        "profile": turn.profile,
-        "protocol": turn.protocol,
+        "profile": storable(turn.profile),
+        "protocol": storable(turn.protocol),
         "model": storable(turn.model),
-        "origin": turn.origin,
+        "origin": storable(turn.origin),
         "conversation_id": storable(turn.conversation_id),
         "created_at": turn.created_at,
         "first_text_at": turn.first_text_at,
         "ended_at": turn.ended_at,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "cached_tokens": usage.cached_tokens,
+        "input_tokens": _number(usage.input_tokens),
+        "output_tokens": _number(usage.output_tokens),
+        "reasoning_tokens": _number(usage.reasoning_tokens),
+        "cached_tokens": _number(usage.cached_tokens),
         "notes": json.dumps([storable(note) for note in turn.notes], ensure_ascii=False),
         "error": storable(json.dumps(asdict(turn.error), ensure_ascii=False)) if turn.error else None,
     }
@@ -378,7 +393,15 @@ def _attempts(conn: Connection, turn_id: str) -> tuple[Attempt, ...]:
         "WHERE turn_id = ? ORDER BY number",
         (turn_id,),
     )
-    return tuple(Attempt(number, AttemptKind(kind), *rest) for number, kind, *rest in rows)
+    return tuple(
+        Attempt(number, AttemptKind(kind) if kind in set(AttemptKind) else AttemptKind.RETRY, *rest)
+        for number, kind, *rest in rows
+    )
+
+
+def _number(value: int | None) -> int | None:
+    """A count as SQLite can keep it: one beyond 64 bits means nothing."""
+    return value if value is not None and -(1 << 63) <= value < 1 << 63 else None
 
 
 def _kind(name: str) -> ItemKind:

@@ -1,0 +1,183 @@
+"""The history's file, kept open whatever happens to it: opened again after trouble, begun again where it is damaged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar
+
+from tui.errors import StoreError
+from tui.store import turns as turn_sql
+from tui.store.database import Damaged, Database, Lock, Locked, Replaced, identity, set_aside
+from tui.store.lease import Lease
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""How often one write is begun again because the file under it was replaced, by us or by others."""
+
+
+class NotOpen(StoreError):
+    """There is no file to read."""
+
+
+class Keeper:
+    """Holds the connection, in the store's thread.
+
+    `recovered` counts the answers a crash cut short, `notices` say in words what has happened to the file. `on_renewed`
+    is called when another file takes the place of the one known so far.
+    """
+
+    def __init__(self, file: Path, on_renewed: Callable[[], object]) -> None:
+        self.file = file
+        self.recovered = 0
+        self.notices: list[str] = []
+        self._on_renewed = on_renewed
+        self._lock = Lock(file)
+        self._lease: Lease | None = None
+        self._db: Database | None = None
+        self._to_recover = False
+
+    @property
+    def holder(self) -> str:
+        """This process, as turns it runs are marked."""
+        return self._lease.holder if self._lease else ""
+
+    @property
+    def is_open(self) -> bool:
+        return self._db is not None
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be written, or nothing."""
+        return self._db.read_only if self._db else ""
+
+    def is_alive(self, holder: str) -> bool:
+        return self._lease is not None and self._lease.is_alive(holder)
+
+    def open(self) -> None:
+        """Open the file, and mark the answers that a crash cut short (if others write just now: with the next write).
+
+        Raises:
+            StoreError: It cannot be had.
+        """
+        db = self._reopen()
+        if db.read_only:
+            return
+        try:
+            self._to_recover = db.read(turn_sql.has_running)
+        except Damaged:
+            self._start_over(db.identity)
+        if self._to_recover:
+            with suppress(Locked, StoreError):
+                self.write(lambda _conn: None)
+
+    def close(self) -> None:
+        self._drop()
+        self._lock.close()
+        if self._lease is not None:
+            self._lease.release()
+
+    def read(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function` with the connection, for reading.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        db = self._db
+        if db is None:
+            raise NotOpen("The history is not open.")
+        if db.is_replaced():
+            db = self._reopen()
+        try:
+            return db.read(function, *args)
+        except Damaged:
+            if db.read_only:
+                raise
+            return self._start_over(db.identity).read(function, *args)
+
+    def write(self, function: Callable[..., T], *args: object) -> T:
+        """Call `function` with the connection in a transaction of its own.
+
+        Raises:
+            Locked: Another process is writing; nothing was done.
+            StoreError: It cannot be written; nothing was changed.
+        """
+        for _ in range(ATTEMPTS):
+            db = self._db if self._db is not None and not self._db.read_only else self._reopen()
+            try:
+                result: T
+                result, found = db.write(self._with_recovery, function, args)
+            except Replaced:
+                self._reopen()
+            except Damaged:
+                self._start_over(db.identity)
+            except StoreError as error:
+                if error.transient:
+                    # After a failed write or sync, what the connection believes may not be what is on disk.
+                    with suppress(StoreError):
+                        self._reopen()
+                raise
+            else:
+                self._to_recover = False
+                self.recovered += found
+                return result
+        raise StoreError(f"{self.file} is replaced or damaged again and again.", transient=True)
+
+    def _with_recovery(self, conn: Connection, function: Callable[..., T], args: tuple[object, ...]) -> tuple[T, int]:
+        found = turn_sql.recover(conn, self.is_alive) if self._to_recover else 0
+        return function(conn, *args), found
+
+    def _reopen(self) -> Database:
+        """The file as it is now.
+
+        Raises:
+            StoreError: It cannot be opened.
+        """
+        known = self._db.identity if self._db else None
+        self._drop()
+        before = identity(self.file)
+        try:
+            db = Database(self.file, self._lock)
+        except Damaged:
+            return self._start_over(before)
+        if known is not None and db.identity != known:
+            self._on_renewed()
+            self.notices.append("The history was moved or replaced while it was open; from now on the new one is used.")
+        return self._keep(db)
+
+    def _start_over(self, damaged: tuple[int, int] | None) -> Database:
+        """A new file in place of the damaged one, with everything in that which can still be read."""
+        from tui.store.salvage import salvage
+
+        self._drop()
+        try:
+            with self._lock.held(patience=5.0):
+                self._on_renewed()
+                if identity(self.file) != damaged:
+                    # Another window was quicker.
+                    return self._keep(Database(self.file, self._lock))
+                aside = set_aside(self.file)
+                self.notices.append(f"The history was damaged. It is kept as {aside}.")
+                db = self._keep(Database(self.file, self._lock))
+                count = db.write(lambda conn: salvage(aside, conn))
+                self.notices[-1] += f" {count:,} turn{'' if count == 1 else 's'} could be read from it."
+                return db
+        except Locked:
+            raise StoreError("The history is damaged, and locked by another process.", transient=True) from None
+
+    def _keep(self, db: Database) -> Database:
+        self._db = db
+        if self._lease is None:
+            self._lease = Lease(self.file.with_name(f"{self.file.name}.live"))
+        return db
+
+    def _drop(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
