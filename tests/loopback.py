@@ -98,7 +98,7 @@ class Loopback:
                 except OSError:
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
                 return
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.config import GUIDE, EXAMPLE, check_base_url, is_loopback, load, origin_of
+from tui.config import EXAMPLE, GUIDE, check_base_url, is_loopback, load, origin_of
 from tui.errors import ConfigError
 
 Write = Callable[[str], Path]

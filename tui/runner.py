@@ -202,12 +202,15 @@ class _Outlet:
         if self._publishing is None:
             self._publishing = self._loop.call_at(self._published_at + PUBLISH_EVERY, self._show)
 
-    async def close(self, last: Turn) -> None:
-        """Publish and save the final state, after whatever is still being saved."""
+    def stop(self) -> None:
+        """Hand nothing on any more: what comes next is the final state, and it comes once."""
         self._closed = True
         for timer in (self._publishing, self._save_timer):
             if timer is not None:
                 timer.cancel()
+
+    async def close(self, last: Turn) -> None:
+        """Publish and save the final state, after whatever is still being saved."""
         self._publish(last)
         if self._saving is not None:
             await self._saving
@@ -254,7 +257,10 @@ async def run(
     outlet = _Outlet(fold, publish, save)
     bug: Exception | None = None
     try:
-        await _drain(stream, fold, outlet, clock)
+        try:
+            await _drain(stream, fold, outlet, clock)
+        finally:
+            outlet.stop()
         last = fold.end(TurnStatus.DONE) if fold.finished else _fail(fold, Incomplete("the answer broke off"))
     except asyncio.CancelledError:
         last = fold.end(stopped())
