@@ -33,7 +33,9 @@ def message_of(body: str) -> str:
         pytest.param({"detail": "text"}, Reply(400, "text", form="json"), id="detail"),
         pytest.param({"detail": {"message": "m", "code": 3}}, Reply(400, "m", "3", form="json"), id="detail object"),
         pytest.param(
-            {"detail": {"error": {"message": "m", "code": "c"}}}, Reply(400, "m", "c", form="json"), id="detail of error"
+            {"detail": {"error": {"message": "m", "code": "c"}}},
+            Reply(400, "m", "c", form="json"),
+            id="detail of error",
         ),
         pytest.param(
             {"detail": [{"loc": ["body", "input", 0], "msg": "Field required", "type": "missing"}, {"msg": "two"}]},
@@ -49,7 +51,9 @@ def message_of(body: str) -> str:
         pytest.param({"errors": [{"message": "m", "code": 5}]}, Reply(400, "m", "5", form="json"), id="errors"),
         pytest.param({"code": 1104, "message": "m"}, Reply(400, "m", "1104", form="json"), id="flat"),
         pytest.param(
-            {"error_code": "INVALID_STATE", "message": "m"}, Reply(400, "m", "INVALID_STATE", form="json"), id="error code"
+            {"error_code": "INVALID_STATE", "message": "m"},
+            Reply(400, "m", "INVALID_STATE", form="json"),
+            id="error code",
         ),
         pytest.param(
             {"error": {"message": "{'errors': [{'loc': ('input',), 'msg': 'bad'}]}"}},
@@ -121,7 +125,9 @@ def test_a_page_made_of_titles_is_read_in_one_pass() -> None:
         ({"x-should-retry": "perhaps"}, None, None),
     ],
 )
-def test_headers_about_trying_again(headers: dict[str, str], retry_after: str | None, should_retry: bool | None) -> None:
+def test_headers_about_trying_again(
+    headers: dict[str, str], retry_after: str | None, should_retry: bool | None
+) -> None:
     reply = read_reply(503, b"", headers)
     assert (reply.retry_after, reply.should_retry) == (retry_after, should_retry)
 
@@ -147,7 +153,9 @@ def test_a_body_of_ten_megabytes_becomes_a_message_of_reasonable_length() -> Non
 
 
 @pytest.mark.fault("H25")
-@pytest.mark.parametrize("body", [bytes(range(256)) * 40, b"\x89PNG\r\n\x1a\n" + b"\0" * 500, b"\x1f\x8b\x08" + b"\xff" * 99])
+@pytest.mark.parametrize(
+    "body", [bytes(range(256)) * 40, b"\x89PNG\r\n\x1a\n" + b"\0" * 500, b"\x1f\x8b\x08" + b"\xff" * 99]
+)
 def test_a_binary_body_says_nothing(body: bytes) -> None:
     assert read_reply(500, body) == Reply(500, form="text")
 
@@ -160,7 +168,14 @@ def test_escapes_and_markup_are_kept_for_the_door_to_the_screen_to_clean() -> No
 @pytest.mark.parametrize("depth", [100, 400, 900, 980, 990, 995, 1_000, 100_000])
 @pytest.mark.parametrize(
     ("start", "end"),
-    [("[", "]"), ('{"a":', "1}"), ('{"detail":', "1}"), ('{"errors":[', "]}"), ('{"error":{"message":', "1}}"), ("[{", "}]")],
+    [
+        ("[", "]"),
+        ('{"a":', "1}"),
+        ('{"detail":', "1}"),
+        ('{"errors":[', "]}"),
+        ('{"error":{"message":', "1}}"),
+        ("[{", "}]"),
+    ],
 )
 @pytest.mark.fault("N50")
 def test_however_deep_a_body_is_it_is_read_or_left(start: str, end: str, depth: int) -> None:
