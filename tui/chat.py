@@ -103,6 +103,10 @@ class Chat:
     def health(self) -> Health:
         return self._store.health
 
+    def now(self) -> float:
+        """The time all turns are dated by, in seconds since the epoch."""
+        return self._clock.now()
+
     def tell_health(self, health: Health) -> None:
         """For the store: say how it fares."""
         self._publish(HealthChanged(health))

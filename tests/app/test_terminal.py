@@ -245,9 +245,9 @@ def test_our_own_mistake_is_told_in_a_line(
 ) -> None:
     """A widget that raises: one line, a report without the values of variables, status 1, the terminal restored."""
     code = (
-        "import sys, tui.app.screens.status as s\n"
+        "import sys, tui.app.screens.chat as s\n"
         "def broken(*a):\n    secret = 'sk-CANARY-77'\n    raise ValueError('broken on purpose')\n"
-        "s.keys = broken\n"
+        "s.keys_of = broken\n"
         "from tui.cli import main\nsys.exit(main([]))\n"
     )
     script = tmp_path / "broken.py"

@@ -22,7 +22,7 @@ from textual.widgets import Static, TextArea
 from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import status
-from tui.app.screens.help import HelpScreen
+from tui.app.screens.help import HelpScreen, keys_of
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.switcher import Switcher
 from tui.app.transcript.view import TranscriptView
@@ -439,7 +439,8 @@ class ChatScreen(Screen[None]):
 
     def action_help(self) -> None:
         if not isinstance(self.app.screen, HelpScreen):
-            self.app.push_screen(HelpScreen(status.keys(self.app)))
+            widgets = [self.prompt, self, self.transcript, self.sidebar]
+            self.app.push_screen(HelpScreen(keys_of(self.app, widgets, self._chat.config.keys)))
 
     @on(TranscriptView.Left)
     def _left(self) -> None:
@@ -568,7 +569,7 @@ class ChatScreen(Screen[None]):
         turn = self.transcript.turn_at(self.transcript.count - 1) if session else None
         running = turn is not None and not turn.status.is_final
         news = self._news if not running or time.monotonic() < self._news_until else ""
-        progress = status.progress(turn, time.time()) if running and turn else ""
+        progress = status.progress(turn, self._chat.now()) if running and turn else ""
         right = self._link or " · ".join(part for part in (news, progress) if part)
         left = status.destination(self._chat, session) if session else ()
         self.status_bar.show(left, right, trouble=self._trouble, is_busy=running)
@@ -591,7 +592,8 @@ class ChatScreen(Screen[None]):
         if self.is_attached:
             current = self._session.id if self._session else ""
             sessions = self._list.with_new(self._session)
-            self.sidebar.show(sessions, current, self._chat.running(), datetime.now().astimezone().date())
+            today = datetime.fromtimestamp(self._chat.now()).astimezone().date()
+            self.sidebar.show(sessions, current, self._chat.running(), today)
 
     def on_resize(self, event: events.Resize) -> None:
         width, height = event.size

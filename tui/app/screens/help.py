@@ -1,14 +1,16 @@
-"""F1: every key that does something now, and a few words on what is on the screen."""
+"""F1: every key, and whether it does something now; and a few words on what is on the screen."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Static
 
 MARKS = (
@@ -20,37 +22,108 @@ MARKS = (
     ("▸", "folded: reasoning, a tool's call; Enter or a click unfolds it"),
 )
 
+_GROUPS = {
+    "prompt": "Writing",
+    "turn": "Answers",
+    "session": "Sessions",
+    "transcript": "In the transcript (Tab goes there, Esc comes back)",
+    "sidebar": "In the sidebar",
+    "view": "The screen",
+    "app": "Palaver",
+}
+
+
+class Key(NamedTuple):
+    """Keys as they are shown, what they do, the name to bind them by, and whether they do it now."""
+
+    shown: str
+    text: str
+    name: str
+    is_active: bool
+
+
+def keys_of(app: App[Any], widgets: Iterable[Widget], keymap: Mapping[str, str]) -> dict[str, list[Key]]:
+    """Every key of these widgets and of what has the focus, by group; those of no group, such as a dialog's, left out.
+
+    `keymap` is what the user bound otherwise, by name.
+    """
+    found: dict[str, tuple[Binding, list[str], bool]] = {}
+    for active in app.screen.active_bindings.values():
+        _note(found, app, active.binding, is_active=active.enabled)
+    for widget in widgets:
+        for binding in Binding.make_bindings(widget.BINDINGS):
+            if binding.id and binding.id not in found:
+                for key in keymap.get(binding.id, binding.key).split(","):
+                    _note(found, app, binding.with_key(key), is_active=False)
+    groups: dict[str, list[Key]] = {heading: [] for heading in _GROUPS.values()}
+    for name, (binding, shown, is_active) in found.items():
+        heading = _GROUPS.get(name.partition(".")[0])
+        if heading is not None:
+            groups[heading].append(Key(" ".join(shown), binding.description, name, is_active))
+    return {heading: keys for heading, keys in groups.items() if keys}
+
+
+def _note(
+    found: dict[str, tuple[Binding, list[str], bool]], app: App[Any], binding: Binding, *, is_active: bool
+) -> None:
+    if binding.id and binding.description:
+        _, shown, was_active = found.setdefault(binding.id, (binding, [], is_active))
+        name = key_name(app, binding)
+        if name not in shown:
+            shown.append(name)
+        found[binding.id] = (binding, shown, was_active or is_active)
+
+
+def key_name(app: App[Any], binding: Binding) -> str:
+    """A key as people say it: Ctrl+N, PgUp."""
+    modifiers, key = binding.parse_key()
+    shown = app.get_key_display(binding.with_key(key)) if len(key) > 1 else key
+    words = {"⏎": "Enter", "esc": "Esc", "pgup": "PgUp", "pgdn": "PgDn"}
+    shown = words.get(shown, shown)
+    if len(shown) > 1 or modifiers:
+        shown = shown[:1].upper() + shown[1:]
+    return "+".join([*(modifier.capitalize() for modifier in modifiers), shown])
+
 
 class HelpScreen(ModalScreen[None]):
-    """Keys, as they are bound at this moment."""
+    """All keys, those that do nothing at this moment in grey."""
 
     DEFAULT_CSS = """
     HelpScreen {
         align: center middle;
         & > VerticalScroll {
-            width: 72; max-width: 95%; height: auto; max-height: 90%; padding: 1 2;
+            width: 84; max-width: 98%; height: auto; max-height: 90%; padding: 0 2;
             border: round $primary; background: $surface;
             border-title-style: bold; border-title-align: center;
+            scrollbar-size-vertical: 1;
         }
         & .help--title { text-style: bold; color: $accent; margin-top: 1; }
-        & .help--note { color: $foreground 60%; margin-top: 1; }
+        & .help--note { color: $foreground 60%; margin: 1 0; }
     }
     """
 
     BINDINGS = [Binding("escape,f1,q,enter", "dismiss(None)", "Close", id="help.close")]
 
-    def __init__(self, keys: Sequence[tuple[str, str, str]]) -> None:
-        """`keys` are (keys as shown, what they do, the id to bind them by)."""
+    def __init__(self, groups: dict[str, list[Key]]) -> None:
         super().__init__()
-        self._keys = keys
+        self._groups = groups
 
     def compose(self) -> ComposeResult:
-        width = max((len(keys) for keys, _, _ in self._keys), default=8)
+        width = max((len(key.shown) for keys in self._groups.values() for key in keys), default=8)
+        texts = max((len(key.text) for keys in self._groups.values() for key in keys), default=8)
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
-            lines = [f"{keys:<{width}}  {text}" + (f"  ({name})" if name else "") for keys, text, name in self._keys]
-            yield Static(Content("\n".join(lines)))
+            for heading, keys in self._groups.items():
+                yield Static(Content(heading), classes="help--title")
+                lines = [
+                    Content.styled(
+                        f"{key.shown:<{width}}  {key.text:<{texts}}", "" if key.is_active else "$foreground 45%"
+                    )
+                    + Content.styled(f"  {key.name}", "$foreground 45%")
+                    for key in keys
+                ]
+                yield Static(Content("\n").join(lines))
             yield Static(Content("Marks"), classes="help--title")
             yield Static(Content("\n".join(f"{mark}  {text}" for mark, text in MARKS)))
-            note = "Names in brackets are those to bind keys by, under [keys] in config.toml. Esc closes this."
-            yield Static(Content(note), classes="help--note")
+            note = "Grey keys do nothing at this moment. The names on the right are those to bind keys by, under [keys] in "
+            yield Static(Content(f"{note}config.toml. Esc closes this."), classes="help--note")

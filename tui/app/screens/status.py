@@ -1,11 +1,8 @@
-"""Words for the status bar and the help: where prompts go, how a turn stands, which keys do what."""
+"""Words for the status bar: where prompts go, how a turn stands, what it came to."""
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
-
-from textual.app import App
 
 from tui.chat import Chat
 from tui.errors import ConfigError
@@ -58,17 +55,3 @@ def tokens(usage: Usage | None) -> str:
     if usage is None:
         return ""
     return f"{usage.input_tokens or 0:,} → {usage.output_tokens or 0:,} tokens"
-
-
-def keys(app: App[Any]) -> list[tuple[str, str, str]]:
-    """Every key that does something now: as shown, what it does, and the id to bind it by."""
-    found: dict[str, tuple[list[str], str, str]] = {}
-    for active in app.screen.active_bindings.values():
-        binding = active.binding
-        if not active.enabled or not binding.description or not binding.id:
-            continue
-        shown, _, _ = found.setdefault(binding.action, ([], binding.description, binding.id))
-        key = app.get_key_display(binding)
-        if key not in shown:
-            shown.append(key)
-    return [(" ".join(shown), text, name) for shown, text, name in found.values()]

@@ -51,6 +51,8 @@ class Prompt(TextArea):
             highlight_cursor_line=False,
             placeholder="Type a message",
         )
+        # A blinking cursor would have the screen painted twice a second for nothing.
+        self.cursor_blink = False
         self._prompts: list[str] = []
         self._place = 0
         self._unsent = ""
