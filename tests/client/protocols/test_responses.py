@@ -480,7 +480,7 @@ def test_events_that_show_nothing_change_nothing(payload: dict[str, Any]) -> Non
     assert told.refused is None
 
 
-NOTHINGS = [None, 5, "x", [], {}, [None], [5], [[]], {"a": None}, True, float("nan")]
+NOTHINGS: list[Any] = [None, 5, "x", [], {}, [None], [5], [[]], {"a": None}, True, float("nan")]
 
 
 @pytest.mark.fault("N50")

@@ -183,7 +183,7 @@ class InlineReasoning:
         found: list[tuple[ItemKind, str]] = []
         if self._state == "start":
             start = self._held.lstrip()
-            if self.OPEN.startswith(start):
+            if start != self.OPEN and self.OPEN.startswith(start):
                 return []
             self._state = "opened" if start.startswith(self.OPEN) else "after"
             self._held = start.removeprefix(self.OPEN) if self._state == "opened" else self._held
