@@ -100,6 +100,7 @@ class Lock:
                 if time.monotonic() > deadline:
                     raise Locked from None
                 time.sleep(0.001)
+                continue
             except OSError:
                 # A file system without such locks: SQLite's own, which every write takes as well, have to do.
                 return
