@@ -210,7 +210,7 @@ def _touch(conn: Connection, turn: Turn, now: int) -> None:
                             profile = ?, revision = ?, touched = CASE ? WHEN 'pending' THEN ? ELSE touched END
         WHERE id = ?
         """,
-        (turn.created_at, turn.depth + 1, turn.status, turn.profile, now, turn.status, now, turn.session_id),
+        (turn.created_at, turn.depth + 1, turn.status, storable(turn.profile), now, turn.status, now, turn.session_id),
     )
 
 

@@ -1,0 +1,106 @@
+"""The conversations servers keep: found by everything that tells them apart, and replaced by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.store.histories import NOW, a_mapping, a_session, change, opened, told
+from tui.model import Mapping, MappingState, Session
+from tui.store import Store
+
+
+async def keep(store: Store, session: Session, *mappings: Mapping) -> None:
+    """Save a turn with each of these conversations."""
+    for mapping in mappings:
+        turn = await told(store, session)
+        assert await store.save(turn, turn, session, mapping)
+
+
+async def get(store: Store, like: Mapping) -> Mapping | None:
+    return await store.mapping(like.session_id, like.origin, like.protocol, like.principal)
+
+
+@pytest.mark.fault("L12", "S07")
+async def test_a_conversation_is_replaced_only_by_its_own_key(history: Path) -> None:
+    session, other = a_session(), a_session("other")
+    base = a_mapping(session)
+    apart = [
+        base,
+        replace(base, origin="http://host:443", conversation_id="by scheme"),
+        replace(base, origin="https://host:444", conversation_id="by port"),
+        replace(base, protocol="chat", conversation_id="by protocol"),
+        replace(base, principal="someone", conversation_id="by principal"),
+        replace(base, session_id=other.id, conversation_id="by session"),
+    ]
+    async with opened(history) as store:
+        await store.create(session)
+        await store.create(other)
+        for mapping in apart:
+            await keep(store, session if mapping.session_id == session.id else other, mapping)
+        assert [await get(store, mapping) for mapping in apart] == apart
+        newer = replace(base, conversation_id="newer", depth=4, issued_at=NOW + 1, used_at=NOW + 1)
+        await keep(store, session, newer)
+        assert [await get(store, mapping) for mapping in apart] == [newer, *apart[1:]]
+        assert await store.mapping(session.id, "https://elsewhere", "responses", "") is None
+
+
+async def test_a_conversation_used_again_keeps_the_time_it_was_issued(history: Path) -> None:
+    session = a_session()
+    first = a_mapping(session)
+    async with opened(history) as store:
+        await keep(store, session, first, replace(first, depth=1, issued_at=NOW + 9, used_at=NOW + 9))
+        assert await get(store, first) == replace(first, depth=1, used_at=NOW + 9)
+        gone = replace(first, conversation_id="another", issued_at=NOW + 20, used_at=NOW + 20)
+        await keep(store, session, gone)
+        assert await get(store, first) == gone
+
+
+@pytest.mark.parametrize("state", list(MappingState))
+async def test_its_state_is_kept(history: Path, state: MappingState) -> None:
+    session = a_session()
+    mapping = a_mapping(session, state=state)
+    async with opened(history) as store:
+        await keep(store, session, mapping)
+    async with opened(history) as store:
+        assert await get(store, mapping) == mapping
+        change(history, "UPDATE conversations SET state = 'unheard of'")
+        assert await get(store, mapping) == replace(mapping, state=MappingState.DETACHED)
+
+
+async def test_all_of_them_with_the_labels_of_their_sessions(history: Path) -> None:
+    first, second, gone = (a_session(label) for label in ("first", "second", "gone"))
+    kept = [a_mapping(first, "one", used_at=NOW + 1), a_mapping(second, "two", used_at=NOW + 2)]
+    async with opened(history) as store:
+        await keep(store, first, kept[0])
+        await keep(store, second, kept[1])
+        await keep(store, gone, a_mapping(gone, "three"))
+        await store.update(gone.id, deleted_at=NOW)
+        assert await store.mappings() == [("second", kept[1]), ("first", kept[0])]
+        await store.update(first.id, label="renamed")
+        assert await store.mappings() == [("second", kept[1]), ("renamed", kept[0])]
+
+
+async def test_a_conversation_belongs_to_the_branch_it_was_held_on(history: Path) -> None:
+    session = a_session()
+    mapping = a_mapping(session)
+    async with opened(history) as store:
+        await keep(store, session, mapping)
+        change(
+            history,
+            f"INSERT INTO branches SELECT 'fork', '{session.id}', branch_id, 1 FROM sessions",
+            "UPDATE sessions SET branch_id = 'fork'",
+        )
+        assert await get(store, mapping) is None
+        assert await store.mappings() == []
+
+
+@pytest.mark.fault("D34")
+async def test_an_id_sqlite_cannot_keep_is_mended(history: Path) -> None:
+    session = a_session()
+    mapping = a_mapping(session, "a\ud800b\x00c")
+    async with opened(history) as store:
+        await keep(store, session, mapping)
+        assert await get(store, mapping) == replace(mapping, conversation_id="a\ufffdb\u2400c")
