@@ -28,7 +28,7 @@ _OTHERS = (
 def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests has any effect, and nothing is written outside the test's folder."""
     for name in list(os.environ):
-        if any(part in name.upper() for part in _OTHERS):
+        if any(part in name.upper() for part in _OTHERS) and not name.startswith("TEXTUAL_SNAPSHOT"):
             monkeypatch.delenv(name)
     for kind in ("CONFIG", "DATA", "LOG"):
         monkeypatch.setenv(f"PALAVER_{kind}_DIR", str(tmp_path / "palaver" / kind.lower()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events
@@ -29,7 +30,7 @@ COPY_LIMIT = 100_000
 class PalaverApp(App[None]):
     """Palaver's window. `come_back` is the label of the session shown last; `failure` our own mistake that ended it."""
 
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Palaver"
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"

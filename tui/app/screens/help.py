@@ -97,7 +97,7 @@ class HelpScreen(ModalScreen[None]):
             border-title-style: bold; border-title-align: center;
             scrollbar-size-vertical: 1;
         }
-        & .help--title { text-style: bold; color: $accent; margin-top: 1; }
+        & .help--title { text-style: bold; color: $text-accent; margin-top: 1; }
         & .help--note { color: $foreground 60%; margin: 1 0; }
     }
     """

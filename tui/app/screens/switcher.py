@@ -10,11 +10,14 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
+from textual.style import Style
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.model import Session
 from tui.text import one_line
+
+_MATCHED = Style(bold=True, underline=True)
 
 MOST = 100
 """Sessions listed at once; more letters find the others."""
@@ -30,7 +33,7 @@ class Switcher(ModalScreen[str | None]):
             margin-top: 2; width: 70; max-width: 95%; height: auto; max-height: 80%; padding: 0 1;
             border: round $primary; background: $surface; border-title-style: bold;
         }
-        & Input { border: none; height: 1; margin: 1 0; background: $background; }
+        & Input, & Input:focus { border: none; height: 1; margin: 1 0; padding: 0 1; background: $background; }
         & OptionList { height: auto; max-height: 20; border: none; background: $surface; }
         & .switcher--empty { color: $foreground 60%; margin-bottom: 1; }
     }
@@ -97,7 +100,7 @@ class Switcher(ModalScreen[str | None]):
         """Sessions with their names, best match first, the matching letters marked."""
         if not words:
             return [(session, Content(_name(session))) for session in self._sessions[:MOST]]
-        matcher = Matcher(words)
+        matcher = Matcher(words, match_style=_MATCHED)
         scored = [(matcher.match(_name(session)), session) for session in self._sessions]
         best = sorted((pair for pair in scored if pair[0] > 0), key=lambda pair: -pair[0])[:MOST]
         return [(session, matcher.highlight(_name(session))) for _, session in best]

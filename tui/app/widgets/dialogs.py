@@ -24,9 +24,9 @@ class TextDialog(ModalScreen[str | None]):
         & > Vertical {
             width: 60; max-width: 90%; height: auto; padding: 1 2; border: round $primary; background: $surface;
         }
-        & .dialog--problem { color: $error; height: auto; }
+        & .dialog--problem { color: $text-error; height: auto; }
         & .dialog--hint { color: $foreground 60%; }
-        & Input { border: none; height: 1; margin: 1 0; padding: 0 1; background: $background; }
+        & Input, & Input:focus { border: none; height: 1; margin: 1 0; padding: 0 1; background: $background; }
     }
     """
 

@@ -29,7 +29,7 @@ class KeyBar(Widget):
         width: 1fr;
         background: $background;
         color: $foreground 60%;
-        & .key-bar--key { color: $accent; text-style: bold; }
+        & .key-bar--key { color: $footer-key-foreground; text-style: bold; }
     }
     """
 

@@ -76,8 +76,8 @@ class Sidebar(ScrollView, can_focus=True):
         & .sidebar--heading { color: $foreground 55%; text-style: bold; }
         & .sidebar--current { background: $primary-muted; color: $text-primary; text-style: bold; }
         & .sidebar--cursor { background: $block-cursor-background; color: $block-cursor-foreground; text-style: bold; }
-        & .sidebar--mark { color: $accent; }
-        & .sidebar--trouble { color: $error; }
+        & .sidebar--mark { color: $text-accent; }
+        & .sidebar--trouble { color: $text-error; }
     }
     """
 

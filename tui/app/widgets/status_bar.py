@@ -22,8 +22,8 @@ class StatusBar(Widget):
         width: 1fr;
         background: $panel;
         color: $foreground 80%;
-        & .status--trouble { color: $error; text-style: bold; }
-        & .status--busy { color: $accent; text-style: bold; }
+        & .status--trouble { color: $text-error; text-style: bold; }
+        & .status--busy { color: $text-accent; text-style: bold; }
     }
     """
 

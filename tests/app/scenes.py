@@ -1,0 +1,247 @@
+"""Scenes of the window for snapshots and pictures: what the server says is written out, and time stands still."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tests.fake_server import FakeServer, Waits, client_of, completed, delta
+from tui.app.app import PalaverApp
+from tui.app.run import Wish
+from tui.app.screens.chat import ChatScreen
+from tui.chat import Chat
+from tui.client import Client
+from tui.clock import Clock
+from tui.config import GUIDE, Config, Profile
+from tui.store import Store
+
+NOON = 1_795_262_400.0
+"""A day in November 2026, at noon."""
+
+WORK = Profile(name="work", protocol="responses", base_url="https://api.example.com/v1", model="large-2")
+
+ANSWER = """\
+A **WAL** file lets readers go on while one writer appends. The trade:
+
+| Journal | Readers wait | Files | Power loss |
+| :-- | :-: | --: | --- |
+| `DELETE` | yes | 1 | safe |
+| `WAL` | no | 3 | safe with `FULL` |
+
+1. Open the database *once* and keep the connection.
+2. Set the mode, then check what came of it:
+
+```python
+with sqlite3.connect("history.db") as db:
+    (mode,) = db.execute("PRAGMA journal_mode = wal").fetchone()
+    assert mode == "wal"  # network filesystems say "delete"
+```
+
+> Every connection of a process shares one lock table.
+
+More in [the documentation](https://sqlite.org/wal.html).
+"""
+
+STALE = {"error": {"message": "Previous response with id 'resp_1' not found.", "code": "previous_response_not_found"}}
+
+
+class Stage:
+    """The window during a scene."""
+
+    def __init__(self, app: SceneApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.server = app.server
+
+    @property
+    def screen(self) -> ChatScreen:
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, ChatScreen)
+        return screen
+
+    async def until(self, ready: Callable[[], object]) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                await self.pilot.pause()
+                if ready():
+                    return
+                await asyncio.sleep(0.005)
+
+    async def shows(self, text: str) -> None:
+        await self.until(lambda: text in " ".join(self.screen.transcript.visible_text.split()))
+
+    async def send(self, prompt: str) -> None:
+        self.screen.prompt.replace_text(prompt)
+        await self.pilot.press("enter")
+
+    async def talk(self, prompt: str, answer: str, response_id: str = "resp_1", **usage: int) -> None:
+        """A prompt and its whole answer."""
+        await self.send(prompt)
+        exchange = await self.server.request()
+        more = {"usage": usage} if usage else {}
+        exchange.respond().event(delta(answer)).event(completed(answer, response_id, **more)).end()
+        await self.until(lambda: "done in" in self.screen.status_bar.text)
+
+    async def new(self) -> None:
+        label = self.app.come_back
+        await self.pilot.press("ctrl+n")
+        await self.until(lambda: self.app.come_back != label)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What happens, and how large the window is."""
+
+    act: Callable[[Stage], Awaitable[None]]
+    size: tuple[int, int] = (100, 30)
+    theme: str = ""
+    profile: Profile = WORK
+    extra: dict[str, str] = field(default_factory=dict)
+
+    async def play(self, pilot: Pilot[None]) -> None:
+        """Play it in a window that `make_app` made."""
+        app = pilot.app
+        assert isinstance(app, SceneApp)
+        stage = Stage(app, pilot)
+        await stage.until(lambda: app.come_back)
+        await self.act(stage)
+        await pilot.pause()
+
+
+class SceneApp(PalaverApp):
+    """The application with its server, which closes its history behind it."""
+
+    server: FakeServer
+
+    async def on_unmount(self) -> None:
+        await self.chat.aclose()
+        await self.store.close()
+
+
+def make_app(scene: Scene, folder: Path) -> SceneApp:
+    """The application for a scene, with a history of its own in `folder`."""
+    clock = Clock(lambda: NOON, lambda: 0.0)
+    server = FakeServer()
+    is_guide = scene.profile.protocol == "guide"
+    client = Client() if is_guide else client_of(server, Waits())
+    config = Config({scene.profile.name: scene.profile, "guide": GUIDE}, scene.profile.name, theme=scene.theme)
+    store = Store(folder / "history.db")
+    chat = Chat(store, client, config, clock=clock)
+    store.on_health = chat.tell_health
+    app = SceneApp(chat, store, Wish())
+    app.server = server
+    return app
+
+
+async def empty(stage: Stage) -> None:
+    await stage.pilot.pause()
+
+
+async def guide(stage: Stage) -> None:
+    await stage.send("how do I fork a session?")
+    await stage.until(lambda: "done in" in stage.screen.status_bar.text)
+
+
+async def answer(stage: Stage) -> None:
+    await stage.talk("Why would I use WAL mode in SQLite?", ANSWER, input_tokens=18, output_tokens=231)
+
+
+async def streaming(stage: Stage) -> None:
+    await stage.talk("Rename the parser's tests", "Done: 14 files.", "resp_0")
+    await stage.pilot.press("f4")
+    await stage.new()
+    await stage.talk("Release notes for 2.1", "Here they are.", "resp_1")
+    await stage.new()
+    await stage.send("Why would I use WAL mode in SQLite?")
+    exchange = (await stage.server.request()).respond()
+    half = ANSWER.index("assert mode")
+    exchange.event(delta(ANSWER[:half]))
+    await stage.shows("fetchone")
+
+
+async def cancelled(stage: Stage) -> None:
+    await stage.send("Tell me a long story about a small bird")
+    (await stage.server.request()).respond().event(delta("Once upon a time, in a wood nobody had a name for,"))
+    await stage.shows("Once upon a time")
+    await stage.pilot.press("escape")
+    await stage.shows("Cancelled")
+
+
+async def stale(stage: Stage) -> None:
+    await stage.talk("My name is Ada. Which city has the most bridges?", "Hamburg, by most counts, Ada.", "resp_1")
+    await stage.send("And what was my name?")
+    (await stage.server.request()).answer(400, STALE)
+    (await stage.server.request()).respond().event(completed("You said it is Ada.", "resp_2")).end()
+    await stage.shows("started, with 1 earlier turn")
+
+
+async def failed(stage: Stage) -> None:
+    await stage.send("hello")
+    (await stage.server.request()).answer(401, {"error": {"message": "Incorrect API key provided."}})
+    await stage.shows("Incorrect API key")
+    await stage.until(lambda: "failed after" in stage.screen.status_bar.text)
+
+
+async def long(stage: Stage) -> None:
+    for number in range(6):
+        text = "\n\n".join(f"Paragraph {line} of answer {number}." for line in range(8))
+        await stage.talk(f"Question {number}", text, f"resp_{number}")
+    for _ in range(3):
+        await stage.pilot.press("pageup")
+
+
+async def tools(stage: Stage) -> None:
+    call = {
+        "type": "function_call",
+        "id": "f",
+        "call_id": "c",
+        "name": "query",
+        "arguments": '{"sql": "SELECT city, n FROM t"}',
+    }
+    result = {"type": "function_call_output", "id": "o", "call_id": "c", "output": "3 rows"}
+    reasoning = {"type": "response.reasoning_summary_text.delta", "item_id": "r", "summary_index": 0}
+    await stage.send("Which city has the most bridges?")
+    exchange = (await stage.server.request()).respond()
+    exchange.event(reasoning | {"delta": "The table of cities should say. I look it up rather than guess."})
+    exchange.event({"type": "response.output_item.done", "output_index": 1, "item": call})
+    exchange.event({"type": "response.output_item.done", "output_index": 2, "item": result})
+    text = "Hamburg.\n\n| City | Bridges |\n| --- | --: |\n| Hamburg | 2,496 |\n| Berlin | 960 |\n| Venice | 435 |\n"
+    exchange.event(delta(text)).event(completed(text)).end()
+    await stage.until(lambda: "done in" in stage.screen.status_bar.text)
+    await stage.pilot.press("tab", "up", "enter")
+
+
+async def help_keys(stage: Stage) -> None:
+    await stage.pilot.press("f1")
+
+
+async def switcher(stage: Stage) -> None:
+    for number, prompt in enumerate(("Rename the parser's tests", "Release notes for 2.1", "A bug in the lexer")):
+        await stage.talk(prompt, "Done.", f"resp_{number}")
+        await stage.new()
+    await stage.pilot.press("ctrl+o", *"re")
+
+
+SCENES = {
+    "empty": Scene(empty),
+    "empty-guide": Scene(empty, profile=GUIDE),
+    "guide": Scene(guide, profile=GUIDE),
+    "answer": Scene(answer, size=(110, 40)),
+    "streaming": Scene(streaming, size=(110, 34)),
+    "cancelled": Scene(cancelled, size=(80, 24)),
+    "stale": Scene(stale, size=(90, 24)),
+    "failed": Scene(failed, size=(80, 24)),
+    "long": Scene(long, size=(80, 24)),
+    "tools": Scene(tools, size=(90, 30)),
+    "narrow": Scene(answer, size=(50, 24)),
+    "smallest": Scene(answer, size=(40, 12)),
+    "light": Scene(answer, size=(110, 40), theme="textual-light"),
+    "help": Scene(help_keys, size=(100, 50)),
+    "switcher": Scene(switcher, size=(90, 24)),
+}
+
+__all__ = ["SCENES", "Scene", "SceneApp", "make_app"]
