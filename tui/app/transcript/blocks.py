@@ -14,11 +14,15 @@ from rich.style import Style
 
 from tui.app.transcript import markdown
 from tui.app.transcript.code import code_lines
+from tui.app.transcript.markdown import LEAST_ROOM
 from tui.app.transcript.palette import Palette
-from tui.app.transcript.pieces import Kind, Piece, Splitter, split_plain
+from tui.app.transcript.pieces import Kind, Piece, Splitter, split_code, split_plain
 from tui.app.transcript.wrap import Line, plain_lines
 from tui.model import Item, ItemKind, Turn, TurnStatus
 from tui.text import clean, one_line
+
+MOST_LINKS = 500
+"""Link definitions of a message that are heeded."""
 
 
 class Look(Enum):
@@ -32,7 +36,7 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all drawing depends on. A line is drawn again where the ground changed."""
+    """What all drawing depends on. A line is drawn again on another ground, even one that is equal."""
 
     width: int
     palette: Palette
@@ -41,7 +45,7 @@ class Ground:
 class Unit:
     """A part of a block that is drawn in one go. Its lines are kept until they are dropped or the ground changes."""
 
-    __slots__ = ("_drawn_on", "block", "gap", "lines_or_none", "piece")
+    __slots__ = ("_drawn_on", "_height", "_sized_on", "block", "gap", "lines_or_none", "piece")
 
     def __init__(self, block: Block, piece: Piece, gap: bool) -> None:
         self.block = block
@@ -49,13 +53,18 @@ class Unit:
         self.gap = gap
         self.lines_or_none: list[Line] | None = None
         self._drawn_on: Ground | None = None
+        self._sized_on: Ground | None = None
+        self._height = 0
 
     def lines(self, ground: Ground) -> list[Line]:
-        """The lines, drawn now if they are not at hand."""
-        if self.lines_or_none is None or self._drawn_on != ground:
+        """The lines, drawn now if they are not at hand. There may be none."""
+        if self.lines_or_none is None or self._drawn_on is not ground:
             drawn = self.block.draw(self.piece, ground)
-            self.lines_or_none = [Line([]), *drawn] if self.gap else drawn
-            self._drawn_on = ground
+            if drawn and self.piece.is_cut:
+                drawn[-1].join = " " if self.piece.source.endswith(" ") else ""
+            self.lines_or_none = [Line([]), *drawn] if self.gap and drawn else drawn
+            self._drawn_on = self._sized_on = ground
+            self._height = len(self.lines_or_none)
         return self.lines_or_none
 
     @property
@@ -69,9 +78,18 @@ class Unit:
 
     def height(self, ground: Ground) -> int:
         """The number of lines, or where they were never drawn on this ground, a guess from the text's length."""
-        if self.lines_or_none is not None and self._drawn_on == ground:
-            return len(self.lines_or_none)
-        return self.block.guess(self.piece, ground) + self.gap
+        if self._sized_on is not ground:
+            self._height = self.block.guess(self.piece, ground) + self.gap
+            self._sized_on = ground
+        return self._height
+
+
+def _kept(pieces: list[Piece], block: Block, before: list[Unit]) -> list[Unit]:
+    """Units for `pieces`, the ones there were before where nothing changed, so that they keep their lines."""
+    return [
+        before[place] if place < len(before) and before[place].piece == piece else Unit(block, piece, piece.gap)
+        for place, piece in enumerate(pieces)
+    ]
 
 
 class Block:
@@ -129,61 +147,94 @@ class MessageBlock(Block):
     def __init__(self, item: Item) -> None:
         super().__init__()
         self._item = item
-        self._splitter = Splitter()
-        self._sealed: list[Unit] = []
-        self._open: list[Unit] = []
-        self._references: dict[str, Any] = {}
-        self._take(item.text)
+        self._text = _GrowingText(self, item.text)
 
     def update(self, item: Item) -> bool:
         """Go on with a newer state of the item. False where it is another text altogether."""
-        if not item.text.startswith(self._item.text) or item.name != self._item.name:
+        if item.name != self._item.name or not self._text.grow(item.text):
             return False
-        grown = item.text[len(self._item.text) :]
         self._item = item
+        return True
+
+    def units(self) -> Iterator[Unit]:
+        return self._text.units()
+
+    def draw(self, piece: Piece, ground: Ground) -> list[Line]:
+        return draw_piece(piece, ground, self._text.links)
+
+    @property
+    def source(self) -> str:
+        return self._item.text
+
+
+class _GrowingText:
+    """Markdown that may be growing, as units: finished ones are never made or drawn again."""
+
+    def __init__(self, block: Block, text: str) -> None:
+        self.links: dict[str, Any] = {}
+        self._block = block
+        self._text = ""
+        self._splitter = Splitter()
+        self._sealed: list[Unit] = []
+        self._open: list[Unit] = []
+        self._sealed_links: dict[str, Any] = {}
+        self.grow(text)
+
+    def grow(self, text: str) -> bool:
+        """Go on to a longer text. False where it is another one altogether."""
+        if not text.startswith(self._text):
+            return False
+        grown = text[len(self._text) :]
+        self._text = text
         if grown:
-            self._take(grown)
+            self._splitter.feed(grown)
+            sealed = self._splitter.sealed[len(self._sealed) :]
+            growing = self._splitter.open()
+            # What was open may be sealed now, as it was.
+            units = _kept([*sealed, *growing], self._block, self._open)
+            self._sealed += units[: len(sealed)]
+            self._open = units[len(sealed) :]
+            self._define_links(sealed, growing)
         return True
 
     def units(self) -> Iterator[Unit]:
         yield from self._sealed
         yield from self._open
 
-    def draw(self, piece: Piece, ground: Ground) -> list[Line]:
-        palette = ground.palette
-        match piece.kind:
-            case Kind.CODE:
-                return code_lines(clean(piece.source), clean(piece.info), ground.width, palette, is_start=False)
-            case Kind.TABLE:
-                return _more_table(piece, ground, self._references)
-            case _:
-                known = len(self._references)
-                lines = markdown.render(piece.source, ground.width, palette, self._references)
-                if len(self._references) != known:
-                    self._redraw_links(piece)
-                return lines or [Line([])]
+    def _define_links(self, sealed: list[Piece], growing: list[Piece]) -> None:
+        """Note the links that pieces define. What may refer to them is drawn again when it is next looked at."""
+        for piece in sealed:
+            _define_links(piece, self._sealed_links)
+        links = self._sealed_links.copy()
+        for piece in growing:
+            _define_links(piece, links)
+        if links != self.links:
+            self.links = links
+            for unit in self.units():
+                if "[" in unit.piece.source:
+                    unit.drop()
 
-    @property
-    def source(self) -> str:
-        return self._item.text
 
-    def _take(self, text: str) -> None:
-        self._splitter.feed(text)
-        new = self._splitter.sealed[len(self._sealed) :]
-        self._sealed += [Unit(self, piece, piece.gap) for piece in new]
-        pieces = self._splitter.open()
-        # An open piece that stayed the same keeps its lines.
-        before = self._open
-        self._open = [
-            before[place] if place < len(before) and before[place].piece == piece else Unit(self, piece, piece.gap)
-            for place, piece in enumerate(pieces)
-        ]
+def draw_piece(piece: Piece, ground: Ground, links: dict[str, Any]) -> list[Line]:
+    """A piece of Markdown as lines. `links` are the link definitions of the whole text."""
+    palette = ground.palette
+    indent = min(piece.indent, max(0, ground.width - LEAST_ROOM))
+    width = ground.width - indent
+    match piece.kind:
+        case Kind.CODE:
+            lines = code_lines(clean(piece.source.expandtabs(4)), clean(piece.info), width, palette, is_start=False)
+        case Kind.TABLE:
+            lines = markdown.render_rows(piece.info, piece.source, width, palette, links)
+        case Kind.MARKDOWN:
+            lines = markdown.render(piece.source, width, palette, links, number=piece.number)
+        case Kind.PLAIN:
+            lines = plain_lines(clean(piece.source), width, palette.text)
+    return indented(lines, indent) if indent else lines
 
-    def _redraw_links(self, definition: Piece) -> None:
-        """A link was defined: what may refer to it is drawn again when it is next looked at."""
-        for unit in self.units():
-            if unit.piece is not definition and "[" in unit.piece.source:
-                unit.drop()
+
+def _define_links(piece: Piece, links: dict[str, Any]) -> None:
+    if "]:" in piece.source and piece.kind is Kind.MARKDOWN and len(links) < MOST_LINKS:
+        markdown.define_links(piece.source, links)
 
 
 class FoldBlock(Block):
@@ -203,7 +254,7 @@ class FoldBlock(Block):
         yield self._head
         if not self.is_folded:
             if self._body is None:
-                self._body = [Unit(self, piece, piece.gap) for piece in self._pieces()]
+                self._body = self._body_units()
             yield from self._body
 
     def toggle(self) -> None:
@@ -244,12 +295,15 @@ class FoldBlock(Block):
     def _label_style(self, palette: Palette) -> Style:
         return palette.tool
 
+    def _body_units(self) -> list[Unit]:
+        return [Unit(self, piece, piece.gap) for piece in self._pieces()]
+
     def _pieces(self) -> list[Piece]:
         raise NotImplementedError
 
     def _draw_body(self, piece: Piece, ground: Ground) -> list[Line]:
-        lines = plain_lines(clean(piece.source), max(8, ground.width - 2), ground.palette.muted)
-        return _indented(lines)
+        lines = plain_lines(clean(piece.source), ground.width - 2, ground.palette.muted)
+        return indented(lines, 2)
 
 
 class ReasoningBlock(FoldBlock):
@@ -258,6 +312,7 @@ class ReasoningBlock(FoldBlock):
     def __init__(self, item: Item) -> None:
         super().__init__()
         self._item = item
+        self._text: _GrowingText | None = None
         self.is_live = False
 
     def update(self, item: Item, is_live: bool) -> None:
@@ -278,11 +333,16 @@ class ReasoningBlock(FoldBlock):
     def _label_style(self, palette: Palette) -> Style:
         return palette.reasoning
 
-    def _pieces(self) -> list[Piece]:
-        return split_plain(self._item.text)
+    def _body_units(self) -> list[Unit]:
+        if self._text is None or not self._text.grow(self._item.text):
+            self._text = _GrowingText(self, self._item.text)
+        return list(self._text.units())
 
     def _draw_body(self, piece: Piece, ground: Ground) -> list[Line]:
-        return _indented(plain_lines(clean(piece.source), max(8, ground.width - 2), ground.palette.reasoning))
+        palette = ground.palette
+        quiet = replace(palette, text=palette.reasoning, strong=palette.reasoning + Style(bold=True))
+        links = self._text.links if self._text else {}
+        return indented(draw_piece(piece, Ground(ground.width - 2, quiet), links), 2)
 
 
 class ToolBlock(FoldBlock):
@@ -313,19 +373,18 @@ class ToolBlock(FoldBlock):
         return f"{ask}{name} ", f"{arguments}{result}"
 
     def _pieces(self) -> list[Piece]:
-        parts = []
+        parts: list[Piece] = []
         if self._call.text:
             pretty = pretty_json(self._call.text)
-            parts.append(Piece(pretty, Kind.CODE, gap=False, info="json" if pretty != self._call.text else "text"))
+            parts += split_code(pretty, "json" if pretty != self._call.text else "text")
         if self._result is not None and self._result.text:
             first, *others = split_plain(pretty_json(self._result.text))
-            parts += [replace(first, gap=True), *others]
+            parts += [replace(first, gap=bool(parts)), *others]
         return parts
 
     def _draw_body(self, piece: Piece, ground: Ground) -> list[Line]:
-        width = max(8, ground.width - 2)
         if piece.kind is Kind.CODE:
-            return _indented(code_lines(clean(piece.source), piece.info, width, ground.palette, is_start=False))
+            return indented(draw_piece(piece, Ground(ground.width - 2, ground.palette), {}), 2)
         return super()._draw_body(piece, ground)
 
 
@@ -386,9 +445,11 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
     lines = [("◆", "note", one_line(note)) for note in turn.notes]
     match turn.status:
         case TurnStatus.FAILED:
-            lines.append(("✗", "error", _error_text(turn)))
+            lines += _error_lines("✗", turn)
+        case TurnStatus.INTERRUPTED if turn.error:
+            lines += _error_lines("■", turn)
         case TurnStatus.INTERRUPTED:
-            lines.append(("■", "error", _error_text(turn) if turn.error else "Interrupted; what came is kept."))
+            lines.append(("■", "error", "Interrupted; what came is kept."))
         case TurnStatus.CANCELLED:
             kept = "Cancelled; what came is kept." if turn.has_output else "Cancelled before anything came."
             lines.append(("■", "note", kept))
@@ -403,11 +464,14 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
     return tuple(lines)
 
 
-def _error_text(turn: Turn) -> str:
-    text = one_line(str(turn.error)) if turn.error else "It failed."
-    if turn.error is not None and "press r" in turn.error.hint:
-        return text
-    return f"{text.rstrip('.')} — r sends the prompt again" if turn.status is not TurnStatus.DONE else text
+def _error_lines(mark: str, turn: Turn) -> list[tuple[str, str, str]]:
+    """What went wrong, and under it what can be done about it."""
+    error = turn.error
+    said = one_line(error.message).rstrip(".") + "." if error else "It failed."
+    hint = one_line(error.hint).rstrip(".") if error else ""
+    again = "" if "press r" in hint else "r sends the prompt again"
+    advice = "; ".join(part for part in (hint, again) if part)
+    return [(mark, "error", said), (" ", "muted", f"{advice}.")]
 
 
 class TurnBlocks:
@@ -483,16 +547,12 @@ def pretty_json(text: str) -> str:
         return text
 
 
-def _more_table(piece: Piece, ground: Ground, references: dict[str, Any]) -> list[Line]:
-    """More rows of a table, in the columns of its first ones."""
-    head = piece.info.split("\n")[:2]
-    return markdown.render_rows(piece.info, "\n".join([*head, piece.source]), ground.width, ground.palette, references)
-
-
-def _indented(lines: list[Line]) -> list[Line]:
+def indented(lines: list[Line], indent: int) -> list[Line]:
+    """Lines, moved to the right."""
     for line in lines:
-        line.segments.insert(0, Segment("  "))
-        line.lead += 2
+        line.segments.insert(0, Segment(" " * indent))
+        line.lead += indent
+        line.links = tuple(link._replace(start=link.start + indent, end=link.end + indent) for link in line.links)
     return lines
 
 

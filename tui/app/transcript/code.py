@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
     from pygments.lexer import Lexer
 
 _PLAIN = {"", "text", "plain", "plaintext", "txt", "output", "console-output"}
+_OTHER_NAMES = {
+    "cmd": "bat", "conf": "ini", "curl": "bash", "cxx": "cpp", "dotenv": "bash", "env": "bash", "gradle": "groovy",
+    "h": "c", "hpp": "cpp", "ipython": "python", "jinja2": "jinja", "jsonc": "json", "jsonl": "json", "kt": "kotlin",
+    "ndjson": "json", "patch": "diff", "svelte": "html", "svg": "xml", "terminal": "console",
+}  # fmt: skip
+_SLOW = {"autohotkey", "autoit", "easytrieve", "fan", "nemerle", "pug", "systemd", "tnt", "xpp"}
+"""Highlighters that take for ever on some text, by one of their names."""
+
+_LANGUAGE = re.compile(r"[\w+#][\w+#.-]*")
+
+_LINE_LIMIT = 1000
+"""Code with a longer line is not highlighted: some highlighters take a time that grows with its square."""
 
 
 def code_lines(code: str, info: str, width: int, palette: Palette, *, is_start: bool = True) -> list[Line]:
@@ -28,8 +41,7 @@ def code_lines(code: str, info: str, width: int, palette: Palette, *, is_start: 
         label = info if cell_len(info) <= inner else set_cell_size(info, inner - 1) + "…"
         text = " " * (width - cell_len(label) - 1) + label + " "
         lines.append(Line([Segment(text, palette.fence_label)], "", lead=len(text)))
-    language = info.partition(" ")[0]
-    for segments in _highlighted(code, language, palette):
+    for segments in _highlighted(code, info, palette):
         rows = chop(segments, inner)
         for number, row in enumerate(rows):
             free = max(1, width - 1 - sum(cell_len(segment.text) for segment in row))
@@ -38,19 +50,24 @@ def code_lines(code: str, info: str, width: int, palette: Palette, *, is_start: 
     return lines
 
 
-def _highlighted(code: str, language: str, palette: Palette) -> list[list[Segment]]:
+def _highlighted(code: str, info: str, palette: Palette) -> list[list[Segment]]:
     """Code as lines of segments, without their line ends."""
-    lexer = None if language.lower() in _PLAIN else find_lexer(language)
-    if lexer is None:
+    lexer = find_lexer(info)
+    tokens = list(lexer.get_tokens(code + "\n")) if lexer and _is_short(code) else []
+    if "".join(text for _, text in tokens) != code + "\n":
         return [[Segment(line, palette.fence)] if line else [] for line in code.split("\n")]
     lines: list[list[Segment]] = [[]]
-    for kind, text in lexer.get_tokens(code):
+    for kind, text in tokens:
         style = palette.token(_name(kind))
         first, *others = text.split("\n")
         if first:
             _append(lines[-1], Segment(first, style))
         lines += [[Segment(other, style)] if other else [] for other in others]
-    return lines
+    return lines[:-1]
+
+
+def _is_short(code: str) -> bool:
+    return len(code) <= _LINE_LIMIT or max(map(len, code.split("\n"))) <= _LINE_LIMIT
 
 
 def _append(line: list[Segment], segment: Segment) -> None:
@@ -67,16 +84,21 @@ def _name(kind: Any) -> str:
 
 
 @lru_cache(maxsize=256)
-def find_lexer(language: str) -> Lexer | None:
-    """The highlighter for a language's name, where there is one among Pygments' own."""
+def find_lexer(info: str) -> Lexer | None:
+    """The highlighter for what a fence says ("python", "rust,ignore", "{.sh}"), where Pygments itself has one."""
     from pygments.lexers import get_lexer_by_name
 
-    name = language.lower()
-    return get_lexer_by_name(name, stripnl=False, ensurenl=False) if name in _known_names() else None
+    match = _LANGUAGE.search(info)
+    name = match[0].lower().removeprefix("language-") if match else ""
+    name = _OTHER_NAMES.get(name, name)
+    if name in _PLAIN or name not in _known_names():
+        return None
+    return get_lexer_by_name(name, stripnl=False, ensurenl=False)
 
 
 @lru_cache(maxsize=1)
 def _known_names() -> frozenset[str]:
     from pygments.lexers import get_all_lexers
 
-    return frozenset(alias for _, aliases, _, _ in get_all_lexers(plugins=False) for alias in aliases)
+    lexers = [names for _, names, _, _ in get_all_lexers(plugins=False) if not _SLOW.intersection(names)]
+    return frozenset(name for names in lexers for name in names)

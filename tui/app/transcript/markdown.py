@@ -7,10 +7,11 @@ second gate, since it can bring back what was cleaned away.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from rich.segment import Segment
 from rich.style import Style
@@ -18,20 +19,31 @@ from rich.style import Style
 from tui.app.transcript.code import code_lines
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.tables import Row, table_lines
-from tui.app.transcript.wrap import Line, Link, Run, plain_lines, wrap
-from tui.text import FORBIDDEN, clean
+from tui.app.transcript.wrap import Line, Run, plain_lines, wrap
+from tui.text import FORBIDDEN, clean, one_line, safe_url
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
 
-TANGLE = 400
-"""More brackets or emphasis marks than this in one piece are taken as text: parsing them can take seconds."""
+TANGLE = 50
+"""More brackets that open within brackets, in one paragraph, are taken as text: parsing them can take seconds."""
+
+DEEP = 20
+"""The parser drops what is nested deeper than this; a piece that goes there is shown as text."""
+
+LEAST_ROOM = 8
+"""Where no more cells than this are left, what is nested deeper is not indented any more."""
 
 _BULLETS = "•◦▪"
-_MARKS = re.compile(r"[\[\]*_`~]")
-_BARE_URL = re.compile(r"https?://[^\s<>\"'`\\^{|}\[\]]*[^\s<>\"'`\\^{|}\[\].,;:!?)]")
+_TANGLED = re.compile(r"\[(?=[^\]]*\[)")
+_BARE_URL = re.compile(r"https?://(?:[^\s<>\"'`\\^{|}\[\]()]|\([^\s<>\"'`\\^{|}\[\]()]*\))+")
+_ADDRESS = re.compile(
+    r"(?i)\s*(?:https?://|mailto:|www\.)|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|gov|edu|ai|app)(?:/|\Z)"
+)
 _TASK = re.compile(r"\[([ xX])\] ")
+_LINE_BREAK = re.compile(r"(?i)<br\s*/?>")
 
 
 @lru_cache(maxsize=1)
@@ -39,33 +51,60 @@ def parser() -> MarkdownIt:
     """The parser, made on first use."""
     from markdown_it import MarkdownIt
 
-    return MarkdownIt("commonmark").enable("table").enable("strikethrough")
+    made = MarkdownIt("commonmark", {"maxNesting": DEEP}).enable("table").enable("strikethrough")
+    made.core.ruler.at("inline", _parse_inline)
+    return made
 
 
-def render(source: str, width: int, palette: Palette, references: dict[str, Any] | None = None) -> list[Line]:
-    """A piece of Markdown as lines at most `width` cells wide. `references` are link definitions shared by pieces."""
-    text = clean(source)
-    if len(_MARKS.findall(text)) > TANGLE:
+def _parse_inline(state: StateCore) -> None:
+    """Parse what stands in paragraphs, headings and cells, as the parser's own rule does, but for what is a tangle."""
+    from markdown_it.token import Token
+
+    for token in state.tokens:
+        if token.type == "inline":
+            token.children = []
+            if len(_TANGLED.findall(token.content)) > TANGLE:
+                token.children.append(Token("text", "", 0, content=token.content))
+            else:
+                state.md.inline.parse(token.content, state.md, state.env, token.children)
+
+
+def render(
+    source: str, width: int, palette: Palette, references: Mapping[str, Any] | None = None, *, number: int = 0
+) -> list[Line]:
+    """A piece of Markdown as lines at most `width` cells wide.
+
+    `references` are link definitions from elsewhere. `number` is what an ordered list at its beginning goes on with.
+    """
+    text = clean(source.expandtabs(4))
+    tokens = parser().parse(text, {"references": dict(references or {})})
+    if any(token.level >= DEEP - 1 and token.type in ("blockquote_open", "list_item_open") for token in tokens):
         return plain_lines(text.strip("\n"), width, palette.text)
-    env: dict[str, Any] = {"references": references} if references is not None else {}
-    return _Renderer(width, palette).render(parser().parse(text, env))
+    if number and tokens and tokens[0].type == "ordered_list_open":
+        tokens[0].attrs["start"] = number
+    return _Renderer(width, palette).render(tokens)
 
 
 def render_rows(
-    like: str, source: str, width: int, palette: Palette, references: dict[str, Any] | None = None
+    like: str, source: str, width: int, palette: Palette, references: Mapping[str, Any] | None = None
 ) -> list[Line]:
-    """The body rows of the table `source`, in columns as wide as those of the table `like`."""
-    env: dict[str, Any] = {"references": references} if references is not None else {}
+    """The rows `source` that go on with the table `like`, in columns as wide as that one's."""
+    env = {"references": dict(references or {})}
     model, own = _Renderer(width, palette), _Renderer(width, palette)
-    model.render(parser().parse(clean(like), env))
+    model.render(parser().parse(clean(like.expandtabs(4)), env))
     own.like = model.rows
-    lines = own.render(parser().parse(clean(source), env))
-    return lines[own.head_lines :]
+    head = "\n".join(like.split("\n")[:2])
+    return own.render(parser().parse(clean(f"{head}\n{source}".expandtabs(4)), env))
+
+
+def define_links(source: str, references: dict[str, Any]) -> None:
+    """Add the link definitions in a piece to `references`."""
+    parser().block.parse(clean(source), parser(), {"references": references}, [])
 
 
 @dataclass(slots=True)
 class _Box:
-    """A container of blocks. `first` and `rest` go before its first line and all others."""
+    """A container of blocks. `first` and `rest` go before its first line and all others. Without a `style` it is an item."""
 
     first: list[Segment]
     rest: list[Segment]
@@ -92,10 +131,10 @@ class _Renderer:
     lists: list[_List] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     like: list[Row] | None = None
-    head_lines: int = 0
 
     def render(self, tokens: Sequence[Token]) -> list[Line]:
-        self.boxes.append(_Box([], [], self.width))
+        nothing: list[Segment] = []
+        self.boxes.append(_Box(nothing, nothing, self.width))
         at = 0
         while at < len(tokens):
             at = self._token(tokens, at)
@@ -115,12 +154,11 @@ class _Renderer:
                 return at + 3
             case "fence" | "code_block":
                 self._begin_block()
-                language = token.info.split()[0] if token.info.strip() else ""
-                code = _gate(token.content)
-                self._emit(code_lines(code, _gate(language), self._room, self.palette))
+                code = _gate(token.content).removesuffix("\n")
+                self._emit(code_lines(code, _gate(token.info.strip()), self._room, self.palette))
             case "hr":
                 self._begin_block()
-                self._emit([Line([Segment("─" * self._room, self.palette.rule)], lead=self._room)])
+                self._emit([Line([Segment("─" * self._room, self.palette.rule)], lead=self._room - 3)])
             case "html_block":
                 self._begin_block()
                 self._emit(plain_lines(_gate(token.content).rstrip("\n"), self._room, self.palette.muted))
@@ -137,8 +175,8 @@ class _Renderer:
                 self._open_item(tokens, at)
             case "blockquote_open":
                 self._begin_block()
-                bar = [Segment("▎ ", self.palette.rule)]
-                self.boxes.append(_Box(bar, bar, max(8, self._room - 2), style=self.palette.quote))
+                bar = [Segment("▎ ", self.palette.rule)] if self._room - 2 >= LEAST_ROOM else []
+                self.boxes.append(_Box(bar, bar, self._room - 2 * len(bar), style=self.palette.quote))
             case "list_item_close" | "blockquote_close":
                 box = self.boxes[-1]
                 if not box.is_begun:
@@ -164,17 +202,20 @@ class _Renderer:
     def _emit(self, lines: list[Line]) -> None:
         for line in lines:
             before: list[Segment] = []
-            lead = 0
+            bars = 0
+            begins_item = False
             for box in self.boxes:
                 before += box.rest if box.is_begun else box.first
-                if box.is_begun or box.first is box.rest:
-                    lead += sum(len(segment.text) for segment in box.rest)
+                if box.style is not None:
+                    bars = sum(len(segment.text) for segment in before)
+                begins_item = begins_item or not (box.is_begun or box.style or box.first is box.rest)
                 box.is_begun = True
             if before:
                 shift = sum(len(segment.text) for segment in before)
                 line.segments = [*before, *line.segments]
-                line.links = tuple(Link(link.start + shift, link.end + shift, link.url) for link in line.links)
-                line.lead += lead
+                line.links = tuple(link._replace(start=link.start + shift, end=link.end + shift) for link in line.links)
+                # Where an item begins, its indent and its mark belong to the text.
+                line.lead += bars if begins_item and not line.lead else shift
             self.lines.append(line)
 
     def _paragraph(self, inline: Token) -> None:
@@ -201,8 +242,12 @@ class _Renderer:
         if task is not None:
             mark = "☑ " if task else "☐ "
         indent = " " * len(mark)
-        width = max(8, parent.width - len(mark))
-        self.boxes.append(_Box([Segment(mark, self.palette.muted)], [Segment(indent)], width, is_tight=one.is_tight))
+        width = parent.width - len(mark)
+        if width >= LEAST_ROOM:
+            self.boxes.append(_Box([Segment(mark, self.palette.muted)], [Segment(indent)], width, one.is_tight))
+        else:
+            self._emit(wrap([Run(mark.rstrip(), self.palette.muted)], parent.width))
+            self.boxes.append(_Box([], [], parent.width, one.is_tight, is_begun=True))
 
     def _table(self, tokens: Sequence[Token], at: int) -> int:
         rows: list[Row] = []
@@ -221,41 +266,41 @@ class _Renderer:
                     is_head = False
                 case "inline":
                     style = self.palette.strong if is_head else self._base
-                    cells.append(tuple(run for run in self._runs(token, style) if run.text != "\n"))
+                    cells.append(tuple(self._runs(token, style, is_cell=True)))
                 case "tr_close":
                     # A head without words is only there because the syntax wants one.
                     if not is_head or any(cells):
                         rows.append(Row(tuple(cells), is_head))
             at += 1
         self.rows = rows
-        if self.like is not None:
-            head = [row for row in rows if row.is_head]
-            self.head_lines = len(table_lines(head, aligns, self._room, self.palette, like=self.like))
-        self._emit(table_lines(rows, aligns, self._room, self.palette, like=self.like))
+        shown = rows if self.like is None else [row for row in rows if not row.is_head]
+        self._emit(table_lines(shown, aligns, self._room, self.palette, like=self.like))
         return at + 1
 
-    def _runs(self, inline: Token, base: Style) -> list[Run]:
-        return [run for run in _inline(inline.children or [], base, self.palette) if run.text]
+    def _runs(self, inline: Token, base: Style, *, is_cell: bool = False) -> list[Run]:
+        return [run for run in _inline(inline.children or [], base, self.palette, is_cell) if run.text]
 
 
-def _inline(tokens: Sequence[Token], base: Style, palette: Palette) -> Iterator[Run]:
+def _inline(tokens: Sequence[Token], base: Style, palette: Palette, is_cell: bool) -> Iterator[Run]:
     """Inline tokens as runs."""
     stack: list[tuple[Style, str]] = []
     style, url = base, ""
+    target, said = "", ""
     for number, token in enumerate(tokens):
+        text = _gate_inline(token.content)
         match token.type:
             case "text":
-                text = _gate(token.content)
-                if number == 0:
-                    text = _TASK.sub("", text, count=1) if token.meta.get("task") else text
-                if not url and "://" in text:
+                if number == 0 and token.meta.get("task"):
+                    text = _TASK.sub("", text, count=1)
+                if not target and "://" in text:
                     yield from _linked(text, style, palette)
                 else:
                     yield Run(text, style, url)
             case "code_inline":
-                yield Run(_gate(token.content), style + palette.code, url)
+                yield Run(text, style + palette.code, url)
             case "softbreak":
-                yield Run(" ", style, url)
+                text = " "
+                yield Run(text, style, url)
             case "hardbreak":
                 yield Run("\n", style)
             case "strong_open" | "em_open" | "s_open":
@@ -263,14 +308,26 @@ def _inline(tokens: Sequence[Token], base: Style, palette: Palette) -> Iterator[
                 style += _EMPHASIS[token.type]
             case "link_open":
                 stack.append((style, url))
-                style, url = style + palette.link, _gate(str(token.attrs.get("href", "")))
-            case "strong_close" | "em_close" | "s_close" | "link_close":
+                target, said, text = _gate_inline(str(token.attrs.get("href", ""))), "", ""
+                url = safe_url(target) or ""
+                style = style + palette.link if url else style
+            case "link_close":
+                yield from _told_target(said, target, style, palette)
+                style, url = stack.pop() if stack else (base, "")
+                target = ""
+            case "strong_close" | "em_close" | "s_close":
                 style, url = stack.pop() if stack else (base, "")
             case "image":
-                name = _gate(token.content) or "image"
-                yield Run(f"[image: {name}]", style + palette.link, _gate(str(token.attrs.get("src", ""))))
+                name = " ".join(_gate_inline(child.content) for child in token.children or [] if child.content)
+                source = _gate_inline(str(token.attrs.get("src", "")))
+                text = f"[image: {name}]" if name else "[image]"
+                yield Run(text, style + palette.link if safe_url(source) else style, url or safe_url(source) or "")
+                yield from _told_target(text, source, style, palette)
+            case "html_inline" if is_cell and _LINE_BREAK.fullmatch(text):
+                yield Run("\n", style)
             case _:
-                yield Run(_gate(token.content).replace("\n", " "), style, url)
+                yield Run(text, style, url)
+        said += text
 
 
 _EMPHASIS = {"strong_open": Style(bold=True), "em_open": Style(italic=True), "s_open": Style(strike=True)}
@@ -282,17 +339,41 @@ def _linked(text: str, style: Style, palette: Palette) -> Iterator[Run]:
     for match in _BARE_URL.finditer(text):
         if match.start() > at:
             yield Run(text[at : match.start()], style)
-        yield Run(match[0], style + palette.link, match[0])
-        at = match.end()
+        address = match[0].rstrip(".,;:!?*_~")
+        target = _gate_inline(parser().normalizeLink(address))
+        url = safe_url(target) or ""
+        yield Run(address, style + palette.link if url else style, url)
+        yield from _told_target(address, target, style, palette)
+        at = match.start() + len(address)
     if at < len(text):
         yield Run(text[at:], style)
 
 
+def _told_target(said: str, target: str, style: Style, palette: Palette) -> Iterator[Run]:
+    """Where a link goes, in so many words, if it cannot be opened or says that it goes elsewhere."""
+    url = safe_url(target)
+    if url is not None and said.strip() and not _ADDRESS.match(said):
+        return
+    if _bare(said) != _bare(target):
+        text = one_line(target, 200)
+        yield Run(f" ({text})" if said else text, style + palette.muted, url or "")
+
+
+def _bare(address: str) -> str:
+    """An address without what may be left out when it is written down."""
+    address = unquote(address).casefold().strip().removeprefix("mailto:")
+    return address.removeprefix("https://").removeprefix("http://").removeprefix("www.").rstrip("/")
+
+
 def _gate(text: str) -> str:
     """Text as the parser gives it back, without what no line may hold."""
+    return "\n".join(map(_gate_inline, text.split("\n")))
+
+
+def _gate_inline(text: str) -> str:
     if FORBIDDEN.search(text):
-        return "\n".join(FORBIDDEN.sub("\ufffd", line) for line in text.split("\n"))
-    return text
+        text = FORBIDDEN.sub("\ufffd", text.replace("\n", " "))
+    return text if text.isascii() else clean(text)
 
 
 def _is_tight(tokens: Sequence[Token], at: int) -> bool:
