@@ -72,12 +72,21 @@ def content(file: Path) -> bytes:
 
 
 def is_whole(file: Path) -> bool:
-    """Whether SQLite finds the file and its index in order."""
+    """Whether SQLite finds the file in order, and the index holds the text of ended turns, once, and nothing else."""
     with closing(sqlite3.connect(file, isolation_level=None)) as conn:
-        conn.execute("INSERT INTO items_fts (items_fts, rank) VALUES ('integrity-check', 1)")
+        conn.execute("INSERT INTO items_fts (items_fts) VALUES ('integrity-check')")
+        conn.execute("CREATE VIRTUAL TABLE temp.expected USING fts5(text)")
+        conn.execute(
+            "INSERT INTO temp.expected (rowid, text) SELECT i.id, i.text FROM items i JOIN turns t ON t.id = i.turn_id "
+            "WHERE i.kind IN ('prompt', 'message') AND t.status NOT IN ('pending', 'streaming')"
+        )
+        conn.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, items_fts, instance)")
+        conn.execute("CREATE VIRTUAL TABLE temp.expected_words USING fts5vocab(temp, expected, instance)")
+        words, expected = (sorted(conn.execute(f"SELECT * FROM temp.{name}")) for name in ("words", "expected_words"))
         return (
-            conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            and not conn.execute("PRAGMA foreign_key_check").fetchall()
+            words == expected
+            and conn.execute("PRAGMA main.integrity_check").fetchall() == [("ok",)]
+            and not conn.execute("PRAGMA main.foreign_key_check").fetchall()
         )
 
 

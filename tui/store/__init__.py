@@ -252,6 +252,7 @@ class Store:
         try:
             await self._write(self._save_now, turn, since, session, mapping)
         except StoreError as error:
+            self._written.pop(turn.id, None)
             self._overlay.add_turn(turn, session)
             if mapping is not None:
                 self._overlay.add_mapping(mapping)

@@ -43,18 +43,24 @@ class Overlay:
 
     def write(self, conn: Connection, holder: str) -> None:
         """Bring everything to disk, in the order it came."""
-        for session in self.sessions.values():
-            session_sql.ensure_session(conn, session)
-        for session_id, changes in self.changes.items():
-            try:
-                session_sql.update_session(conn, session_id, changes)
-            except LabelTaken:
-                others = {name: value for name, value in changes.items() if name != "label"}
-                session_sql.update_session(conn, session_id, others)
+        for session_id in [one for one in self.changes if one not in self.sessions]:
+            self._change(conn, session_id)
+        for session_id, session in self.sessions.items():
+            session_sql.ensure_session(conn, replace(session, **self.changes.get(session_id, {})))
+            if session_id in self.changes:
+                self._change(conn, session_id)
         for turn in self.turns.values():
             turn_sql.put_turn(conn, turn, None, self.homes[turn.session_id], holder)
         for mapping in self.mappings.values():
             session_sql.put_mapping(conn, mapping)
+
+    def _change(self, conn: Connection, session_id: str) -> None:
+        changes = self.changes[session_id]
+        try:
+            session_sql.update_session(conn, session_id, changes)
+        except LabelTaken:
+            others = {name: value for name, value in changes.items() if name != "label"}
+            session_sql.update_session(conn, session_id, others)
 
     def forget(self, written: Overlay) -> None:
         """Leave out what is on disk now; what has changed since stays."""
@@ -73,10 +79,7 @@ class Overlay:
         self.sessions[session.id] = session
 
     def add_changes(self, session_id: str, changes: dict[str, Any]) -> None:
-        if session_id in self.sessions:
-            self.sessions[session_id] = replace(self.sessions[session_id], **changes)
-        else:
-            self.changes.setdefault(session_id, {}).update(changes)
+        self.changes.setdefault(session_id, {}).update(changes)
 
     def add_turn(self, turn: Turn, home: Session) -> None:
         self.turns[turn.id] = turn

@@ -42,7 +42,7 @@ def list_sessions(conn: Connection, deleted: bool = False) -> list[Session]:
 
 def changed_sessions(conn: Connection, since: int) -> list[Session]:
     """The sessions changed after a revision, deleted ones among them."""
-    rows = conn.execute(f"SELECT {_COLUMNS} FROM sessions WHERE revision > ? ORDER BY touched DESC", (since,))  # noqa: S608
+    rows = conn.execute(f"SELECT {_COLUMNS} FROM sessions WHERE revision > ? ORDER BY +touched DESC", (since,))  # noqa: S608
     return [_session(row) for row in rows]
 
 

@@ -383,7 +383,7 @@ def _values(turn: Turn) -> dict[str, Any]:
         "reasoning_tokens": _number(usage.reasoning_tokens),
         "cached_tokens": _number(usage.cached_tokens),
         "notes": json.dumps([storable(note) for note in turn.notes], ensure_ascii=False),
-        "error": storable(json.dumps(asdict(turn.error), ensure_ascii=False)) if turn.error else None,
+        "error": json.dumps(_kept(asdict(turn.error)), ensure_ascii=False) if turn.error else None,
     }
 
 
@@ -397,6 +397,10 @@ def _attempts(conn: Connection, turn_id: str) -> tuple[Attempt, ...]:
         Attempt(number, AttemptKind(kind) if kind in set(AttemptKind) else AttemptKind.RETRY, *rest)
         for number, kind, *rest in rows
     )
+
+
+def _kept(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: storable(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 def _number(value: int | None) -> int | None:

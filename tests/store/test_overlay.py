@@ -1,0 +1,334 @@
+"""What could not be written: shown with the rest while it waits, and written in order, whole and once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.store.histories import (
+    NOW,
+    Healths,
+    a_mapping,
+    a_session,
+    a_turn,
+    change,
+    found,
+    is_whole,
+    opened,
+    rows,
+    said,
+    told,
+)
+from tui.errors import LabelTaken, SessionBusy, StoreError
+from tui.model import Item, ItemKind, Scroll, TitleSource, TurnStatus
+from tui.store import Store, overlay
+from tui.store.overlay import Overlay
+
+
+@contextmanager
+def broken(store: Store) -> Iterator[None]:
+    """For a while nothing can be written, as with a full disk; reading goes on."""
+    keeper = store._keeper
+    write = keeper.write
+
+    def refuse(*_: Any) -> Any:
+        raise StoreError("The disk is full.", transient=True)
+
+    keeper.write = refuse  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        keeper.write = write  # type: ignore[method-assign]
+
+
+async def test_a_session_that_is_not_saved_is_there(history: Path) -> None:
+    async with opened(history) as store:
+        kept = await store.create(a_session("kept"))
+        with broken(store):
+            session = a_session("new", draft="d")
+            assert await store.create(session) == session
+            with pytest.raises(LabelTaken):
+                await store.create(a_session("new"))
+            with pytest.raises(LabelTaken):
+                await store.create(a_session("kept"))
+            assert [one.label for one in await store.sessions()] == ["new", "kept"]
+            assert await store.session(session.id) == await store.find("new") == await store.last() == session
+            changed = await store.update(session.id, label="newer", scroll=Scroll(1, 2, 3, at_end=False))
+            assert changed == replace(session, label="newer", scroll=Scroll(1, 2, 3, at_end=False))
+            assert await store.find("new") is None
+            assert await store.find("newer") == changed
+            with pytest.raises(LabelTaken):
+                await store.update(session.id, label="kept")
+            assert await store.update(session.id, deleted_at=NOW) == replace(changed, deleted_at=NOW)
+            assert await store.sessions() == [kept]
+            assert [one.label for one in await store.sessions(deleted=True)] == ["newer"]
+            await store.update(session.id, deleted_at=None)
+        await store._heal()
+        assert not store.health.unsaved
+        assert [one.label for one in await store.sessions()] == ["newer", "kept"]
+        assert rows(history, "SELECT label, draft FROM sessions ORDER BY label") == [("kept", ""), ("newer", "d")]
+
+
+async def test_changes_that_are_not_saved_are_seen_everywhere(history: Path) -> None:
+    first, second = a_session("first"), a_session("second")
+    async with opened(history) as store:
+        await store.create(first)
+        await store.create(second)
+        with broken(store):
+            await store.update(first.id, label="renamed", draft="typing")
+            await store.update(first.id, draft="typing on")
+            await store.update(second.id, deleted_at=NOW)
+            expected = replace(first, label="renamed", draft="typing on")
+            assert await store.session(first.id) == await store.find("renamed") == expected
+            assert await store.find("first") is await store.find("second") is None
+            assert await store.find("second", deleted=True) == replace(second, deleted_at=NOW)
+            assert await store.sessions() == [expected]
+            assert await store.sessions(deleted=True) == [replace(second, deleted_at=NOW)]
+            with pytest.raises(LabelTaken):
+                await store.create(a_session("renamed"))
+            await store.create(a_session("first"))
+        await store._heal()
+        assert rows(history, "SELECT label, draft, deleted_at FROM sessions ORDER BY label") == [
+            ("first", "", None),
+            ("renamed", "typing on", None),
+            ("second", "", NOW),
+        ]
+
+
+async def test_turns_that_are_not_saved_are_seen_everywhere(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        saved = await told(store, session, "p0", "a0")
+        with broken(store):
+            begun = await store.begin(a_turn(session, "p1"), session)
+            assert begun.depth == 1
+            half = said(begun, "half")
+            assert not await store.save(half, begun, session)
+            assert await store.turns(session.id) == [replace(saved, attempts=()), half]
+            done = said(begun, "half and half", status=TurnStatus.DONE)
+            assert not await store.save(done, half, session, a_mapping(session))
+            second = await store.begin(a_turn(session, "p2"), session)
+            assert second.depth == 2
+            assert await store.turn(begun.id) == done
+            assert [turn.prompt for turn in await store.turns(session.id)] == ["p0", "p1", "p2"]
+            assert [turn.prompt for turn in await store.turns(session.id, 1, 2)] == ["p1"]
+            assert await store.prompts(session.id) == ["p0", "p1", "p2"]
+            assert await store.count(session.id) == 3
+            assert await store.mapping(session.id, "https://host:443", "responses", "") == a_mapping(session)
+            listed = await store.session(session.id)
+            assert listed is not None
+            assert (listed.turns, listed.last_status) == (3, TurnStatus.PENDING)
+        assert rows(history, "SELECT text FROM messages") == [("p0",), ("a0",)]
+        assert await store.save(said(second, "a2", status=TurnStatus.DONE), second, session)
+        assert not store.health.unsaved
+        assert [text for (text,) in rows(history, "SELECT text FROM messages ORDER BY position")] == [
+            "p0", "a0", "p1", "half and half", "p2", "a2",
+        ]  # fmt: skip
+        assert await store.mapping(session.id, "https://host:443", "responses", "") == a_mapping(session)
+        assert found(history, "half") == ["half and half"]
+    assert is_whole(history)
+
+
+async def test_what_waited_goes_before_what_comes(history: Path) -> None:
+    """Whatever is written next, it finds on disk what was said before it."""
+    session = a_session()
+    async with opened(history) as store:
+        with broken(store):
+            for number in range(3):
+                await told(store, session, f"p{number}", f"a{number}")
+        last = await store.begin(a_turn(session, "p3"), session)
+        assert last.depth == 3
+        assert [turn.prompt for turn in await store.turns(session.id)] == ["p0", "p1", "p2", "p3"]
+        assert rows(history, "SELECT depth FROM turns ORDER BY depth") == [(0,), (1,), (2,), (3,)]
+        assert store.health.message == ""
+
+
+async def test_what_waited_never_goes_over_what_is_newer(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session), session)
+        half = said(begun, "half")
+        with broken(store):
+            await store.save(half, begun, session, a_mapping(session, "older"))
+            await store.update(session.id, draft="older", model="m")
+        healing = asyncio.ensure_future(store._heal())
+        done = said(begun, "half and half", status=TurnStatus.DONE)
+        newer = a_mapping(session, "newer", used_at=NOW + 1)
+        await asyncio.gather(store.save(done, half, session, newer), store.update(session.id, draft="newer"), healing)
+        assert await store.turns(session.id) == [done]
+        kept = await store.session(session.id)
+        assert kept is not None
+        assert (kept.draft, kept.model, kept.last_status) == ("newer", "m", TurnStatus.DONE)
+        mapping = await store.mapping(session.id, "https://host:443", "responses", "")
+        assert mapping is not None
+        assert mapping.conversation_id == "newer"
+        assert not store.health.unsaved
+    assert is_whole(history)
+
+
+async def test_a_turn_that_goes_on_after_it_was_written_late_is_not_doubled(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session), session)
+        one = said(begun, "one")
+        await store.save(one, begun, session)
+        with broken(store):
+            assert not await store.save(said(begun, "one two"), one, session)
+        await store._heal()
+        # The caller still believes that `one` was the last thing written.
+        assert await store.save(said(begun, "one two three"), one, session)
+        assert rows(history, "SELECT text FROM messages WHERE role = 'assistant'") == [("one two three",)]
+        (turn,) = await store.turns(session.id)
+        assert turn.text == "one two three"
+
+
+async def test_what_changes_while_it_is_being_written_is_not_forgotten(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        with broken(store):
+            await store.create(session)
+            await store.update(session.id, draft="one")
+        write = store._keeper.write
+
+        def write_and_change(*args: Any) -> Any:
+            result = write(*args)
+            # As the loop would, between the commit and the moment it hears of it.
+            store._overlay.add_changes(session.id, {"draft": "two"})
+            return result
+
+        store._keeper.write = write_and_change  # type: ignore[method-assign]
+        await store._heal()
+        store._keeper.write = write  # type: ignore[method-assign]
+        assert store.health.unsaved
+        kept = await store.session(session.id)
+        assert kept is not None
+        assert kept.draft == "two"
+
+
+async def test_a_title_and_a_sent_draft_do_not_get_lost(history: Path) -> None:
+    old, new = a_session("old", draft="hello"), a_session("new")
+    async with opened(history) as store:
+        await store.create(old)
+        with broken(store):
+            for session in (old, new):
+                await store.begin(a_turn(session, "hello"), session, "A title")
+        await store._heal()
+        for session in (old, new):
+            kept = await store.session(session.id)
+            assert kept is not None
+            assert (kept.title, kept.title_source, kept.draft) == ("A title", TitleSource.GENERATED, "")
+
+
+async def test_a_label_taken_meanwhile_gets_a_number(history: Path) -> None:
+    mine, renamed = a_session("work"), a_session("plain")
+    async with opened(history) as store, opened(history) as other:
+        await store.create(renamed)
+        with broken(store):
+            await told(store, mine, "hello", "hi")
+            await store.update(renamed.id, label="taken", draft="d")
+        await other.create(a_session("work"))
+        await other.create(a_session("taken"))
+        await store._heal()
+        assert not store.health.unsaved
+        assert [turn.text for turn in await store.turns(mine.id)] == ["hi"]
+        assert rows(history, "SELECT label, draft FROM sessions ORDER BY label") == [
+            ("plain", "d"),
+            ("taken", ""),
+            ("work", ""),
+            ("work-2", ""),
+        ]
+
+
+async def test_a_busy_session_is_still_busy(history: Path) -> None:
+    session, other_session = a_session(), a_session("other")
+    async with opened(history) as store, opened(history) as other:
+        await other.begin(a_turn(session), session)
+        with broken(store):
+            await told(store, other_session, "kept", "in memory")
+        with pytest.raises(SessionBusy):
+            await store.begin(a_turn(session), session)
+        assert store.health.unsaved
+        await store._heal()
+        assert [turn.text for turn in await other.turns(other_session.id)] == ["in memory"]
+
+
+async def test_closing_writes_what_is_left(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        with broken(store):
+            await told(store, session, "hello", "hi")
+    assert not store.health.unsaved
+    assert rows(history, "SELECT text FROM messages") == [("hello",), ("hi",)]
+
+
+async def test_it_is_told_once_and_heals_by_itself(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.store.HEAL_EVERY", 0.01)
+    healths = Healths()
+    session = a_session()
+    async with opened(history, on_health=healths) as store:
+        with broken(store):
+            turn = await store.begin(a_turn(session), session)
+            for number in range(5):
+                await store.save(said(turn, "word " * number), turn, session)
+            assert healths.messages == ["History is not saved: The disk is full."]
+            assert store.health.unsaved
+        async with asyncio.timeout(10):
+            while store.health.message:
+                await asyncio.sleep(0.001)
+        assert healths.messages == ["History is not saved: The disk is full.", ""]
+        assert [one.unsaved for one in healths.seen] == [True, False]
+        assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
+        await store.update(session.id, draft="x")
+        assert len(healths.seen) == 2
+
+
+async def test_a_cancelled_writer_leaves_nothing_half_done(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        with broken(store):
+            await told(store, session, "hello", "hi")
+        writing = asyncio.ensure_future(store.update(session.id, draft="x"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+        await store._heal()
+        assert [turn.text for turn in await store.turns(session.id)] == ["hi"]
+        assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
+        assert not store.health.unsaved
+
+
+async def test_a_session_removed_by_another_hand_comes_back_with_its_unsaved_turn(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session), session)
+        with broken(store):
+            await store.save(said(begun, "hi", status=TurnStatus.DONE), begun, session)
+        change(history, "DELETE FROM items", "DELETE FROM turns", "DELETE FROM sessions", "DELETE FROM branches")
+        await store._heal()
+        assert rows(history, "SELECT session, text FROM messages") == [("work", "hello"), ("work", "hi")]
+
+
+@pytest.mark.fault("D21")
+def test_memory_has_a_limit_and_the_newest_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlay, "LIMIT", 1000)
+    session = a_session()
+    kept = Overlay()
+    running = replace(a_turn(session, "r" * 100), status=TurnStatus.STREAMING)
+    kept.add_turn(running, session)
+    finished = []
+    for number in range(5):
+        item = Item("m", ItemKind.MESSAGE, "x" * 300)
+        finished.append(replace(a_turn(session, depth=number + 1), items=(item,), status=TurnStatus.DONE))
+        kept.add_turn(finished[-1], session)
+    assert list(kept.turns.values()) == [running, finished[3], finished[4]]
+    huge = replace(a_turn(session, "h" * 5000, depth=9), status=TurnStatus.DONE)
+    kept.add_turn(huge, session)
+    assert list(kept.turns.values()) == [running, huge]
