@@ -306,7 +306,7 @@ def _fail(fold: Fold, error: PalaverError) -> Turn:
     if isinstance(error, Incomplete):
         words = sum(len(item.text.split()) for item in turn.items)
         kept = f"the {words:,} words that came are kept" if words > 1 else "what came is kept"
-        message = f"{message[:1].upper()}{message[1:]}" + (f"; {kept}." if turn.has_output else ", with no answer.")
+        message = f"{message[:1].upper()}{message[1:].rstrip('.')}" + (f"; {kept}." if turn.has_output else ", with no answer.")
         if not turn.has_output:
             exit_status = Exit.UNREACHABLE
     status = getattr(error, "status", None)

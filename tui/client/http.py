@@ -255,6 +255,8 @@ class Http:
         try:
             value = parse_json(raw.lstrip(b"\xef\xbb\xbf"))
         except ValueError:
+            if "application/json" in response.headers.get("content-type", ""):
+                raise Refused(f"{self.host} sent an answer that is not valid JSON.") from None
             raise self._wrong_kind(response, raw) from None
         if isinstance(value, dict) and (value.get("error") or "detail" in value):
             raise Rejected(read_error(value), in_stream=True)

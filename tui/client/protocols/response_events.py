@@ -29,6 +29,7 @@ from tui.events import (
 from tui.model import Item, ItemKind, Usage
 
 _ID_LIMIT = 4096
+_NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
 _REASONING = "response.reasoning"
 _CALLS = {
     "function_call": "arguments",
@@ -275,9 +276,9 @@ class ResponsesReader:
             return
         if self._conversation_id:
             yield ConversationIssued(self._conversation_id)
-        elif response.get("store") is False:
+        elif response.get("store") is False or response.get("id") in (None, _NO_ID):
             yield ConversationUnsupported()
-        elif response.get("id") is not None and not self._asked:
+        elif not self._asked:
             yield ConversationIssued(check_id(response.get("id"), self._host))
 
     def _final_items(self, response: Payload) -> Iterator[TurnEvent]:
