@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tui.config import EXAMPLE, GUIDE, check_base_url, is_loopback, load, origin_of
+from tui.addresses import check_base_url, is_loopback, origin_of
+from tui.config import GUIDE
+from tui.config_file import EXAMPLE, load
 from tui.errors import ConfigError
 
 Write = Callable[[str], Path]

@@ -13,7 +13,7 @@ from textual.binding import Binding
 from tests.loopback import palaver
 from tui import __version__
 from tui.app.app import _bound_classes
-from tui.config import load
+from tui.config_file import load
 from tui.errors import Exit
 from tui.store import Store
 

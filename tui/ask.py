@@ -19,10 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tui import config as configuration
-from tui import logs, paths
+from tui import config_file, logs, paths
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
+from tui.config import Config
 from tui.console import print_error
 from tui.errors import Exit, UsageError
 from tui.model import Session, Turn, TurnStatus, check_label
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Ask, and give the exit status."""
     logs.begin(paths.find())
-    config = configuration.load(paths.find().config_file)
+    config = config_file.load(paths.find().config_file)
     if args.raw and args.output != "text":
         raise UsageError("--raw and --output do not go together.")
     label = check_label(args.session) if args.session is not None else ""
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
 class _Ask:
     """One question on its way."""
 
-    def __init__(self, args: argparse.Namespace, config: configuration.Config, label: str, prompt: str) -> None:
+    def __init__(self, args: argparse.Namespace, config: Config, label: str, prompt: str) -> None:
         self._args = args
         self._label = label
         self._prompt = prompt

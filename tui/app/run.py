@@ -10,8 +10,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from tui import config as configuration
-from tui import logs, paths
+from tui import config_file, logs, paths
 from tui.chat import Chat
 from tui.client import Client
 from tui.console import COMMANDS, print_error
@@ -43,7 +42,7 @@ async def run(wish: Wish) -> End:
     """Run the window to its end, then stop what runs and close the history."""
     gc.disable()
     logs.begin(paths.find())
-    config = configuration.load(paths.find().config_file)
+    config = config_file.load(paths.find().config_file)
     if wish.label:
         check_label(wish.label)
     config.profile(wish.profile)

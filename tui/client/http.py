@@ -20,10 +20,11 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from tui import __version__
+from tui.addresses import is_loopback
 from tui.client.library import httpx
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
 from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
-from tui.config import Profile, is_loopback
+from tui.config import Profile
 from tui.credentials import Secret
 from tui.errors import ConfigError, Incomplete, Refused, TurnError, Unreachable
 from tui.runner import to_end

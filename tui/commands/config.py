@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from tui import config as configuration
-from tui import paths
+from tui import config_file, paths
 from tui.commands.table import print_line
 from tui.errors import ConfigError, Exit
 from tui.paths import Paths, make_private_dir
@@ -35,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _show(found: Paths) -> None:
-    config = configuration.load(found.config_file)
+    config = config_file.load(found.config_file)
     there = "" if found.config_file.exists() else " (there is none; `palaver config init` writes one)"
     print_line(f"file                   {found.config_file}{there}")
     print_line(f"profile                {config.default}")
@@ -58,5 +57,5 @@ def _init(found: Paths) -> None:
     except OSError as error:
         raise ConfigError(f"{file} cannot be written: {error.strerror}.") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(configuration.EXAMPLE)
+        stream.write(config_file.EXAMPLE)
     print_line(f"{file} is written; every line in it is a comment, to be taken out of its # as needed")

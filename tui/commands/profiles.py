@@ -6,8 +6,7 @@ import argparse
 import asyncio
 import json
 
-from tui import config as configuration
-from tui import logs, paths
+from tui import config_file, logs, paths
 from tui.chat import Chat, TurnChanged
 from tui.client import Client
 from tui.commands.table import print_line, print_table
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     logs.begin(paths.find())
-    config = configuration.load(paths.find().config_file)
+    config = config_file.load(paths.find().config_file)
     match args.command:
         case "show":
             _show(config.profile(args.name))

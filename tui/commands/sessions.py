@@ -7,8 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tui import config as configuration
-from tui import logs, paths
+from tui import config_file, logs, paths
 from tui.chat import Chat
 from tui.client import Client
 from tui.commands.table import moment, print_json, print_line, print_table
@@ -90,7 +89,7 @@ async def history() -> AsyncIterator[Chat]:
     """
     logs.begin(paths.find())
     store = Store(paths.find().history_file)
-    chat = Chat(store, Client(), configuration.load(paths.find().config_file))
+    chat = Chat(store, Client(), config_file.load(paths.find().config_file))
     await store.open()
     try:
         await store.require()

@@ -1,0 +1,296 @@
+"""The file `config.toml`, and what the environment adds to it: read, checked, and explained where it cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tui.addresses import check_base_url
+from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, Config, Profile
+from tui.credentials import KeySource
+from tui.errors import ConfigError
+
+TOP_KEYS = ("profile", "conversation_ttl_days", "theme", "keys", "profiles")
+PROFILE_KEYS = (
+    "protocol",
+    "base_url",
+    "model",
+    "api_key_env",
+    "api_key_command",
+    "api_key_keyring",
+    "headers",
+    "system",
+    "replay",
+    "connect_timeout",
+    "idle_timeout",
+    "params",
+    "ca_file",
+    "allow_plain_http",
+    "continue_by",
+)
+_SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
+
+
+def load(file: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration in `file` (which need not exist) and the environment.
+
+    Raises:
+        ConfigError: Something in it cannot be used; the message names file and key, or line.
+    """
+    env = os.environ if environ is None else environ
+    return _Reader(file).read(env)
+
+
+EXAMPLE = """\
+# Palaver's configuration. Every line is optional; `palaver config show` prints what is in force.
+
+# profile = "work"                     # the one to use when none is named
+# conversation_ttl_days = 14           # how long a server's conversation is taken up again
+# theme = "textual-dark"
+
+# [profiles.work]
+# protocol = "responses"               # or "chat" for any OpenAI-compatible server
+# base_url = "https://api.example.com/v1"
+# model = "some-model"
+# api_key_env = "EXAMPLE_API_KEY"      # or api_key_command = ["pass", "show", "example"]
+# headers = { "x-team" = "infra" }
+# system = "Answer briefly."
+# replay = true                        # tell a new conversation what was said before
+# continue_by = "previous_response_id" # or "conversation", or "nothing"
+# connect_timeout = 10                 # seconds
+# idle_timeout = 120                   # seconds without a byte
+# ca_file = "/etc/ssl/our-ca.pem"
+# params = { temperature = 0.2 }
+
+# [keys]                               # what F1 shows, by the name it shows
+# session.new = "ctrl+t"
+"""
+
+
+class _Reader:
+    """Reads one configuration file, collecting warnings on the way."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.warnings: list[str] = []
+
+    def read(self, env: Mapping[str, str]) -> Config:
+        data = self._parse()
+        self._warn_unknown(data, TOP_KEYS, "")
+        profiles = {"guide": GUIDE} | _from_environment(env)
+        first_from_env = next((name for name in profiles if name != "guide"), "guide")
+        tables = self._get(data, "profiles", dict, {}, "")
+        for name, table in tables.items():
+            if not isinstance(table, dict):
+                raise self._wrong(f"profiles.{name}", "a table")
+            profiles[name] = self._profile(name, table)
+        default = self._get(data, "profile", str, "", "") or first_from_env
+        days = self._number(data, "conversation_ttl_days", 14, "")
+        keys = self._get(data, "keys", dict, {}, "")
+        config = Config(
+            profiles=profiles,
+            default=default,
+            conversation_ttl=days * 86400.0,
+            theme=self._get(data, "theme", str, "", ""),
+            keys=dict(_flatten(keys)),
+            warnings=tuple(self.warnings),
+        )
+        try:
+            config.profile()
+        except ConfigError as error:
+            raise ConfigError(f"{self.file}: {error.message}", hint=error.hint) from None
+        return config
+
+    def _parse(self) -> dict[str, Any]:
+        try:
+            info = self.file.stat()
+        except FileNotFoundError:
+            if self.file.is_symlink():
+                raise ConfigError(f"{self.file} is a link to a file that does not exist.") from None
+            return {}
+        except OSError as error:
+            raise ConfigError(f"{self.file} cannot be read: {error.strerror}.") from None
+        if stat.S_ISDIR(info.st_mode):
+            raise ConfigError(f"{self.file} is a folder.", hint="it has to be a file; move the folder away")
+        try:
+            text = self.file.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{self.file} is not UTF-8 text (byte {error.start}).") from None
+        except OSError as error:
+            raise ConfigError(f"{self.file} cannot be read: {error.strerror}.") from None
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._syntax(str(error), text) from None
+        except RecursionError:
+            raise ConfigError(f"{self.file} is nested too deeply.") from None
+        self._check_mode(info, data)
+        return data
+
+    def _syntax(self, message: str, text: str) -> ConfigError:
+        place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
+        lines = text.splitlines() or [""]
+        row, column = len(lines), len(lines[-1]) + 1
+        if place:
+            message = message[: place.start()]
+            if place[1]:
+                row, column = int(place[1]), int(place[2])
+        shown = lines[min(row, len(lines)) - 1][:200]
+        caret = f"  {shown}\n  {' ' * min(column - 1, 200)}^"
+        return ConfigError(f"{self.file}, line {row}, column {column}: {message}.", detail=caret)
+
+    def _check_mode(self, info: os.stat_result, data: dict[str, Any]) -> None:
+        tables = [table for table in _tables(data) if isinstance(table, dict)]
+        if info.st_mode & 0o022 and any("base_url" in table or "api_key_command" in table for table in tables):
+            raise ConfigError(
+                f"{self.file} can be changed by other users, and says where your key is sent.",
+                hint=f"chmod 600 {self.file}",
+            )
+        named = [str(name) for table in tables for name in _as_dict(table.get("headers"))]
+        if info.st_mode & 0o044 and any(_SECRET_HEADER.search(name) for name in named):
+            self.warnings.append(f"{self.file} holds a secret header and can be read by others: chmod 600 {self.file}")
+
+    def _profile(self, name: str, table: dict[str, Any]) -> Profile:
+        where = f"profiles.{name}."
+        if "api_key" in table:
+            raise ConfigError(
+                f"{self.file}: {where}api_key: keys are not kept in the file.",
+                hint='name where the key is: api_key_env = "NAME" or api_key_command = ["…"]',
+            )
+        self._warn_unknown(table, PROFILE_KEYS, where)
+        protocol = self._one_of(table, "protocol", PROTOCOLS, "responses", where)
+        plain = self._get(table, "allow_plain_http", bool, False, where)
+        key = self._key(table, where)
+        has_key = key.kind != "none" and not plain
+        base_url = GUIDE_URL if protocol == "guide" else self._base_url(table, where, has_key=has_key)
+        headers = self._get(table, "headers", dict, {}, where)
+        for header, value in headers.items():
+            if not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):
+                raise self._wrong(f"{where}headers.{header}", "a string of printable ASCII")
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header):
+                raise ConfigError(f"{self.file}: {where}headers: {header!r} cannot be a header's name.")
+        return Profile(
+            name=name,
+            protocol=protocol,
+            base_url=base_url,
+            model=self._get(table, "model", str, "guide" if protocol == "guide" else "", where),
+            key=key,
+            headers=tuple(headers.items()),
+            system=self._get(table, "system", str, "", where),
+            replay=self._get(table, "replay", bool, True, where),
+            connect_timeout=self._number(table, "connect_timeout", 10, where),
+            idle_timeout=self._number(table, "idle_timeout", 120, where),
+            params=self._get(table, "params", dict, {}, where),
+            ca_file=self._ca_file(table, where),
+            continue_by=self._one_of(table, "continue_by", CONTINUE_BY, CONTINUE_BY[0], where),
+            source=str(self.file),
+        )
+
+    def _key(self, table: dict[str, Any], where: str) -> KeySource:
+        given = [name for name in ("api_key_env", "api_key_command", "api_key_keyring") if name in table]
+        if len(given) > 1:
+            raise ConfigError(f"{self.file}: {where}{given[0]} and {given[1]} are both given.", hint="keep one")
+        if not given:
+            return KeySource()
+        if given[0] == "api_key_command":
+            words = table["api_key_command"]
+            if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
+                raise self._wrong(f"{where}api_key_command", 'a list of words, such as ["pass", "show", "work"]')
+            return KeySource("command", tuple(words))
+        value = self._get(table, given[0], str, "", where)
+        if not value or "=" in value or "\x00" in value:
+            raise self._wrong(f"{where}{given[0]}", "a name")
+        return KeySource(given[0].removeprefix("api_key_"), (value,))
+
+    def _base_url(self, table: dict[str, Any], where: str, *, has_key: bool) -> str:
+        url = self._get(table, "base_url", str, "", where)
+        if not url:
+            raise ConfigError(f"{self.file}: {where}base_url is missing.", hint='such as "https://api.example.com/v1"')
+        try:
+            return check_base_url(url, has_key=has_key)
+        except ConfigError as error:
+            raise ConfigError(f"{self.file}: {where}base_url: {error.message}", hint=error.hint) from None
+
+    def _ca_file(self, table: dict[str, Any], where: str) -> str:
+        name = self._get(table, "ca_file", str, "", where)
+        path = Path(name).expanduser()
+        if name and not path.is_file():
+            raise ConfigError(f"{self.file}: {where}ca_file: there is no file {path}.")
+        return str(path) if name else ""
+
+    def _get(self, table: dict[str, Any], key: str, kind: type, default: Any, where: str) -> Any:
+        value = table.get(key, default)
+        if not isinstance(value, kind):
+            names = {str: "a string", bool: "true or false", dict: "a table"}
+            raise self._wrong(where + key, names[kind])
+        return value
+
+    def _number(self, table: dict[str, Any], key: str, default: float, where: str) -> float:
+        value = table.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
+            raise self._wrong(where + key, "a number above 0")
+        return float(value)
+
+    def _one_of(self, table: dict[str, Any], key: str, allowed: tuple[str, ...], default: str, where: str) -> str:
+        value = self._get(table, key, str, default, where)
+        if value not in allowed:
+            raise self._wrong(where + key, "one of " + ", ".join(f'"{word}"' for word in allowed))
+        return str(value)
+
+    def _wrong(self, key: str, accepted: str) -> ConfigError:
+        return ConfigError(f"{self.file}: {key} has to be {accepted}.")
+
+    def _warn_unknown(self, table: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+        for key in table:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1)
+                hint = f" (did you mean {near[0]!r}?)" if near else ""
+                self.warnings.append(f"{self.file}: unknown key {where}{key!s}{hint}")
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Profile]:
+    """The profiles that come whole from the environment, the one to prefer first."""
+    found: dict[str, Profile] = {}
+    if env.get("OPENAI_API_KEY", "").strip():
+        base = env.get("OPENAI_BASE_URL", "").strip() or "https://api.openai.com/v1"
+        try:
+            base = check_base_url(base, has_key=True)
+        except ConfigError as error:
+            raise ConfigError(f"OPENAI_BASE_URL: {error.message}", hint=error.hint) from None
+        found["openai"] = Profile(
+            name="openai",
+            protocol="responses",
+            base_url=base,
+            model=env.get("OPENAI_MODEL", "").strip() or "gpt-5",
+            key=KeySource("env", ("OPENAI_API_KEY",)),
+            source="OPENAI_API_KEY",
+        )
+    return found
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """A table of keys as pairs: TOML reads `session.new = …` as a table in a table."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            pairs += _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, str):
+            pairs.append((prefix + key, value))
+        else:
+            raise ConfigError(f"keys.{prefix}{key} has to be a string.", hint='such as "ctrl+t" or "f3,ctrl+t"')
+    return pairs
+
+
+def _tables(data: dict[str, Any]) -> list[Any]:
+    profiles = data.get("profiles")
+    return list(profiles.values()) if isinstance(profiles, dict) else []
+
+
+def _as_dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
