@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from rich.cells import cell_len, split_graphemes
@@ -166,21 +167,19 @@ class _Wrapper:
         self.used += cells
 
     def _break_anywhere(self, part: list[Run]) -> None:
-        for text, style, url in part:
-            rest = text
-            while rest:
-                taken, cells = _take(rest, self.width - self.used)
-                if not taken and not self.line:
-                    taken, cells = rest[0], cell_len(rest[0])
-                if len(taken) < len(rest):
-                    taken = _to_seam(taken)
-                    cells = cell_len(taken)
-                if taken:
-                    self.line.append(Run(taken, style, url))
-                    self.used += cells
-                    rest = rest[len(taken) :]
-                if rest:
-                    self._end_line("")
+        while part:
+            text = "".join(run.text for run in part)
+            taken, cells = _take(text, self.width - self.used)
+            if not taken and not self.line:
+                taken, cells = text[0], cell_len(text[0])
+            if len(taken) < len(text):
+                taken = _to_seam(taken)
+                cells = cell_len(taken)
+            head, part = _cut(part, len(taken))
+            self.line += head
+            self.used += cells
+            if part:
+                self._end_line("")
 
     def _end_line(self, join: str) -> None:
         segments, links = _segments(self.line)
@@ -196,20 +195,23 @@ def _parts(word: list[Run]) -> list[list[Run]]:
     if text.isascii():
         return [word]
     places = [match.start() for match in _BETWEEN.finditer(text) if 0 < match.start() < len(text)]
-    parts: list[list[Run]] = [[]]
-    at = 0
-    for run in word:
-        rest = run
-        while places and places[0] < at + len(rest.text):
-            head, tail = rest.text[: places[0] - at], rest.text[places[0] - at :]
-            if head:
-                parts[-1].append(rest._replace(text=head))
-            if parts[-1]:
-                parts.append([])
-            at, rest = places.pop(0), rest._replace(text=tail)
-        parts[-1].append(rest)
-        at += len(rest.text)
-    return parts
+    if len(word) == 1:
+        return [[word[0]._replace(text=text[start:end])] for start, end in pairwise([0, *places, len(text)])]
+    parts: list[list[Run]] = []
+    for start, end in pairwise([0, *places]):
+        part, word = _cut(word, end - start)
+        parts.append(part)
+    return [*parts, word]
+
+
+def _cut(runs: list[Run], at: int) -> tuple[list[Run], list[Run]]:
+    """Runs before and after a place in their text."""
+    for number, run in enumerate(runs):
+        if at < len(run.text):
+            head = [run._replace(text=run.text[:at])] if at else []
+            return [*runs[:number], *head], [run._replace(text=run.text[at:]), *runs[number + 1 :]]
+        at -= len(run.text)
+    return runs, []
 
 
 def _to_seam(text: str) -> str:

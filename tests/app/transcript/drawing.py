@@ -1,0 +1,125 @@
+"""What the transcript's tests share: samples of Markdown, and ways to read what was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.cells import cell_len, split_graphemes
+from rich.style import Style
+
+from tui.app.transcript.blocks import Ground
+from tui.app.transcript.markdown import parser, render
+from tui.app.transcript.palette import Palette
+from tui.app.transcript.pieces import Piece, Splitter
+from tui.app.transcript.wrap import Line
+
+PLAIN = Palette()
+
+STYLED = Palette(
+    text=Style(color="white"),
+    muted=Style(dim=True),
+    link=Style(color="blue", underline=True),
+    code=Style(color="yellow"),
+    fence=Style(bgcolor="grey19"),
+    tokens={"Keyword": Style(color="red"), "Literal.String": Style(color="green")},
+)
+"""A palette whose styles can be told apart."""
+
+WIDTHS = (10, 11, 12, 13, 16, 20, 27, 33, 40, 47, 64, 79, 80, 81, 100, 116, 120, 160, 200)
+
+
+def _samples() -> dict[str, str]:
+    text = Path(__file__).with_name("samples.txt").read_text(encoding="utf-8")
+    named = [part.partition("\n") for part in text.split("%%% ")[1:]]
+    samples = {name: source.removesuffix("\n") for name, _, source in named}
+    samples["crlf"] = "\n\n".join(samples[name] for name in ("headings", "loose list", "fences", "table")).replace(
+        "\n", "\r\n"
+    )
+    samples["table wide"] = f"{'| column ' * 12}|\n{'|---' * 12}|\n" + f"{'| cell ' * 12}|\n" * 3
+    return samples
+
+
+SAMPLES = _samples()
+"""Markdown of all sorts, by name. In the file, `%%% name` begins a sample."""
+
+
+def text_of(lines: Iterable[Line]) -> str:
+    """The text that lines were made from, as they tell it."""
+    parts: list[str] = []
+    for line in lines:
+        parts += [line.said, line.join]
+    return "".join(parts[:-1])
+
+
+def shown(lines: Iterable[Line]) -> list[str]:
+    """The lines as they look, less the blanks at their ends."""
+    return [line.text.rstrip() for line in lines]
+
+
+def squash(text: str) -> str:
+    """Text without its blanks and line ends."""
+    return "".join(text.split())
+
+
+def cut_cells(line: Line, start: int, end: int) -> str:
+    """The text of a line between two cells."""
+    at, taken = 0, ""
+    for first, last, cells in split_graphemes(line.text)[0]:
+        if start <= at < end:
+            taken += line.text[first:last]
+        at += cells
+    return taken
+
+
+def assert_fits(lines: Sequence[Line], width: int) -> None:
+    """No line is wider than there is room, or holds a line end; what is said of a line is within it."""
+    for line in lines:
+        assert line.width <= width, (width, line.width, line.text)
+        assert cell_len(line.text) <= width
+        assert "\n" not in line.text
+        assert line.lead + line.tail <= len(line.text)
+        assert line.join.strip(" ") in ("", "\n")
+        for link in line.links:
+            assert 0 <= link.start < link.end <= line.width
+            assert link.url
+
+
+def split(text: str) -> list[Piece]:
+    """All pieces of a text that came at once."""
+    splitter = Splitter()
+    splitter.feed(text)
+    return splitter.sealed + splitter.open()
+
+
+def ground(width: int = 60, palette: Palette = PLAIN) -> Ground:
+    return Ground(width, palette)
+
+
+def meant(source: str) -> str:
+    """What Markdown means, as text: the parser's own words, without blanks, with the marks of list items."""
+    parts: list[str] = []
+    lists: list[int | None] = []
+    for token in parser().parse(source.expandtabs(4)):
+        match token.type:
+            case "bullet_list_open":
+                lists.append(None)
+            case "ordered_list_open":
+                lists.append(int(token.attrs.get("start", 1)))
+            case "bullet_list_close" | "ordered_list_close":
+                lists.pop()
+            case "list_item_open":
+                number = lists[-1]
+                parts.append("•" if number is None else f"{number}.")
+                lists[-1] = None if number is None else number + 1
+            case "inline":
+                parts += [child.content for child in token.children or [] if child.type != "image"]
+            case "fence" | "code_block" | "html_block":
+                parts.append(token.content)
+    return squash("".join(parts))
+
+
+def drawn_text(source: str, width: int) -> str:
+    """What is drawn of Markdown, as text to compare with what is meant."""
+    text = squash(text_of(render(source, width, PLAIN)))
+    return text.translate({ord("◦"): "•", ord("▪"): "•", ord("│"): None})
