@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import queue
 import signal
 import sys
-import threading
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tui import config_file, logs, paths
 from tui.chat import Change, Chat, TurnChanged
@@ -26,9 +20,9 @@ from tui.config import Config
 from tui.console import print_error
 from tui.errors import Exit, UsageError
 from tui.model import Session, Turn, TurnStatus, check_label
-from tui.objects import turn_object
+from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.store import Health, Store
-from tui.text import Cleaner, one_line
+from tui.text import one_line
 
 INPUT_LIMIT = 8 * 1024 * 1024
 """The most input that is read, in bytes."""
@@ -138,10 +132,10 @@ class _Ask:
         assert turn is not None
         return turn
 
-    def _make_printer(self) -> _Printer:
+    def _make_printer(self) -> Printer:
         if self._args.raw:
-            return _Printer(self._out)
-        return {"text": _TextPrinter, "json": _JsonPrinter, "jsonl": _JsonLinesPrinter}[self._args.output](self._out)
+            return Printer(self._out)
+        return {"text": TextPrinter, "json": JsonPrinter, "jsonl": JsonLinesPrinter}[self._args.output](self._out)
 
     def _changed(self, change: Change) -> None:
         if isinstance(change, TurnChanged) and change.turn.session_id == self._key:
@@ -196,125 +190,6 @@ class _Ask:
             _say(str(turn.error))
             return turn.error.exit_status
         return int(Exit.INCOMPLETE)
-
-
-class Emitter:
-    """Writes to a descriptor from a thread of its own, so that a slow reader never holds up a stop or a save.
-
-    `broken` tells that nothing more can be written; `reader_left` that it is because no one reads any more.
-    """
-
-    def __init__(self, fd: int) -> None:
-        self.broken = False
-        self.reader_left = False
-        self.on_broken: Callable[[], object] = lambda: None
-        self._fd = fd
-        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="palaver-output", daemon=True)
-        self._thread.start()
-
-    def write(self, data: bytes) -> None:
-        self._queue.put(data)
-
-    def close(self) -> None:
-        """Wait until everything is written."""
-        self._queue.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        while (data := self._queue.get()) is not None:
-            while data and not self.broken:
-                try:
-                    data = data[os.write(self._fd, data) :]
-                except OSError as error:
-                    self.broken = True
-                    self.reader_left = isinstance(error, BrokenPipeError)
-                    if not self.reader_left:
-                        _say(f"standard output cannot be written to: {error.strerror}")
-                    with suppress(RuntimeError):
-                        self.on_broken()
-
-
-class _Printer:
-    """Prints nothing; the others print a turn as it grows, and its end."""
-
-    def __init__(self, out: Emitter) -> None:
-        self._out = out
-
-    def show(self, turn: Turn) -> None:
-        """The turn as it stands."""
-
-    def end(self, turn: Turn, label: str) -> None:
-        """The turn in its final state."""
-
-
-class _TextPrinter(_Printer):
-    """The answer's text, cleaned, as it comes."""
-
-    def __init__(self, out: Emitter) -> None:
-        super().__init__(out)
-        self._cleaner = Cleaner()
-        self._printed = ""
-        self._ends_line = True
-
-    def show(self, turn: Turn) -> None:
-        text = turn.text
-        if text.startswith(self._printed):
-            self._emit(self._cleaner.feed(text[len(self._printed) :]))
-            self._printed = text
-
-    def end(self, turn: Turn, label: str) -> None:  # noqa: ARG002 - what others print
-        if turn.text != self._printed:
-            # The server's final text is not what it streamed: the whole of it follows, as the truth.
-            self._emit(self._cleaner.flush() + "\n\n")
-            self._printed = ""
-            self.show(turn)
-        self._emit(self._cleaner.flush())
-        if not self._ends_line:
-            self._emit("\n")
-
-    def _emit(self, text: str) -> None:
-        if text:
-            self._ends_line = text.endswith("\n")
-            self._out.write(text.encode("utf-8", "replace"))
-
-
-class _JsonPrinter(_Printer):
-    """One object, at the end."""
-
-    def end(self, turn: Turn, label: str) -> None:
-        self._out.write(json.dumps(turn_object(turn, label), indent=2).encode() + b"\n")
-
-
-class _JsonLinesPrinter(_Printer):
-    """An object a line for everything that happens, the turn itself being the last."""
-
-    def __init__(self, out: Emitter) -> None:
-        super().__init__(out)
-        self._texts: dict[str, str] = {}
-        self._notes = 0
-
-    def show(self, turn: Turn) -> None:
-        for note in turn.notes[self._notes :]:
-            self._line({"type": "note", "text": note})
-        self._notes = len(turn.notes)
-        for item in turn.items:
-            before = self._texts.get(item.key)
-            if before is None:
-                self._line({"type": "item", "key": item.key, "kind": item.kind, "name": item.name})
-                before = ""
-            if item.text != before:
-                grown = item.text.startswith(before)
-                kind = "delta" if grown else "replace"
-                self._line({"type": kind, "key": item.key, "text": item.text[len(before) :] if grown else item.text})
-            self._texts[item.key] = item.text
-
-    def end(self, turn: Turn, label: str) -> None:
-        self.show(turn)
-        self._line({"type": "turn"} | turn_object(turn, label))
-
-    def _line(self, value: dict[str, Any]) -> None:
-        self._out.write(json.dumps(value).encode() + b"\n")
 
 
 def _prompt(args: argparse.Namespace) -> str:

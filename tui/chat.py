@@ -9,14 +9,14 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tui.client import Client, Request, fresh_note
+from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
+from tui.continuity import Start, mapping_after, take_up
 from tui.errors import LabelTaken, StoreError, UsageError
 from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
 from tui.model import (
     Mapping,
-    MappingState,
     Message,
     Scroll,
     Session,
@@ -71,7 +71,7 @@ class _Run:
     task: asyncio.Task[Turn] | None = None
     saved: Turn | None = None
     stop: TurnStatus | None = None
-    unsupported: bool = False
+    is_stateless: bool = False
 
 
 class Chat:
@@ -406,71 +406,41 @@ class Chat:
             run_.saved = turn = begun
             yield Placed(begun.depth)
             self._chore(self._tell_session(session.id))
-            request, note = await self._addressed(run_, request, turn, with_history)
-            if note:
-                yield Noted(note)
+            start = await self._take_up(run_, request, turn, with_history)
+            request = start.request
+            if start.note:
+                yield Noted(start.note)
         events = self._client.stream(request)
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, ConversationUnsupported):
-                    run_.unsupported = True
+                    run_.is_stateless = True
                 yield event
 
-    async def _addressed(self, run_: _Run, request: Request, turn: Turn, with_history: bool) -> tuple[Request, str]:
-        """The request with its conversation, or with what was said before, and a note where that is news."""
-        profile, session_id = request.profile, turn.session_id
-        traits = self._client.traits(profile)
+    async def _take_up(self, run_: _Run, request: Request, turn: Turn, with_history: bool) -> Start:
+        """The request with its conversation, or with what was said before."""
+        profile = request.profile
 
-        async def recall(after: int = -1) -> tuple[Message, ...]:
+        async def recall(after: int) -> tuple[Message, ...]:
             if not with_history:
                 return ()
-            return messages_of(await self.turns(session_id, after + 1, turn.depth))
+            return messages_of(await self.turns(turn.session_id, after + 1, turn.depth))
 
-        request = replace(request, recall=recall)
-        if not traits.keeps:
-            return replace(request, history=await recall()), ""
-        mapping = await self._store.mapping(session_id, profile.origin, profile.protocol, profile.key.principal)
-        if mapping is not None and mapping.state is MappingState.UNSUPPORTED:
-            run_.unsupported = True
-            return replace(request, history=await recall()), ""
-        now = self._clock.now()
-        if mapping is not None and mapping.state is MappingState.LIVE:
-            if now - mapping.used_at <= self.config.conversation_ttl:
-                missed = await recall(mapping.depth) if traits.history and profile.replay else ()
-                return replace(request, conversation_id=mapping.conversation_id, history=missed), ""
-            days = int((now - mapping.used_at) / 86400)
-            why = f"The server's conversation was last used {days} days ago; a new one was started"
-        else:
-            why = "A new conversation was started on this server"
-        history = await recall() if traits.history and profile.replay else ()
-        told = sum(said.role == "user" for said in history)
-        is_news = bool(told) or mapping is not None
-        return replace(request, history=history), fresh_note(told, why=why) if is_news else ""
+        mapping = await self._store.mapping(turn.session_id, profile.origin, profile.protocol, profile.key.principal)
+        traits = self._client.traits(profile)
+        lifetime = self.config.conversation_ttl
+        start = await take_up(request, mapping, traits, recall, now=self._clock.now(), lifetime=lifetime)
+        run_.is_stateless = start.is_stateless
+        return start
 
     async def _save(self, run_: _Run, turn: Turn) -> None:
         session = run_.session
         if session is None:
             return
-        if await self._store.save(turn, run_.saved, session, self._mapping(run_, turn)):
+        principal = run_.profile.key.principal
+        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
+        if await self._store.save(turn, run_.saved, session, mapping):
             run_.saved = turn
-
-    def _mapping(self, run_: _Run, turn: Turn) -> Mapping | None:
-        """The conversation to keep: only a finished turn may move it."""
-        if turn.status is not TurnStatus.DONE or not (turn.conversation_id or run_.unsupported):
-            return None
-        now = self._clock.now()
-        state = MappingState.UNSUPPORTED if run_.unsupported else MappingState.LIVE
-        return Mapping(
-            session_id=turn.session_id,
-            origin=turn.origin,
-            protocol=turn.protocol,
-            principal=run_.profile.key.principal,
-            conversation_id=turn.conversation_id,
-            depth=turn.depth,
-            issued_at=now,
-            used_at=now,
-            state=state,
-        )
 
     async def _after(self, run_: _Run) -> None:
         """What a session's row needs once its turn is over."""
