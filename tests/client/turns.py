@@ -52,9 +52,11 @@ def new_turn(profile: Profile = PROFILE, prompt: str = "hello") -> Turn:
     return Turn("turn", "session", 0, prompt, protocol=profile.protocol, profile=profile.name, model=profile.model)
 
 
-async def take(client: Client, profile: Profile = PROFILE, prompt: str = "hello", **request: Any) -> Told:
-    """One turn, to its end."""
-    told = Told(new_turn(profile, prompt))
+async def take(
+    client: Client, profile: Profile = PROFILE, prompt: str = "hello", *, told: Told | None = None, **request: Any
+) -> Told:
+    """One turn, to its end. `told` is filled in meanwhile."""
+    told = told or Told(new_turn(profile, prompt))
 
     async def noted() -> AsyncGenerator[TurnEvent, None]:
         async with aclosing(client.stream(Request(profile, prompt, "session", **request))) as events:
