@@ -104,7 +104,7 @@ def test_links_beside_each_other_stay_apart() -> None:
 def test_plain_text_keeps_its_lines(text: str, width: int) -> None:
     lines = plain_lines(text, width, NONE)
     assert_fits(lines, width)
-    assert [line.strip(" ") for line in text_of(lines).split("\n")] == [line.strip(" ") for line in text.split("\n")]
+    assert [line.strip() for line in text_of(lines).split("\n")] == [line.strip() for line in text.split("\n")]
 
 
 def test_plain_text_goes_on_below_its_indent() -> None:

@@ -17,7 +17,7 @@ from tui.app.transcript.code import code_lines
 from tui.app.transcript.markdown import LEAST_ROOM
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.pieces import Kind, Piece, Splitter, split_code, split_plain
-from tui.app.transcript.wrap import Line, plain_lines
+from tui.app.transcript.wrap import Line, indented, plain_lines
 from tui.model import Item, ItemKind, Turn, TurnStatus
 from tui.text import clean, one_line
 
@@ -229,7 +229,7 @@ def draw_piece(piece: Piece, ground: Ground, links: dict[str, Any]) -> list[Line
             lines = markdown.render(piece.source, width, palette, links, number=piece.number)
         case Kind.PLAIN:
             lines = plain_lines(clean(piece.source), width, palette.text)
-    return indented(lines, indent) if indent else lines
+    return indented(lines, indent)
 
 
 def _define_links(piece: Piece, links: dict[str, Any]) -> None:
@@ -545,15 +545,6 @@ def pretty_json(text: str) -> str:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-
-
-def indented(lines: list[Line], indent: int) -> list[Line]:
-    """Lines, moved to the right."""
-    for line in lines:
-        line.segments.insert(0, Segment(" " * indent))
-        line.lead += indent
-        line.links = tuple(link._replace(start=link.start + indent, end=link.end + indent) for link in line.links)
-    return lines
 
 
 def _fit(text: str, room: int) -> str:

@@ -318,7 +318,8 @@ def _inline(tokens: Sequence[Token], base: Style, palette: Palette, is_cell: boo
             case "strong_close" | "em_close" | "s_close":
                 style, url = stack.pop() if stack else (base, "")
             case "image":
-                name = " ".join(_gate_inline(child.content) for child in token.children or [] if child.content)
+                parts = (" " if child.type == "softbreak" else child.content for child in token.children or [])
+                name = _gate_inline("".join(parts)).strip()
                 source = _gate_inline(str(token.attrs.get("src", "")))
                 text = f"[image: {name}]" if name else "[image]"
                 yield Run(text, style + palette.link if safe_url(source) else style, url or safe_url(source) or "")
@@ -372,7 +373,7 @@ def _gate(text: str) -> str:
 
 def _gate_inline(text: str) -> str:
     if FORBIDDEN.search(text):
-        text = FORBIDDEN.sub("\ufffd", text.replace("\n", " "))
+        text = FORBIDDEN.sub("\ufffd", text.replace("\n", " ").replace("\t", " "))
     return text if text.isascii() else clean(text)
 
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from tui.app.transcript.palette import Palette
-from tui.app.transcript.wrap import Line, Link, Run, longest_word, wrap
+from tui.app.transcript.wrap import Line, Link, Run, indented, longest_word, wrap
 
 _GAP = " │ "
 _CROSS = "─┼─"
@@ -32,7 +32,7 @@ def table_lines(
     """Rows as lines, the columns aligned ("left", "right" or "center") and as narrow as they have to be.
 
     Where `like` is given, the columns are as wide as those rows need, so that a table can be drawn in parts. A table with
-    more columns than there is room for is drawn as a list: under each row's first cell, the others by name.
+    more columns than there is room for is drawn as a list: each row's cells by the names of their columns.
     """
     measured = rows if like is None else like
     columns = max((len(row.cells) for row in measured), default=0)
@@ -59,11 +59,9 @@ def _fit(rows: Sequence[Row], columns: int, room: int) -> list[int] | None:
     if sum(wanted) <= room:
         return wanted
     words = [max(1, *(_longest_word(row, column) for row in rows)) for column in range(columns)]
-    if sum(min(word, _WORD_LIMIT) for word in words) > room:
-        return None
     if sum(words) > room:
-        return _share(words, [min(word, _WORD_LIMIT) for word in words], room)
-    return _share(wanted, words, room)
+        words = [min(word, _WORD_LIMIT) for word in words]
+    return _share(wanted, words, room) if sum(words) <= room else None
 
 
 def _share(wanted: Sequence[int], least: Sequence[int], room: int) -> list[int]:
@@ -124,9 +122,8 @@ def _row_lines(row: Row, widths: list[int], aligns: Sequence[str], palette: Pale
 def _as_list(
     rows: Sequence[Row], measured: Sequence[Row], width: int, palette: Palette, *, is_first: bool
 ) -> list[Line]:
-    """Rows one under the other: the first cell, and under it the others with the names of their columns."""
+    """Rows one under the other: the first cell, and under it the others, all with the names of their columns."""
     names = next((row.cells for row in measured if row.is_head), ())
-    colon = Run(": ", palette.muted)
     lines: list[Line] = []
     for row in rows:
         if row.is_head:
@@ -134,15 +131,17 @@ def _as_list(
         if lines or not is_first:
             lines.append(Line([]))
         for column, cell in enumerate(row.cells):
-            name = (
-                tuple(run._replace(style=palette.muted, url="") for run in names[column]) if column < len(names) else ()
-            )
+            indent = 2 if column else 0
+            if not cell and column:
+                continue
             if column == 0:
-                lines += wrap([run._replace(style=run.style + palette.strong) for run in cell], width)
-            elif cell:
-                for line in wrap([*name, colon, *cell] if name else cell, width - 2):
-                    line.segments.insert(0, Segment("  "))
-                    line.lead = 2
-                    line.links = tuple(link._replace(start=link.start + 2, end=link.end + 2) for link in line.links)
-                    lines.append(line)
+                cell = tuple(run._replace(style=run.style + palette.strong) for run in cell)
+            name = names[column] if column < len(names) else ()
+            if name:
+                colon = Run(": ", palette.muted)
+                cell = (*(run._replace(style=palette.muted, url="") for run in name), colon, *cell)
+            lines += indented(wrap(cell, width - indent), indent)
+    if not lines and is_first:
+        bar = Run(_GAP, palette.rule)
+        return wrap([run for name in names for run in (*name, bar)][:-1], width)
     return lines

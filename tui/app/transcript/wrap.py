@@ -226,15 +226,16 @@ def _take(text: str, room: int) -> tuple[str, int]:
         return "", 0
     if text.isascii():
         return text[:room], min(room, len(text))
-    used = 0
-    spans, _ = split_graphemes(text[: room * 16])
-    for start, _end, cells in spans:
+    used = end = 0
+    for start, end, cells in split_graphemes(text[: room * 16])[0]:
         if used + cells > room:
-            if _is_half_flag(text, start):
-                return text[: start - 1], used - 1
-            return text[:start], used
+            end = start - 1 if _is_half_flag(text, start) else start
+            break
         used += cells
-    return text[: spans[-1][1]], used
+    # Joiners that join nothing are counted in two ways; what counts is how the whole is measured.
+    while cell_len(text[:end]) > room:
+        end -= 1
+    return text[:end], cell_len(text[:end])
 
 
 def _is_half_flag(text: str, at: int) -> bool:
@@ -251,15 +252,13 @@ def _segments(runs: list[Run]) -> tuple[list[Segment], tuple[Link, ...]]:
     texts: list[str] = []
     style: Style | None = None
     for text, run_style, url in runs:
-        if url:
-            end = at + cell_len(text)
+        end = at + (len(text) if text.isascii() else cell_len(text))
+        if url and end > at:
             if links and links[-1].url == url and links[-1].end == at:
                 links[-1] = Link(links[-1].start, end, url)
             else:
                 links.append(Link(at, end, url))
-            at = end
-        else:
-            at += len(text) if text.isascii() else cell_len(text)
+        at = end
         if run_style is style or run_style == style:
             texts.append(text)
         else:
@@ -289,6 +288,17 @@ def plain_lines(text: str, width: int, style: Style) -> list[Line]:
                 one.segments.insert(0, Segment(" " * indent, style))
                 one.lead = indent if number else 0
         lines += wrapped
+    return lines
+
+
+def indented(lines: list[Line], indent: int) -> list[Line]:
+    """Lines, moved to the right."""
+    if not indent:
+        return lines
+    for line in lines:
+        line.segments.insert(0, Segment(" " * indent))
+        line.lead += indent
+        line.links = tuple(link._replace(start=link.start + indent, end=link.end + indent) for link in line.links)
     return lines
 
 
