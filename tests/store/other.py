@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -132,6 +133,20 @@ class Steps:
 
     async def health(self) -> str:
         return self.store.health.message
+
+    async def heal(self) -> str:
+        await self.store._heal()
+        return self.store.health.message
+
+    async def reopen(self) -> bool:
+        """Begin again with a connection of now."""
+        await self.store._call(self.store._keeper._reopen)
+        return True
+
+    async def limit(self, size: int) -> bool:
+        """Let no file grow beyond this."""
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        return True
 
     async def take_lock(self) -> bool:
         """Palaver's own lock, and keep it."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.store.conftest import Disk
 from tests.store.histories import (
     NOW,
     Healths,
@@ -25,32 +24,16 @@ from tests.store.histories import (
     said,
     told,
 )
-from tui.errors import LabelTaken, SessionBusy, StoreError
+from tui.errors import LabelTaken, SessionBusy
 from tui.model import Item, ItemKind, Scroll, TitleSource, TurnStatus
-from tui.store import Store, overlay
+from tui.store import overlay
 from tui.store.overlay import Overlay
 
 
-@contextmanager
-def broken(store: Store) -> Iterator[None]:
-    """For a while nothing can be written, as with a full disk; reading goes on."""
-    keeper = store._keeper
-    write = keeper.write
-
-    def refuse(*_: Any) -> Any:
-        raise StoreError("The disk is full.", transient=True)
-
-    keeper.write = refuse  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        keeper.write = write  # type: ignore[method-assign]
-
-
-async def test_a_session_that_is_not_saved_is_there(history: Path) -> None:
+async def test_a_session_that_is_not_saved_is_there(history: Path, disk: Disk) -> None:
     async with opened(history) as store:
         kept = await store.create(a_session("kept"))
-        with broken(store):
+        async with disk.broken(store):
             session = a_session("new", draft="d")
             assert await store.create(session) == session
             with pytest.raises(LabelTaken):
@@ -75,12 +58,12 @@ async def test_a_session_that_is_not_saved_is_there(history: Path) -> None:
         assert rows(history, "SELECT label, draft FROM sessions ORDER BY label") == [("kept", ""), ("newer", "d")]
 
 
-async def test_changes_that_are_not_saved_are_seen_everywhere(history: Path) -> None:
+async def test_changes_that_are_not_saved_are_seen_everywhere(history: Path, disk: Disk) -> None:
     first, second = a_session("first"), a_session("second")
     async with opened(history) as store:
         await store.create(first)
         await store.create(second)
-        with broken(store):
+        async with disk.broken(store):
             await store.update(first.id, label="renamed", draft="typing")
             await store.update(first.id, draft="typing on")
             await store.update(second.id, deleted_at=NOW)
@@ -101,11 +84,11 @@ async def test_changes_that_are_not_saved_are_seen_everywhere(history: Path) -> 
         ]
 
 
-async def test_turns_that_are_not_saved_are_seen_everywhere(history: Path) -> None:
+async def test_turns_that_are_not_saved_are_seen_everywhere(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:
         saved = await told(store, session, "p0", "a0")
-        with broken(store):
+        async with disk.broken(store):
             begun = await store.begin(a_turn(session, "p1"), session)
             assert begun.depth == 1
             half = said(begun, "half")
@@ -135,11 +118,11 @@ async def test_turns_that_are_not_saved_are_seen_everywhere(history: Path) -> No
     assert is_whole(history)
 
 
-async def test_what_waited_goes_before_what_comes(history: Path) -> None:
+async def test_what_waited_goes_before_what_comes(history: Path, disk: Disk) -> None:
     """Whatever is written next, it finds on disk what was said before it."""
     session = a_session()
     async with opened(history) as store:
-        with broken(store):
+        async with disk.broken(store):
             for number in range(3):
                 await told(store, session, f"p{number}", f"a{number}")
         last = await store.begin(a_turn(session, "p3"), session)
@@ -149,12 +132,12 @@ async def test_what_waited_goes_before_what_comes(history: Path) -> None:
         assert store.health.message == ""
 
 
-async def test_what_waited_never_goes_over_what_is_newer(history: Path) -> None:
+async def test_what_waited_never_goes_over_what_is_newer(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:
         begun = await store.begin(a_turn(session), session)
         half = said(begun, "half")
-        with broken(store):
+        async with disk.broken(store):
             await store.save(half, begun, session, a_mapping(session, "older"))
             await store.update(session.id, draft="older", model="m")
         healing = asyncio.ensure_future(store._heal())
@@ -172,13 +155,13 @@ async def test_what_waited_never_goes_over_what_is_newer(history: Path) -> None:
     assert is_whole(history)
 
 
-async def test_a_turn_that_goes_on_after_it_was_written_late_is_not_doubled(history: Path) -> None:
+async def test_a_turn_that_goes_on_after_it_was_written_late_is_not_doubled(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:
         begun = await store.begin(a_turn(session), session)
         one = said(begun, "one")
         await store.save(one, begun, session)
-        with broken(store):
+        async with disk.broken(store):
             assert not await store.save(said(begun, "one two"), one, session)
         await store._heal()
         # The caller still believes that `one` was the last thing written.
@@ -188,34 +171,35 @@ async def test_a_turn_that_goes_on_after_it_was_written_late_is_not_doubled(hist
         assert turn.text == "one two three"
 
 
-async def test_what_changes_while_it_is_being_written_is_not_forgotten(history: Path) -> None:
+async def test_what_changes_while_it_is_being_written_is_not_forgotten(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:
-        with broken(store):
+        async with disk.broken(store):
             await store.create(session)
             await store.update(session.id, draft="one")
-        write = store._keeper.write
 
-        def write_and_change(*args: Any) -> Any:
-            result = write(*args)
-            # As the loop would, between the commit and the moment it hears of it.
-            store._overlay.add_changes(session.id, {"draft": "two"})
-            return result
+        def change(statement: str) -> None:
+            # As the loop may, between the commit and the moment it hears of it.
+            if statement == "COMMIT":
+                store._overlay.add_changes(session.id, {"draft": "two"})
 
-        store._keeper.write = write_and_change  # type: ignore[method-assign]
+        disk.on_statement = change
         await store._heal()
-        store._keeper.write = write  # type: ignore[method-assign]
+        disk.on_statement = lambda _statement: None
         assert store.health.unsaved
         kept = await store.session(session.id)
         assert kept is not None
         assert kept.draft == "two"
+        await store._heal()
+        assert not store.health.unsaved
+        assert rows(history, "SELECT draft FROM sessions") == [("two",)]
 
 
-async def test_a_title_and_a_sent_draft_do_not_get_lost(history: Path) -> None:
+async def test_a_title_and_a_sent_draft_do_not_get_lost(history: Path, disk: Disk) -> None:
     old, new = a_session("old", draft="hello"), a_session("new")
     async with opened(history) as store:
         await store.create(old)
-        with broken(store):
+        async with disk.broken(store):
             for session in (old, new):
                 await store.begin(a_turn(session, "hello"), session, "A title")
         await store._heal()
@@ -225,11 +209,11 @@ async def test_a_title_and_a_sent_draft_do_not_get_lost(history: Path) -> None:
             assert (kept.title, kept.title_source, kept.draft) == ("A title", TitleSource.GENERATED, "")
 
 
-async def test_a_label_taken_meanwhile_gets_a_number(history: Path) -> None:
+async def test_a_label_taken_meanwhile_gets_a_number(history: Path, disk: Disk) -> None:
     mine, renamed = a_session("work"), a_session("plain")
     async with opened(history) as store, opened(history) as other:
         await store.create(renamed)
-        with broken(store):
+        async with disk.broken(store):
             await told(store, mine, "hello", "hi")
             await store.update(renamed.id, label="taken", draft="d")
         await other.create(a_session("work"))
@@ -245,11 +229,11 @@ async def test_a_label_taken_meanwhile_gets_a_number(history: Path) -> None:
         ]
 
 
-async def test_a_busy_session_is_still_busy(history: Path) -> None:
+async def test_a_busy_session_is_still_busy(history: Path, disk: Disk) -> None:
     session, other_session = a_session(), a_session("other")
     async with opened(history) as store, opened(history) as other:
         await other.begin(a_turn(session), session)
-        with broken(store):
+        async with disk.broken(store):
             await told(store, other_session, "kept", "in memory")
         with pytest.raises(SessionBusy):
             await store.begin(a_turn(session), session)
@@ -258,40 +242,39 @@ async def test_a_busy_session_is_still_busy(history: Path) -> None:
         assert [turn.text for turn in await other.turns(other_session.id)] == ["in memory"]
 
 
-async def test_closing_writes_what_is_left(history: Path) -> None:
+async def test_closing_writes_what_is_left(history: Path, disk: Disk) -> None:
     session = a_session()
-    async with opened(history) as store:
-        with broken(store):
-            await told(store, session, "hello", "hi")
+    async with opened(history) as store, disk.broken(store):
+        await told(store, session, "hello", "hi")
     assert not store.health.unsaved
     assert rows(history, "SELECT text FROM messages") == [("hello",), ("hi",)]
 
 
-async def test_it_is_told_once_and_heals_by_itself(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_told_once_and_heals_by_itself(history: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tui.store.HEAL_EVERY", 0.01)
     healths = Healths()
     session = a_session()
     async with opened(history, on_health=healths) as store:
-        with broken(store):
+        async with disk.broken(store):
             turn = await store.begin(a_turn(session), session)
             for number in range(5):
                 await store.save(said(turn, "word " * number), turn, session)
-            assert healths.messages == ["History is not saved: The disk is full."]
+            assert healths.messages == [f"History is not saved: {history} is read-only."]
             assert store.health.unsaved
         async with asyncio.timeout(10):
             while store.health.message:
                 await asyncio.sleep(0.001)
-        assert healths.messages == ["History is not saved: The disk is full.", ""]
+        assert healths.messages == [f"History is not saved: {history} is read-only.", ""]
         assert [one.unsaved for one in healths.seen] == [True, False]
         assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
         await store.update(session.id, draft="x")
         assert len(healths.seen) == 2
 
 
-async def test_a_cancelled_writer_leaves_nothing_half_done(history: Path) -> None:
+async def test_a_cancelled_writer_leaves_nothing_half_done(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:
-        with broken(store):
+        async with disk.broken(store):
             await told(store, session, "hello", "hi")
         writing = asyncio.ensure_future(store.update(session.id, draft="x"))
         await asyncio.sleep(0)
@@ -305,11 +288,11 @@ async def test_a_cancelled_writer_leaves_nothing_half_done(history: Path) -> Non
         assert not store.health.unsaved
 
 
-async def test_a_session_removed_by_another_hand_comes_back_with_its_unsaved_turn(history: Path) -> None:
+async def test_a_session_removed_by_another_hand_comes_back_with_its_unsaved_turn(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:
         begun = await store.begin(a_turn(session), session)
-        with broken(store):
+        async with disk.broken(store):
             await store.save(said(begun, "hi", status=TurnStatus.DONE), begun, session)
         change(history, "DELETE FROM items", "DELETE FROM turns", "DELETE FROM sessions", "DELETE FROM branches")
         await store._heal()

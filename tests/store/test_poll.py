@@ -108,11 +108,20 @@ async def test_a_look_costs_one_stat_while_nothing_happens(history: Path, monkey
         await told(store, a_session())
         age(history)
         revision = await start(store)
-        stats: list[Any] = []
-        calls: list[Any] = []
+        stats: list[Path] = []
+        calls: list[object] = []
         stat, call = Path.stat, store._call
-        monkeypatch.setattr(Path, "stat", lambda self, **options: stats.append(self) or stat(self, **options))
-        monkeypatch.setattr(store, "_call", lambda *args: calls.append(args) or call(*args))
+
+        def counted_stat(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+            stats.append(self)
+            return stat(self, follow_symlinks=follow_symlinks)
+
+        def counted_call(*args: Any) -> Any:
+            calls.append(args)
+            return call(*args)
+
+        monkeypatch.setattr(Path, "stat", counted_stat)
+        monkeypatch.setattr(store, "_call", counted_call)
         for _ in range(100):
             assert await store.poll(revision) is None
         assert stats == [history] * 100

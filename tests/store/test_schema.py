@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.store.conftest import Disk
 from tests.store.histories import (
     NOW,
     a_mapping,
@@ -41,7 +42,9 @@ def mode(file: Path) -> int:
 
 async def ask_sqlite(store: Any, *statements: str) -> list[Any]:
     """The first value of each statement, on the store's own connection."""
-    return await store._read(lambda conn: [conn.execute(statement).fetchone()[0] for statement in statements], [])
+    read: list[Any] = []
+    await store._read(lambda conn: read.extend(conn.execute(statement).fetchone()[0] for statement in statements), None)
+    return read
 
 
 def sqlite_utils(*words: str) -> str:
@@ -92,17 +95,10 @@ async def test_a_fresh_history_is_private_and_safe(history: Path) -> None:
 
 
 async def test_a_migration_is_one_transaction_that_has_the_lock_from_its_first_moment(
-    history: Path, monkeypatch: pytest.MonkeyPatch
+    history: Path, disk: Disk
 ) -> None:
     seen: list[str] = []
-    connect = sqlite3.connect
-
-    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
-        conn = connect(*args, **options)
-        conn.set_trace_callback(seen.append)
-        return conn
-
-    monkeypatch.setattr(sqlite3, "connect", traced)
+    disk.on_statement = seen.append
     async with opened(history):
         pass
     changing = [
@@ -217,10 +213,9 @@ async def test_a_backup_that_cannot_be_made_leaves_nothing_behind(
     async with opened(history) as store:
         await told(store, a_session(), "hello", "hi")
     with_one_more(monkeypatch)
-    connect = sqlite3.connect
 
     def refusing(*args: Any, **options: Any) -> sqlite3.Connection:
-        conn = connect(*args, **options)
+        conn = sqlite3.Connection(*args, **options)
         # The disk's part: nothing can be attached, as VACUUM INTO has to.
         conn.set_authorizer(
             lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH else sqlite3.SQLITE_OK

@@ -14,7 +14,7 @@ from tui.errors import LabelTaken
 from tui.model import Scroll, Session, TitleSource, TurnStatus
 from tui.store import Store
 
-FULL = {
+FULL: dict[str, Any] = {
     "title": "A title",
     "title_source": TitleSource.USER,
     "profile": "here",

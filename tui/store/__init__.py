@@ -341,12 +341,14 @@ class Store:
         self._tell()
         return found
 
-    async def _write(self, function: Callable[..., T], *args: object, patience: float = PATIENCE) -> T:
+    async def _write(self, function: Callable[..., T], *args: object, patience: float | None = None) -> T:
         """Write, in the order of the calls and after what is still unsaved, in one go with it.
 
-        While another process writes this waits in a way that lets reads go on.
+        While another process writes this waits in a way that lets reads go on; not so long again once that was in vain.
         """
         loop = asyncio.get_running_loop()
+        if patience is None:
+            patience = BEGIN_PATIENCE if self._overlay else PATIENCE
         begun, deadline = loop.time(), loop.time() + patience
         try:
             async with asyncio.timeout_at(deadline) as waiting, self._writing:

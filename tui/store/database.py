@@ -35,6 +35,9 @@ WRITE_TIMEOUT = 0.25
 UPGRADE_PATIENCE = 30.0
 """Seconds to wait for another window that is making or upgrading the file."""
 
+SMALLEST = 512
+"""The smallest database, in bytes: one page."""
+
 SPIN = 0.03
 """Seconds one attempt to get our own lock may take before others get their turn in this thread."""
 
@@ -88,26 +91,25 @@ class Lock:
             yield
         finally:
             self._depth -= 1
-            if not self._depth:
+            if not self._depth and self._fd >= 0:
                 with suppress(OSError):
                     fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _take(self, deadline: float) -> None:
         while True:
             try:
+                self.open()
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise Locked from None
                 time.sleep(0.001)
-                continue
             except OSError:
-                # A file system without such locks: SQLite's own, which every write takes as well, have to do.
+                # No such file can be had, or no such lock on it: SQLite's own, which every write takes as well, has to do.
                 return
-            if self._is_current():
-                return
-            with suppress(OSError):
-                self.open()
+            else:
+                if self._is_current():
+                    return
 
     def _is_current(self) -> bool:
         """Whether others would find the same file: one that was deleted locks no one out."""
@@ -198,7 +200,9 @@ class Database:
             conn.execute("PRAGMA synchronous = FULL")
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA secure_delete = ON")
-            self._try_writing(conn)
+            if not os.access(self.file, os.W_OK):
+                # SQLite opens it for reading then, without a word.
+                self.read_only = f"{self.file} is read-only"
         except sqlite3.OperationalError as error:
             conn.close()
             if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
@@ -209,18 +213,6 @@ class Database:
             conn.close()
             raise
         return conn
-
-    def _try_writing(self, conn: sqlite3.Connection) -> None:
-        """Find out whether the file itself can be written: SQLite falls back to reading without a word."""
-        try:
-            with waiting(conn, 0.0):
-                conn.execute("BEGIN IMMEDIATE")
-                conn.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname == "SQLITE_READONLY":
-                self.read_only = f"{self.file} is read-only"
-            elif not _is_busy(error):
-                raise
 
     def _connect_immutable(self) -> sqlite3.Connection:
         """A connection that needs no lock and no journal, for a file in a folder nothing can be written to."""
@@ -351,6 +343,9 @@ def _prepare(file: Path) -> None:
         raise StoreError(f"{file} is a folder.", hint="move it away")
     if not stat.S_ISREG(info.st_mode):
         raise StoreError(f"{file} is not a file.", hint="move it away")
+    if 0 < info.st_size < SMALLEST:
+        # SQLite would take it for an empty database, and write over it.
+        raise Damaged(f"{file} is damaged.")
     if info.st_mode & 0o077 and info.st_uid == os.getuid():
         with suppress(OSError):
             file.chmod(0o600)
@@ -362,10 +357,12 @@ def _refuse_others(file: Path) -> None:
         nearest = next(folder for folder in file.absolute().parents if folder.exists())
         if nearest.stat().st_uid != 0:
             raise StoreError(f"{nearest} belongs to another user.", hint="run Palaver as that user")
-    if file.is_symlink():
-        target = file.resolve()
-        if target.exists() and {file.lstat().st_uid, target.stat().st_uid} != {os.geteuid()}:
-            raise StoreError(f"{file} is a link to another user's file.", hint="move it away")
+    try:
+        is_theirs = file.is_symlink() and {file.lstat().st_uid, file.stat().st_uid} != {os.geteuid()}
+    except OSError:
+        return
+    if is_theirs:
+        raise StoreError(f"{file} is a link to another user's file.", hint="move it away")
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -139,14 +139,15 @@ class Keeper:
         Raises:
             StoreError: It cannot be opened.
         """
-        known = self._db.identity if self._db else None
-        self._drop()
         before = identity(self.file)
+        # Compared while the file known so far is still open: a new one may get the number of one that is gone.
+        is_new = self._db is not None and self._db.identity != before
+        self._drop()
         try:
             db = Database(self.file, self._lock)
         except Damaged:
             return self._start_over(before)
-        if known is not None and db.identity != known:
+        if is_new:
             self._on_renewed()
             self.notices.append("The history was moved or replaced while it was open; from now on the new one is used.")
         return self._keep(db)
