@@ -58,7 +58,10 @@ class Http:
         on_bytes: Callable[[bytes], None] | None = None,
     ) -> None:
         self.profile = profile
-        self.host = urlsplit(profile.base_url).netloc
+        try:
+            self.host = urlsplit(profile.base_url).netloc
+        except ValueError:
+            raise self._no_address() from None
         self.proxy = ""
         self._secrets = _secrets(profile, key)
         self._key = key
@@ -173,10 +176,10 @@ class Http:
         try:
             request = self._client.build_request(method, self.url(path), content=content, headers=headers)
             response = await self._client.send(request, stream=True)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError):
+            raise self._no_address() from None
         except httpx.HTTPError as error:
             raise self._explain(error) from None
-        except (httpx.InvalidURL, UnicodeError, ExceptionGroup, OverflowError):
-            raise ConfigError(f"{self.profile.base_url!r} is not a valid address.", hint="check base_url") from None
         try:
             await self._check(response)
             yield response
@@ -281,6 +284,9 @@ class Http:
             headers["authorization"] = f"Bearer {self._key.reveal()}"
         return headers | {name.lower(): value for name, value in self.profile.headers}
 
+    def _no_address(self) -> ConfigError:
+        return ConfigError(f"{self.profile.base_url!r} is not a valid address.", hint="check base_url")
+
     def _explain(self, error: httpx.HTTPError) -> TurnError:
         """The words for a request that got no response."""
         host = self.host
@@ -308,7 +314,7 @@ class Http:
                 )
             case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
                 return Unreachable(f"{_capital(near)} closed the connection without an answer.", sent=True)
-            case httpx.RemoteProtocolError() if "status line" in str(error).lower():
+            case httpx.RemoteProtocolError() if re.search("(status|request) line", str(error)):
                 return Unreachable(
                     f"{_capital(near)} is not an HTTP server.",
                     hint="check base_url (https:// or http://?)",
@@ -337,7 +343,7 @@ def _capital(text: str) -> str:
 
 def _is_malformed(error: httpx.RemoteProtocolError) -> bool:
     text = str(error).lower()
-    return "peer closed" not in text and "disconnected" not in text
+    return "closed connection" not in text and "disconnected" not in text
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -389,7 +395,7 @@ async def _network(profile: Profile, variable: str, proxy: str) -> httpx.AsyncHT
     """A transport of its own for one turn, with no connection kept for another one. `variable` names the proxy."""
     verify: ssl.SSLContext | bool = False
     if urlsplit(profile.base_url).scheme == "https":
-        verify = await asyncio.to_thread(_tls, profile.ca_file)
+        verify = await asyncio.to_thread(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", ""))
     try:
         return httpx.AsyncHTTPTransport(
             verify=verify,
@@ -403,9 +409,9 @@ async def _network(profile: Profile, variable: str, proxy: str) -> httpx.AsyncHT
 
 
 @lru_cache(maxsize=8)
-def _tls(ca_file: str) -> ssl.SSLContext:
+def _tls(ca_file: str, from_environment: str) -> ssl.SSLContext:
     """The TLS settings, made once: reading the certificates takes longer than a short turn."""
-    own = ca_file or os.environ.get("SSL_CERT_FILE", "")
+    own = ca_file or from_environment
     try:
         if own:
             return ssl.create_default_context(cafile=own)
