@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.cells import cell_len, split_graphemes
 from rich.style import Style
 
-from tui.app.transcript.blocks import Ground
-from tui.app.transcript.markdown import parser, render
+from tui.app.transcript.blocks import Ground, MessageBlock
+from tui.app.transcript.markdown import parser
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.pieces import Piece, Splitter
 from tui.app.transcript.wrap import Line
+from tui.model import Item, ItemKind
 
 PLAIN = Palette()
 
@@ -119,7 +120,14 @@ def meant(source: str) -> str:
     return squash("".join(parts))
 
 
-def drawn_text(source: str, width: int) -> str:
-    """What is drawn of Markdown, as text to compare with what is meant."""
-    text = squash(text_of(render(source, width, PLAIN)))
-    return text.translate({ord("◦"): "•", ord("▪"): "•", ord("│"): None})
+def said_by(lines: Iterable[Line]) -> str:
+    """The text that was drawn of Markdown, to compare with what is meant."""
+    return squash(text_of(lines)).translate({ord("◦"): "•", ord("▪"): "•", ord("│"): None}).replace("───", "")
+
+
+def message_lines(source: str, width: int = 60) -> list[Line]:
+    """A message as it is drawn, piece by piece, without the empty line before it."""
+    block = MessageBlock(Item("message", ItemKind.MESSAGE, source))
+    on = ground(width)
+    lines = [line for unit in block.units() for line in unit.lines(on)]
+    return lines if not lines or lines[0].segments else lines[1:]

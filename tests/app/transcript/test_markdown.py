@@ -16,8 +16,8 @@ from tests.app.transcript.drawing import (
     WIDTHS,
     assert_fits,
     cut_cells,
-    drawn_text,
     meant,
+    said_by,
     shown,
     squash,
     text_of,
@@ -61,14 +61,14 @@ def test_everything_at_once_fits_at_every_width() -> None:
 def test_no_word_is_lost_and_none_is_added(name: str) -> None:
     words = meant(SAMPLES[name])
     for width in WIDTHS:
-        assert squash(words) == drawn_text(SAMPLES[name], width).replace("───", "")
+        assert said_by(render(SAMPLES[name], width, PLAIN)) == words
 
 
 @pytest.mark.parametrize("name", ["table", "table odd", "table wide", "table long", "links", "long link"])
 def test_no_letter_is_lost(name: str) -> None:
     words = Counter(letter for letter in meant(SAMPLES[name]) if letter.isalnum())
     for width in WIDTHS:
-        assert words <= Counter(drawn_text(SAMPLES[name], width))
+        assert words <= Counter(said_by(render(SAMPLES[name], width, PLAIN)))
 
 
 @pytest.mark.parametrize(

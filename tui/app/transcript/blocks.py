@@ -61,7 +61,8 @@ class Unit:
         if self.lines_or_none is None or self._drawn_on is not ground:
             drawn = self.block.draw(self.piece, ground)
             if drawn and self.piece.is_cut:
-                drawn[-1].join = " " if self.piece.source.endswith(" ") else ""
+                has_blank = self.piece.source.endswith(" ") and not drawn[-1].said.endswith(" ")
+                drawn[-1].join = " " if has_blank else ""
             self.lines_or_none = [Line([]), *drawn] if self.gap and drawn else drawn
             self._drawn_on = self._sized_on = ground
             self._height = len(self.lines_or_none)

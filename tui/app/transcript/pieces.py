@@ -39,6 +39,7 @@ _QUOTES = re.compile(r"(?: {0,3}> ?)+")
 _BLOCK_START = re.compile(
     r"[-+*](?=[ \n]|$)|(?:[-*_] *){3,}$|#{1,6}(?= |$)|>|`{3}|~{3}|<(?!https?:|mailto:)|\[[^\]]*\]:|\|"
 )
+_ENDS_LIST = re.compile(r">|#{1,6}(?: |$)|(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$")
 _BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
 _NUMBER = re.compile(r"(\d{1,9})([.)](?: |$))")
 
@@ -101,7 +102,7 @@ class Splitter:
         # What the last line was in.
         self._fence: _Fence | None = None
         self._items: tuple[_Item, ...] = ()
-        self._in_table = False
+        self._in_table = self._in_quote = False
         self._blanks = 0
         self._order = ""
         self._number = 0
@@ -151,9 +152,8 @@ class Splitter:
         elif self._fence and _column(line) >= self._fence.offset:
             self._end_code_line(line, self._fence)
         else:
-            self._fence = None
-            if self._next.kind is Kind.CODE:
-                self._go_on()
+            if self._fence:
+                self._leave_code(_column(line))
             self._end_text_line(line)
 
     def _add_rest(self, text: str) -> None:
@@ -177,14 +177,15 @@ class Splitter:
         column = _column(line)
         body = line.lstrip(" \t")
         self._in_table = self._in_table and "|" in line
+        self._in_quote = bool(_QUOTES.match(line)) or (self._in_quote and not self._blanks)
         if not column and (self._blanks or _FENCE.match(body)):
             self._seal(gap=True)
         elif column < self._strip or self._is_too_long(line, column):
             self._go_on(column)
         if not column:
             self._count(body)
-        self._blanks = 0
         column, body = self._enter_items(column, body)
+        self._blanks = 0
         self._note_table(line)
         self._add(line)
         offset = self._offset_at(column)
@@ -208,6 +209,13 @@ class Splitter:
             self._add(line)
         if not fence.offset:
             self._seal(gap=True)
+
+    def _leave_code(self, column: int) -> None:
+        """End a code block at a line that is not in its list item any more."""
+        self._fence = None
+        self._items = tuple(item for item in self._items if item.offset <= column)
+        if self._next.kind is Kind.CODE:
+            self._go_on(column)
 
     def _is_too_long(self, line: str, column: int) -> bool:
         """Whether what came before `line` is to be sealed, since it belongs to something too long to be one piece."""
@@ -249,8 +257,9 @@ class Splitter:
     def _enter_items(self, column: int, body: str) -> tuple[int, str]:
         """Note the list items that a line begins, or ends. Gives where in the line their text begins, and the text."""
         item = _ITEM.match(body)
-        if not column and self._blanks and not item:
+        if not column and (_ENDS_LIST.match(body) or (self._blanks and not item)):
             self._items = ()
+            return column, body
         while item:
             self._items = tuple(one for one in self._items if one.offset <= column)
             mark = len(item[0].rstrip()) + 1
@@ -269,7 +278,7 @@ class Splitter:
         head = self._done[-1] if self._done else ""
         if self._in_table or self._items or "|" not in head or not _DELIMITER.fullmatch(line):
             return
-        if _columns(head) != _columns(line):
+        if self._in_quote or _columns(head) != _columns(line):
             return
         self._in_table = True
         if len(self._done) > 1:
