@@ -276,7 +276,7 @@ class Splitter:
     def _note_table(self, line: str) -> None:
         """Notice the line under a table's head. The table begins a piece of its own."""
         head = self._done[-1] if self._done else ""
-        if self._in_table or self._items or "|" not in head or not _DELIMITER.fullmatch(line):
+        if self._in_table or self._items or "|" not in head or "|" not in line or not _DELIMITER.fullmatch(line):
             return
         if self._in_quote or _columns(head) != _columns(line):
             return
