@@ -184,7 +184,10 @@ class Fold:
 
 
 class _Outlet:
-    """Hands snapshots on in good time: to the screen at once but not too often, to disk soon after."""
+    """Hands snapshots on in good time: to the screen at once but not too often, to disk soon after.
+
+    `bug` is what went wrong in someone who was told, if it did: they are told on, and what there is is saved.
+    """
 
     def __init__(self, fold: Fold, publish: Callable[[Turn], None], save: Callable[[Turn], Awaitable[None]]) -> None:
         self._fold = fold
@@ -197,6 +200,7 @@ class _Outlet:
         self._save_timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
         self._closed = False
+        self.bug: Exception | None = None
 
     def changed(self) -> None:
         if self._publishing is None:
@@ -211,7 +215,7 @@ class _Outlet:
 
     async def close(self, last: Turn) -> None:
         """Publish and save the final state, after whatever is still being saved."""
-        self._publish(last)
+        self._tell(last)
         if self._saving is not None:
             await self._saving
         await self._save(last)
@@ -219,10 +223,16 @@ class _Outlet:
     def _show(self) -> None:
         self._publishing = None
         self._published_at = self._loop.time()
-        self._publish(self._fold.snapshot())
+        self._tell(self._fold.snapshot())
         if self._unsaved_since is None:
             self._unsaved_since = self._published_at
             self._save_soon()
+
+    def _tell(self, turn: Turn) -> None:
+        try:
+            self._publish(turn)
+        except Exception as error:  # noqa: BLE001 - raised by `run`, once everything is saved
+            self.bug = self.bug or error
 
     def _save_soon(self) -> None:
         if self._unsaved_since is not None and self._saving is None and not self._closed:
@@ -277,6 +287,7 @@ async def run(
         except asyncio.CancelledError:
             continue
     closing.result()
+    bug = bug or outlet.bug
     if bug is not None:
         raise bug
     return last
@@ -289,6 +300,8 @@ async def _drain(stream: AsyncGenerator[TurnEvent, None], fold: Fold, outlet: _O
         async for event in events:
             fold.apply(event)
             outlet.changed()
+            if outlet.bug is not None:
+                raise outlet.bug
             if fold.finished:
                 return
             if clock.monotonic() - yielded > YIELD_AFTER:
@@ -306,7 +319,9 @@ def _fail(fold: Fold, error: PalaverError) -> Turn:
     if isinstance(error, Incomplete):
         words = sum(len(item.text.split()) for item in turn.items)
         kept = f"the {words:,} words that came are kept" if words > 1 else "what came is kept"
-        message = f"{message[:1].upper()}{message[1:].rstrip('.')}" + (f"; {kept}." if turn.has_output else ", with no answer.")
+        message = f"{message[:1].upper()}{message[1:].rstrip('.')}" + (
+            f"; {kept}." if turn.has_output else ", with no answer."
+        )
         if not turn.has_output:
             exit_status = Exit.UNREACHABLE
     status = getattr(error, "status", None)
