@@ -12,11 +12,12 @@ import hmac
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tui.guide.manual import Passage, passages, search
+from tui.guide.answers import Script, answer
+from tui.guide.manual import titled
 
 LIFETIME = 30 * 86400.0
 """Seconds an id is good for."""
@@ -35,16 +36,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Script:
-    """What guide is going to say. `pace` is seconds per word; `forget` makes the id one that is already too old."""
+class _Asked:
+    """What is read from a request: the newest prompt, whether anything was said before, and the passage shown last."""
 
-    text: str
-    reasoning: str = ""
-    call: tuple[str, str, str] | None = None
-    pace: float = 0.012
-    fail_after: int | None = None
-    forget: bool = False
-    topic: int = -1
+    prompt: str
+    is_first: bool
+    topic: int
+    previous: str
+    stream: bool
+    store: bool
 
 
 @dataclass(slots=True)
@@ -63,21 +63,22 @@ class GuideServer:
         if method != "POST" or path != "/responses":
             return _error(404, "not_found", f"guide has no {method} {path}")
         try:
-            asked = json.loads(body)
-            prompt, earlier = _prompt(asked)
-        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
-            return _error(400, "invalid_request", "guide could not read the request")
-        previous = asked.get("previous_response_id")
-        topic = -1
-        if previous:
-            known = self.topic_of(str(previous))
-            if known is None:
-                message = f"Previous response with id '{previous}' not found."
-                return _error(400, "previous_response_not_found", message, "previous_response_id")
-            topic = known
-        is_first = not previous and not earlier
-        script = self._script(prompt, topic, is_first=is_first)
-        return Answer(200, "text/event-stream", self._stream(script))
+            asked = _read(body)
+        except _Unreadable as error:
+            return _error(400, "invalid_request", str(error), error.param)
+        topic = self.topic_of(asked.previous) if asked.previous else asked.topic
+        if topic is None:
+            message = f"Previous response with id '{asked.previous}' not found."
+            return _error(400, "previous_response_not_found", message, "previous_response_id")
+        script = answer(asked.prompt, topic, is_first=asked.is_first)
+        # What is not to be stored cannot be gone on from.
+        response_id = self.issue(script.topic, forgotten=script.forget or not asked.store)
+        response = {"id": response_id, "object": "response", "created_at": int(self.now()), "model": "guide",
+                    "status": "in_progress", "error": None, "store": asked.store, "output": []}  # fmt: skip
+        if not asked.stream:
+            *_, last = _events(script, response)
+            return _json(200, last["response"])
+        return Answer(200, "text/event-stream", self._stream(_events(script, response)))
 
     def issue(self, topic: int, *, forgotten: bool = False) -> str:
         """A new id that remembers the passage shown last."""
@@ -88,30 +89,15 @@ class GuideServer:
 
     def topic_of(self, response_id: str) -> int | None:
         """The passage an id remembers (-1 for none), or None for an id that is not ours or too old."""
-        match = re.fullmatch(r"resp_(([0-9a-f]+)-([0-9a-f]+)-[0-9a-f]+)-([0-9a-f]{16})", response_id)
+        match = re.fullmatch(r"resp_(([0-9a-f]{1,12})-([0-9a-f]{1,4})-[0-9a-f]{1,8})-([0-9a-f]{16})", response_id)
         if match is None or not hmac.compare_digest(_sign(match[1]), match[4]):
             return None
         if self.now() - int(match[2], 16) > LIFETIME:
             return None
         return int(match[3], 16) - 1
 
-    def _script(self, prompt: str, topic: int, *, is_first: bool) -> _Script:
-        words = prompt.lower().split()
-        if words[:1] == ["/demo"]:
-            return _demo(words[1] if len(words) > 1 else "")
-        if words in (["more"], ["next"], ["go", "on"]) and topic >= 0:
-            found = [passages()[(topic + 1) % len(passages())]]
-        else:
-            found = search(prompt)
-        text = _answer(found, prompt)
-        if is_first:
-            text = f"{_HELLO}\n\n{text}"
-        return _Script(text, topic=found[0].number if found else -1)
-
-    async def _stream(self, script: _Script) -> AsyncIterator[bytes]:
-        response_id = self.issue(script.topic, forgotten=script.forget)
-        response = {"id": response_id, "object": "response", "model": "guide", "status": "in_progress", "output": []}
-        for number, event in enumerate(_events(script, response)):
+    async def _stream(self, events: Iterator[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
+        for number, event in enumerate(events):
             pause = event.pop("pause", 0.0)
             if pause and self.speed:
                 await self.sleep(pause / self.speed)
@@ -119,132 +105,136 @@ class GuideServer:
             yield f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
 
 
-def _events(script: _Script, response: dict[str, Any]) -> Iterator[dict[str, Any]]:
+class _Unreadable(Exception):
+    """A request that makes no sense. `param` is the field that is to blame, if it is one."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+def _read(body: bytes) -> _Asked:
+    """What a request's body asks for.
+
+    Raises:
+        _Unreadable: It is not what the protocol has.
+    """
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        raise _Unreadable("guide could not read the request: it is not JSON") from None
+    if not isinstance(asked, dict):
+        raise _Unreadable("guide could not read the request: it is not an object")
+    previous = asked.get("previous_response_id") or ""
+    if not isinstance(previous, str):
+        raise _Unreadable("previous_response_id has to be a string", "previous_response_id")
+    given = asked.get("input")
+    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    if not isinstance(messages, list) or not messages:
+        raise _Unreadable("input has to be a string or a list of messages", "input")
+    *earlier, newest = [_message(message) for message in messages]
+    if newest[0] != "user":
+        raise _Unreadable("the last message of input has to be the user's", "input")
+    return _Asked(
+        prompt=newest[1],
+        is_first=not previous and not earlier,
+        topic=_topic_of(earlier),
+        previous=previous,
+        stream=asked.get("stream") is True,
+        store=asked.get("store") is not False,
+    )
+
+
+def _message(message: Any) -> tuple[str, str]:
+    """A message's role and text, which comes as a string or in parts."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        content = " ".join(text for part in content if isinstance(text := part.get("text"), str))
+    if not isinstance(content, str):
+        raise _Unreadable("a message of input has no text", "input")
+    return str(message.get("role", "user")), content
+
+
+def _topic_of(said: list[tuple[str, str]]) -> int:
+    """The passage that was shown last, going by what was said; -1 for none."""
+    for role, text in reversed(said):
+        headings = re.findall(r"(?m)^## (.+)$", text) if role == "assistant" else []
+        if headings and (passage := titled(headings[0])):
+            return passage.number
+    return -1
+
+
+def _events(script: Script, response: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Everything that is streamed; the last event holds the whole response."""
     output: list[dict[str, Any]] = []
     yield {"type": "response.created", "response": response}
+    yield {"type": "response.in_progress", "response": response}
     if script.reasoning:
-        item: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": []}
-        yield {"type": "response.output_item.added", "output_index": len(output), "item": item}
-        for word in _WORDS.findall(script.reasoning):
-            delta = {"item_id": "rs_1", "output_index": len(output), "summary_index": 0, "delta": word}
-            yield {"type": "response.reasoning_summary_text.delta", "pause": script.pace, **delta}
-        item = item | {"summary": [{"type": "summary_text", "text": script.reasoning}]}
-        yield {"type": "response.output_item.done", "output_index": len(output), "item": item}
-        output.append(item)
+        yield from _reasoning(script, output)
     if script.call:
-        name, arguments, result = script.call
-        call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name, "arguments": arguments}
-        yield {"type": "response.output_item.added", "output_index": len(output), "item": call | {"arguments": ""}}
-        yield {"type": "response.output_item.done", "output_index": len(output), "item": call, "pause": 0.4}
-        output.append(call)
-        given = {"type": "function_call_output", "id": "fo_1", "call_id": "call_1", "output": result}
-        yield {"type": "response.output_item.done", "output_index": len(output), "item": given, "pause": 0.6}
-        output.append(given)
+        yield from _call(script.call, output)
     place = len(output)
-    message: dict[str, Any] = {
-        "type": "message",
-        "id": "msg_1",
-        "role": "assistant",
-        "status": "in_progress",
-        "content": [],
-    }
+    message: dict[str, Any] = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress",
+                               "content": []}  # fmt: skip
     yield {"type": "response.output_item.added", "output_index": place, "item": message}
     where = {"item_id": "msg_1", "output_index": place, "content_index": 0}
-    for said, word in enumerate(_WORDS.findall(script.text)):
-        if said == script.fail_after:
+    part = {"type": "output_text", "text": "", "annotations": []}
+    yield {"type": "response.content_part.added", "part": part, **where}
+    said = ""
+    for number, word in enumerate(_WORDS.findall(script.text)):
+        if number == script.fail_after:
+            message = message | {"status": "incomplete", "content": [part | {"text": said}]}
             error = {"code": "server_error", "message": "guide fails here because it was asked to"}
-            yield {"type": "response.failed", "response": response | {"status": "failed", "error": error}}
+            failed = response | {"status": "failed", "error": error, "output": [*output, message]}
+            yield {"type": "response.failed", "response": failed}
             return
+        said += word
         yield {"type": "response.output_text.delta", "pause": script.pace, "delta": word, **where}
-    content = [{"type": "output_text", "text": script.text, "annotations": []}]
-    message = message | {"status": "completed", "content": content}
+    part = part | {"text": script.text}
+    yield {"type": "response.output_text.done", "text": script.text, **where}
+    yield {"type": "response.content_part.done", "part": part, **where}
+    message = message | {"status": "completed", "content": [part]}
     yield {"type": "response.output_item.done", "output_index": place, "item": message}
     yield {"type": "response.completed", "response": response | {"status": "completed", "output": [*output, message]}}
 
 
-_HELLO = (
-    "*I am **guide**, the manual inside Palaver. I am no language model: I find the passage of the manual that fits your "
-    "question. To talk to a model, name its server in the configuration (ask me “how do I add a server?”).*"
-)
-
-_TRY = """\
-To try things out, say
-
-| | |
-| --- | --- |
-| `/demo long` | a long answer, to scroll and to stop with Esc |
-| `/demo slow` | a slow one, to switch sessions meanwhile |
-| `/demo tools` | reasoning and a tool's call, folded to one line |
-| `/demo fail` | an answer that breaks off |
-| `/demo forget` | then say anything: a conversation the server has forgotten |"""
+def _reasoning(script: Script, output: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    item: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "summary": []}
+    where = {"item_id": "rs_1", "output_index": len(output), "summary_index": 0}
+    yield {"type": "response.output_item.added", "output_index": len(output), "item": item}
+    for word in _WORDS.findall(script.reasoning):
+        yield {"type": "response.reasoning_summary_text.delta", "pause": 2 * script.pace, "delta": word, **where}
+    yield {"type": "response.reasoning_summary_text.done", "text": script.reasoning, **where}
+    item = item | {"summary": [{"type": "summary_text", "text": script.reasoning}]}
+    yield {"type": "response.output_item.done", "output_index": len(output), "item": item}
+    output.append(item)
 
 
-def _answer(found: list[Passage], prompt: str) -> str:
-    if not found:
-        topics = "\n".join(f"- {passage.title}" for passage in passages()[:12])
-        begin = "Ask me anything about Palaver" if not prompt.strip("?! .") or _is_greeting(prompt) else _NOTHING
-        return f"{begin}. The manual covers, among others:\n\n{topics}\n\n{_TRY}"
-    best = found[0]
-    text = f"## {best.title}\n\n{best.text}"
-    others = [f"*{passage.title}*" for passage in found[1:]]
-    return f"{text}\n\nSee also: {', '.join(others)}." if others else text
-
-
-_NOTHING = "The manual has no passage with these words"
-
-
-def _is_greeting(prompt: str) -> bool:
-    return (
-        re.fullmatch(r"(?i)\W*(hi|hello|hey|hallo|help|good \w+|who are you|what are you)\b.*", prompt.strip())
-        is not None
-    )
-
-
-def _demo(name: str) -> _Script:
-    match name:
-        case "long":
-            text = "\n\n".join(f"## {passage.title}\n\n{passage.text}" for passage in passages())
-            return _Script(f"The whole manual, from its first line.\n\n{text}", topic=0)
-        case "slow":
-            text = "This answer takes its time. Press Alt+Down or Ctrl+O to look at another session meanwhile: it goes on, "
-            text += "and its row in the sidebar shows that it does. Come back, and nothing is missing. "
-            return _Script(text + "One word follows the other, slowly, " * 12 + "until the end.", pace=0.25)
-        case "tools":
-            return _Script(
-                "The manual has these passages:\n\n"
-                + "\n".join(f"{number}. {passage.title}" for number, passage in enumerate(passages()[:5], 1))
-                + "\n\nThe call above is folded: press Tab, go to it with Up, and Enter unfolds it.",
-                reasoning="I could answer from memory, but looking into the manual is safer.",
-                call=("search_manual", '{"words": ["sessions", "servers"], "limit": 5}', f"{len(passages())} passages"),
-            )
-        case "fail":
-            return _Script("This answer was going well until, quite without warning, it broke off. " * 3, fail_after=12)
-        case "forget":
-            return _Script("I have forgotten this conversation. Say anything now and watch what happens.", forget=True)
-        case _:
-            return _Script(_TRY)
-
-
-def _prompt(asked: dict[str, Any]) -> tuple[str, int]:
-    """The newest user message, and how many messages came before it."""
-    given = asked["input"]
-    if isinstance(given, str):
-        return given, 0
-    content = given[-1]["content"]
-    if not isinstance(content, str):
-        content = " ".join(part.get("text", "") for part in content)
-    return content, len(given) - 1
+def _call(call: tuple[str, str, str], output: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A tool's call that guide makes, and answers, itself."""
+    name, arguments, result = call
+    item = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name, "arguments": arguments}
+    where = {"item_id": "fc_1", "output_index": len(output)}
+    yield {"type": "response.output_item.added", "output_index": len(output), "item": item | {"arguments": ""}}
+    yield {"type": "response.function_call_arguments.delta", "delta": arguments, **where}
+    yield {"type": "response.function_call_arguments.done", "arguments": arguments, **where}
+    yield {"type": "response.output_item.done", "output_index": len(output), "item": item, "pause": 0.4}
+    output.append(item)
+    given = {"type": "function_call_output", "id": "fo_1", "call_id": "call_1", "output": result}
+    yield {"type": "response.output_item.done", "output_index": len(output), "item": given, "pause": 0.6}
+    output.append(given)
 
 
 def _sign(head: str) -> str:
     return hmac.new(_SIGNING, head.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def _json(status: int, value: dict[str, Any]) -> Answer:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield json.dumps(value).encode()
+async def _once(value: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+    yield json.dumps(value).encode()
 
-    return Answer(status, "application/json", chunks())
+
+def _json(status: int, value: dict[str, Any]) -> Answer:
+    return Answer(status, "application/json", _once(value))
 
 
 def _error(status: int, code: str, message: str, param: str | None = None) -> Answer:
