@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -115,9 +114,6 @@ class Terminal:
         """Every escape or control in the output that has no business there."""
         rest = ALLOWED.sub(b"", self.output)
         return re.findall(rb"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", rest)
-
-    def attributes(self) -> list[object]:
-        return termios.tcgetattr(self.process.fd)
 
     def hang_up(self) -> None:
         """Close the terminal under the program."""

@@ -13,6 +13,7 @@ from textual.color import Color
 from textual.drivers import linux_driver
 from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.scroll_view import ScrollView
 from textual.widget import Widget
@@ -59,6 +60,7 @@ def test_our_attributes_do_not_hide_textuals(widget: type[Widget]) -> None:
     base = next(cls for cls in widget.__mro__ if cls.__module__.startswith("textual"))
     own = set(vars(widget())) if widget is not ChatScreen else set()
     theirs = set(vars(base())) | {name for cls in base.__mro__ for name in vars(cls)}
+    theirs -= {name for name in theirs if isinstance(inspect.getattr_static(base, name, None), Reactive)}  # settings
     source = inspect.getsource(widget.__init__)
     ours = {name for name in own | theirs if f"self.{name} =" in source or f"self.{name}:" in source}
     assert not ours & theirs

@@ -46,7 +46,6 @@ def is_restored(t: Terminal) -> bool:
 def test_it_opens_answers_and_leaves(write_config: Write) -> None:
     with loopback(lambda call: call.well("Nice to meet you.")) as server, terminal() as t:
         write_config(profile_text(server.url))
-        before = t.attributes()
         t.shows("Type a message")
         t.type("hello\r")
         t.shows("Nice to meet you.")
@@ -55,7 +54,6 @@ def test_it_opens_answers_and_leaves(write_config: Write) -> None:
         assert is_restored(t)
         assert t.output.rstrip().endswith(b"palaver chat-1")
         assert t.strange() == []
-        del before
 
 
 def test_what_is_typed_before_the_first_frame_is_not_lost(write_config: Write) -> None:
@@ -94,6 +92,7 @@ def test_nothing_a_server_says_reaches_the_terminal_raw(write_config: Write) -> 
             t.type("\x0f")
             t.shows("Switch session")
             t.type("\x1b")
+            t.until(lambda lines: "Switch session" not in "".join(lines))
             quit_at_once(t)
             assert t.strange() == []
             assert b"\x1b]52" not in t.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
@@ -22,18 +21,21 @@ from textual.widgets import Static, TextArea
 from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import status
-from tui.app.screens.help import HelpScreen, keys_of
+from tui.app.screens.chores import Chores
+from tui.app.screens.help import HelpScreen, Key, keys_of
+from tui.app.screens.keeper import Keeper
+from tui.app.screens.session_actions import SessionActions
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.switcher import Switcher
 from tui.app.transcript.view import TranscriptView
-from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
+from tui.app.widgets.dialogs import ConfirmDialog
 from tui.app.widgets.key_bar import KeyBar
 from tui.app.widgets.prompt import Prompt
 from tui.app.widgets.sidebar import Sidebar
 from tui.app.widgets.status_bar import StatusBar
 from tui.chat import Change, Chat, HealthChanged, SessionChanged, TurnChanged
 from tui.errors import PalaverError
-from tui.model import Session, Turn, TurnStatus, check_label
+from tui.model import Session, Turn, TurnStatus
 from tui.store import Store
 from tui.text import one_line, safe_url
 
@@ -48,9 +50,6 @@ FIRST_TURNS = 24
 
 NEWS_FOR = 4.0
 """Seconds the outcome of an action is shown beside an answer's progress."""
-
-KEEP_AFTER = 0.4
-"""Seconds after the last change at which a draft or a place is kept."""
 
 _FIRST_HINT = ("A new session", "", "Type a message and press Enter.", "F1 shows the keys, Ctrl+P the commands.")
 _GUIDE_HINT = (*_FIRST_HINT, "", "No server is configured yet: guide, Palaver's own manual, will answer.")
@@ -94,7 +93,9 @@ class ChatScreen(Screen[None]):
         self._list = SessionList()
         self._session: Session | None = None
         self._visit = 0
-        self._deleted: list[Session] = []
+        self._actions = SessionActions(chat, self._list, self)
+        self._keeper = Keeper(chat, self._as_it_stands, self.set_timer)
+        self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
         self._news = ""
         self._news_until = 0.0
         self._link = ""
@@ -102,11 +103,14 @@ class ChatScreen(Screen[None]):
         self._wants_to_quit = 0.0
         self._sent_early: list[str] = []
         self._remembered = ""
-        self._tasks: set[asyncio.Task[None]] = set()
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._keep_timer: Timer | None = None
         self._clock: Timer | None = None
         self._sidebar_timer: Timer | None = None
+
+    @property
+    def session(self) -> Session | None:
+        """The session shown; None until there is one."""
+        return self._session
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"):
@@ -125,7 +129,7 @@ class ChatScreen(Screen[None]):
 
     def _begin(self) -> None:
         """Once the first frame is out: read what there is, and show where the user left off."""
-        self._do(self._load())
+        self.do(self._load())
 
     async def _load(self) -> None:
         await self._store.open()
@@ -134,9 +138,9 @@ class ChatScreen(Screen[None]):
         try:
             session = await self._wished_session()
         except PalaverError as error:
-            self._say(str(error))
+            self.say(str(error))
             session = await self._chat.new()
-        await self._show(session, keep_typed=True)
+        await self.show_session(session, keep_typed=True)
         if self._sent_early:
             first, *others = self._sent_early
             self._send_text(first)
@@ -166,13 +170,13 @@ class ChatScreen(Screen[None]):
             self._trouble = "NOT SAVED"
             said.append(self._chat.health.message)
         if said:
-            self._say(said[0])
+            self.say(said[0])
 
     # Showing a session
 
-    async def _show(self, session: Session, *, keep_typed: bool = False) -> None:
+    async def show_session(self, session: Session, *, keep_typed: bool = False) -> None:
         """Go to a session, keeping the draft and the place of the one left."""
-        await self._keep_now()
+        await self._keeper.keep()
         self._visit += 1
         visit = self._visit
         count = await self._chat.count(session.id)
@@ -182,6 +186,7 @@ class ChatScreen(Screen[None]):
         if visit != self._visit:
             return
         self._session = session
+        self._keeper.begin(session)
         self._chat.attend(session.id)
         self.app.come_back = session.label  # type: ignore[attr-defined]
         is_guide = self._chat.profile_of(session).protocol == "guide"
@@ -204,13 +209,13 @@ class ChatScreen(Screen[None]):
     def _go_to(self, session: Session) -> None:
         self.remove_class("-over")
         if self._session is None or session.id != self._session.id:
-            self._do(self._show(session))
+            self.do(self.show_session(session))
         self.prompt.focus()
 
     @on(TranscriptView.Needed)
     def _bring(self, event: TranscriptView.Needed) -> None:
         if self._session is not None:
-            self._do(self._bring_turns(self._session.id, event.start, event.until))
+            self.do(self._bring_turns(self._session.id, event.start, event.until))
 
     async def _bring_turns(self, session_id: str, start: int, until: int) -> None:
         turns = await self._chat.turns(session_id, start, until)
@@ -227,7 +232,7 @@ class ChatScreen(Screen[None]):
                 self._session_changed(session)
             case HealthChanged(health):
                 self._trouble = "NOT SAVED" if health.message else ""
-                self._say(health.message or "Everything is saved again.")
+                self.say(health.message or "Everything is saved again.")
 
     def _turn_changed(self, turn: Turn) -> None:
         if self._session is not None and turn.session_id == self._session.id:
@@ -251,9 +256,9 @@ class ChatScreen(Screen[None]):
             self._session = replace(session, scroll=self._session.scroll, draft=self._session.draft)
             self.app.come_back = session.label  # type: ignore[attr-defined]
             if session.unread:
-                self._do(self._chat.mark_read(session.id))
+                self.do(self._chat.mark_read(session.id))
             self._refresh_status()
-            self._do(self._remember(session.id))
+            self.do(self._remember(session.id))
         self._refresh_sidebar_soon()
 
     # What the user does
@@ -271,7 +276,7 @@ class ChatScreen(Screen[None]):
         try:
             self._chat.send(session, text)
         except PalaverError as error:
-            self._say(str(error))
+            self.say(str(error))
             self.prompt.give_back(text)
             return
         self.prompt.add_history(text)
@@ -284,13 +289,13 @@ class ChatScreen(Screen[None]):
 
     def action_stop(self) -> None:
         if self._session is not None and self._chat.cancel(self._session.id):
-            self._say("Stopping…")
+            self.say("Stopping…")
 
     def action_new(self) -> None:
-        self._do(self._new())
+        self.do(self._new())
 
     async def _new(self) -> None:
-        await self._show(await self._chat.new(profile=self._session.profile if self._session else ""))
+        await self.show_session(await self._chat.new(profile=self._session.profile if self._session else ""))
         self.prompt.focus()
 
     def action_switch(self) -> None:
@@ -300,12 +305,12 @@ class ChatScreen(Screen[None]):
         if choice is None:
             return
         if choice.startswith("new:"):
-            self._do(self._open_label(choice.removeprefix("new:")))
+            self.do(self._open_label(choice.removeprefix("new:")))
         elif (session := self._list.get(choice)) is not None:
             self._go_to(session)
 
     async def _open_label(self, label: str) -> None:
-        await self._show(await self._chat.open(label))
+        await self.show_session(await self._chat.open(label))
         self.prompt.focus()
 
     def action_neighbour(self, step: int) -> None:
@@ -320,66 +325,19 @@ class ChatScreen(Screen[None]):
             self._go_to(session)
 
     def action_rename(self) -> None:
-        session = self._session
-        if session is None:
-            return
-
-        def done(label: str | None) -> None:
-            if label is not None and label.strip() != session.label:
-                self._do(self._rename(session.id, label))
-
-        self.app.push_screen(TextDialog("The session's label", session.label, check_label), done)
-
-    async def _rename(self, session_id: str, label: str) -> None:
-        session = await self._chat.rename(session_id, label)
-        self._say(f"Renamed to {session.label}")
+        self._actions.rename()
 
     def action_title(self) -> None:
-        session = self._session
-        if session is None:
-            return
-
-        def done(title: str | None) -> None:
-            if title is not None:
-                self._do(self._chat.set_title(session.id, title))
-
-        self.app.push_screen(TextDialog("The session's title (empty: made by Palaver)", session.title, str), done)
+        self._actions.title()
 
     def action_pin(self) -> None:
-        if self._session is not None:
-            self._do(self._pin(self._session))
-
-    async def _pin(self, session: Session) -> None:
-        now = await self._chat.pin(session.id, not session.pinned)
-        self._say(f"{now.name} is {'pinned' if now.pinned else 'no longer pinned'}")
+        self._actions.pin()
 
     def action_delete(self) -> None:
-        if self._session is not None:
-            self._do(self._delete(self._session))
-
-    async def _delete(self, session: Session) -> None:
-        """Put the session into the trash, and go to the one beside it."""
-        beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
-        # Its draft goes with it: nothing is kept of it once it is left.
-        self._session = None
-        deleted = await self._chat.delete(session.id)
-        self._list.remove(session.id)
-        self._deleted.append(deleted)
-        await self._show(beside or await self._chat.new())
-        key = self.app.get_key_display(Binding("alt+z", "restore"))
-        self._say(f"Deleted {deleted.name}; {key} brings it back")
-        self.refresh_bindings()
+        self._actions.delete()
 
     def action_restore(self) -> None:
-        if self._deleted:
-            self._do(self._restore(self._deleted.pop()))
-
-    async def _restore(self, session: Session) -> None:
-        restored = await self._chat.restore(session.id)
-        self._list.put(restored)
-        await self._show(restored)
-        self._say(f"{restored.name} is back")
-        self.refresh_bindings()
+        self._actions.restore()
 
     def action_sidebar(self) -> None:
         self.toggle_class("-over" if self.has_class("-narrow") else "-no-sidebar")
@@ -414,18 +372,18 @@ class ChatScreen(Screen[None]):
         if selected:
             self.app.copy_to_clipboard(selected)
             self.clear_selection()
-            self._say(f"Copied {len(selected):,} characters")
+            self.say(f"Copied {len(selected):,} characters")
         elif self._session is not None and self._chat.cancel(self._session.id):
-            self._say("Stopping…")
+            self.say("Stopping…")
         elif self.prompt.text:
             self.prompt.add_history(self.prompt.text)
             self.prompt.replace_text("")
-            self._say("Cleared; Up brings it back")
+            self.say("Cleared; Up brings it back")
         elif time.monotonic() - self._wants_to_quit < 2:
             self.app.exit()
         else:
             self._wants_to_quit = time.monotonic()
-            self._say("Press Ctrl+C again to quit")
+            self.say("Press Ctrl+C again to quit")
 
     def may_quit(self) -> bool:
         """Whether nothing stands against leaving, or the user has insisted."""
@@ -434,13 +392,12 @@ class ChatScreen(Screen[None]):
             return True
         self._wants_to_quit = time.monotonic()
         answers = "1 answer is" if count == 1 else f"{count} answers are"
-        self._say(f"{answers} still coming; Ctrl+Q again stops and quits")
+        self.say(f"{answers} still coming; Ctrl+Q again stops and quits")
         return False
 
     def action_help(self) -> None:
         if not isinstance(self.app.screen, HelpScreen):
-            widgets = [self.prompt, self, self.transcript, self.sidebar]
-            self.app.push_screen(HelpScreen(keys_of(self.app, widgets, self._chat.config.keys)))
+            self.app.push_screen(HelpScreen(self._keys()))
 
     @on(TranscriptView.Left)
     def _left(self) -> None:
@@ -452,7 +409,7 @@ class ChatScreen(Screen[None]):
     @on(TranscriptView.Copied)
     def _copy(self, event: TranscriptView.Copied) -> None:
         self.app.copy_to_clipboard(event.text)
-        self._say(f"Copied {event.what} ({len(event.text):,} characters)")
+        self.say(f"Copied {event.what} ({len(event.text):,} characters)")
 
     @on(TranscriptView.LinkHovered)
     def _hover(self, event: TranscriptView.LinkHovered) -> None:
@@ -463,7 +420,7 @@ class ChatScreen(Screen[None]):
     def _click(self, event: TranscriptView.LinkClicked) -> None:
         url = safe_url(event.url)
         if url is None:
-            self._say(f"Not opened, only http, https and mailto are: {one_line(event.url, 120)}")
+            self.say(f"Not opened, only http, https and mailto are: {one_line(event.url, 120)}")
             return
 
         def done(agreed: bool | None) -> None:
@@ -471,40 +428,42 @@ class ChatScreen(Screen[None]):
                 import webbrowser
 
                 opened = webbrowser.open(url)
-                self._say("Opened in the browser" if opened else "No browser could be started")
+                self.say("Opened in the browser" if opened else "No browser could be started")
 
         self.app.push_screen(ConfirmDialog("Open this address?", url, "Enter opens it, Esc does not"), done)
 
     def commands(self) -> Iterable[Command]:
         """What the command palette offers here."""
-        yield Command("New session", "Begin another one (Ctrl+N)", self.action_new)
-        yield Command("Switch session", "Find one by its name (Ctrl+O)", self.action_switch)
-        yield Command("Rename", "Change this session's label (F2)", self.action_rename)
-        yield Command("Title", "Change this session's title (F3)", self.action_title)
-        yield Command("Pin", "Keep this session on top, or no longer (F4)", self.action_pin)
-        yield Command("Delete", "Put this session into the trash (F8)", self.action_delete)
-        if self._deleted:
-            yield Command(f"Undo delete of {self._deleted[-1].name}", "Bring it back (Alt+Z)", self.action_restore)
-        yield Command("Sidebar", "Show or hide it (Ctrl+B)", self.action_sidebar)
-        yield Command("Help", "All keys (F1)", self.action_help)
+        keys = {key.name: f" ({key.shown})" for keys in self._keys().values() for key in keys}
+
+        def command(title: str, note: str, name: str, run: Callable[[], object]) -> Command:
+            return Command(title, note + keys.get(name, ""), run)
+
+        actions = self._actions
+        yield command("New session", "Begin another one", "session.new", self.action_new)
+        yield command("Switch session", "Find one by its name", "session.switch", self.action_switch)
+        yield command("Rename", "Change this session's label", "session.rename", actions.rename)
+        yield command("Title", "Change this session's title", "session.title", actions.title)
+        yield command("Pin", "Keep this session on top, or no longer", "session.pin", actions.pin)
+        yield command("Delete", "Put this session into the trash", "session.delete", actions.delete)
+        if actions.deleted:
+            title = f"Undo delete of {actions.deleted[-1].name}"
+            yield command(title, "Bring it back", "session.restore", actions.restore)
+        yield command("Sidebar", "Show or hide it", "view.sidebar", self.action_sidebar)
+        yield command("Help", "All keys", "app.help", self.action_help)
         for name, profile in self._chat.config.profiles.items():
             title = f"Profile {name}: {profile.base_url}"
-            yield Command(title, "Let this session talk to this server", partial(self._use_profile, name))
+            yield Command(title, "Let this session talk to this server", partial(actions.use_profile, name))
 
-    def _use_profile(self, name: str) -> None:
-        if self._session is not None:
-            self._do(self._set_profile(self._session.id, name))
-
-    async def _set_profile(self, session_id: str, name: str) -> None:
-        session = await self._chat.set_profile(session_id, name)
-        self._say(f"The next prompt goes to {session.profile}")
+    def _keys(self) -> dict[str, list[Key]]:
+        return keys_of(self.app, [self.prompt, self, self.transcript, self.sidebar], self._chat.config.keys)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "stop":
                 return self._session is not None and self._chat.is_running(self._session.id)
             case "restore":
-                return bool(self._deleted)
+                return bool(self._actions.deleted)
             case _:
                 return super().check_action(action, parameters)
 
@@ -512,46 +471,32 @@ class ChatScreen(Screen[None]):
 
     @on(TextArea.Changed, "#prompt")
     def _typed(self) -> None:
-        self._keep_soon()
+        self._keeper.keep_soon(self._keep)
 
     @on(TranscriptView.Moved)
     def _moved(self) -> None:
-        self._keep_soon()
-
-    def _keep_soon(self) -> None:
-        if self._keep_timer is not None:
-            self._keep_timer.stop()
-        self._keep_timer = self.set_timer(KEEP_AFTER, self._keep)
+        self._keeper.keep_soon(self._keep)
 
     def _keep(self) -> None:
-        self._do(self._keep_now())
+        self.do(self._keeper.keep())
 
-    async def _keep_now(self) -> None:
-        """Keep the draft and the place of the session shown."""
-        if self._keep_timer is not None:
-            self._keep_timer.stop()
-            self._keep_timer = None
-        session = self._session
-        if session is None:
-            return
-        draft, place = self.prompt.text, self.transcript.place
-        if draft == session.draft and place == session.scroll:
-            return
-        self._session = replace(session, draft=draft, scroll=place)
-        self._list.put(self._session)
-        if draft != session.draft:
-            await self._chat.set_draft(session.id, draft)
-        if place != session.scroll:
-            await self._chat.set_scroll(session.id, place)
+    def _as_it_stands(self) -> Session | None:
+        """The session shown, with the draft and the place as they are on the screen."""
+        if self._session is not None:
+            now = replace(self._session, draft=self.prompt.text, scroll=self.transcript.place)
+            if now != self._session:
+                self._session = now
+                self._list.put(now)
+        return self._session
 
     async def on_unmount(self) -> None:
         self._unsubscribe()
-        await self._keep_now()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.keep()
+        await self._chores.finish()
 
     # Showing how things stand
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
         """Tell the outcome of the last action."""
         self._news, self._news_until = text, time.monotonic() + NEWS_FOR
         self._refresh_status()
@@ -600,20 +545,6 @@ class ChatScreen(Screen[None]):
         self.set_class(width < NARROW, "-narrow")
         self.set_class(width < TINY[0] or height < TINY[1], "-tiny")
 
-    def _do(self, work: Coroutine[Any, Any, Any]) -> None:
+    def do(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something that takes a moment, and say what went wrong if it does."""
-        task = asyncio.get_running_loop().create_task(self._told(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            self.app.fail(error)  # type: ignore[attr-defined]
-
-    async def _told(self, work: Coroutine[Any, Any, Any]) -> None:
-        try:
-            await work
-        except PalaverError as error:
-            self._say(str(error))
+        self._chores.begin(work)

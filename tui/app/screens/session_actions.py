@@ -1,0 +1,111 @@
+"""What the user does to the session shown: its names, its pin, its server, the trash."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from textual.app import App
+from textual.binding import Binding
+
+from tui.app.screens.sessions import SessionList
+from tui.app.widgets.dialogs import TextDialog
+from tui.chat import Chat
+from tui.model import Session, check_label
+
+
+class Stage(Protocol):
+    """What the actions need of the screen they happen on."""
+
+    @property
+    def app(self) -> App[Any]: ...
+
+    @property
+    def session(self) -> Session | None: ...
+
+    async def show_session(self, session: Session) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def do(self, work: Coroutine[Any, Any, Any]) -> None: ...
+
+    def refresh_bindings(self) -> None: ...
+
+
+class SessionActions:
+    """Each action asks what it has to ask, has `Chat` do it, and tells what came of it. `deleted` can be brought back."""
+
+    def __init__(self, chat: Chat, sessions: SessionList, stage: Stage) -> None:
+        self.deleted: list[Session] = []
+        self._chat = chat
+        self._list = sessions
+        self._stage = stage
+
+    def rename(self) -> None:
+        session = self._stage.session
+        if session is None:
+            return
+
+        def done(label: str | None) -> None:
+            if label is not None and label.strip() != session.label:
+                self._stage.do(self._rename(session.id, label))
+
+        self._stage.app.push_screen(TextDialog("The session's label", session.label, check_label), done)
+
+    async def _rename(self, session_id: str, label: str) -> None:
+        session = await self._chat.rename(session_id, label)
+        self._stage.say(f"Renamed to {session.label}")
+
+    def title(self) -> None:
+        session = self._stage.session
+        if session is None:
+            return
+
+        def done(title: str | None) -> None:
+            if title is not None:
+                self._stage.do(self._chat.set_title(session.id, title))
+
+        question = "The session's title (empty: made by Palaver)"
+        self._stage.app.push_screen(TextDialog(question, session.title, str), done)
+
+    def pin(self) -> None:
+        if self._stage.session is not None:
+            self._stage.do(self._pin(self._stage.session))
+
+    async def _pin(self, session: Session) -> None:
+        now = await self._chat.pin(session.id, not session.pinned)
+        self._stage.say(f"{now.name} is {'pinned' if now.pinned else 'no longer pinned'}")
+
+    def use_profile(self, name: str) -> None:
+        if self._stage.session is not None:
+            self._stage.do(self._use_profile(self._stage.session.id, name))
+
+    async def _use_profile(self, session_id: str, name: str) -> None:
+        session = await self._chat.set_profile(session_id, name)
+        self._stage.say(f"The next prompt goes to {session.profile}")
+
+    def delete(self) -> None:
+        if self._stage.session is not None:
+            self._stage.do(self._delete(self._stage.session))
+
+    async def _delete(self, session: Session) -> None:
+        """Go to the session beside it, and put this one into the trash."""
+        beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
+        await self._stage.show_session(beside or await self._chat.new())
+        deleted = await self._chat.delete(session.id)
+        self._list.remove(session.id)
+        self.deleted.append(deleted)
+        key = self._stage.app.get_key_display(Binding("alt+z", "restore"))
+        self._stage.say(f"Deleted {deleted.name}; {key} brings it back")
+        self._stage.refresh_bindings()
+
+    def restore(self) -> None:
+        if self.deleted:
+            self._stage.do(self._restore(self.deleted.pop()))
+
+    async def _restore(self, session: Session) -> None:
+        restored = await self._chat.restore(session.id)
+        self._list.put(restored)
+        await self._stage.show_session(restored)
+        self._stage.say(f"{restored.name} is back")
+        self._stage.refresh_bindings()
