@@ -240,16 +240,17 @@ class Database:
             raise explain(error, self.file) from None
 
     def _back_up(self, version: int) -> None:
-        """A copy of the file as it was, made by SQLite, before its tables change."""
+        """A copy of the file as it was, made by SQLite, before its tables change. It has its name once it is whole."""
         copy = self.file.with_name(f"{self.file.name}.backup-v{version}-{stamp()}")
+        part = copy.with_name(f"{copy.name}.part")
         try:
-            os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except OSError as error:
-            raise StoreError(f"{copy} cannot be made: {error.strerror}.", transient=True) from None
-        try:
-            self.conn.execute("VACUUM INTO ?", (str(copy),))
-        except BaseException:
-            copy.unlink(missing_ok=True)
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self.conn.execute("VACUUM INTO ?", (str(part),))
+            part.rename(copy)
+        except BaseException as error:
+            part.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise StoreError(f"{copy} cannot be made: {error.strerror}.", transient=True) from None
             raise
 
 
