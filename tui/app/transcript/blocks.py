@@ -71,7 +71,7 @@ class Unit:
     @property
     def is_title(self) -> bool:
         """Whether this is the one line that a folded block shows."""
-        return isinstance(self.block, FoldBlock) and not self.piece.source
+        return isinstance(self.block, FoldBlock) and self.block.is_title(self)
 
     def drop(self) -> None:
         """Forget the lines; they can be drawn again."""
@@ -264,6 +264,9 @@ class FoldBlock(Block):
         if self._head is not None:
             self._head.drop()
 
+    def is_title(self, unit: Unit) -> bool:
+        return unit is self._head
+
     def changed(self) -> None:
         """What is shown has to be made again."""
         self._head = self._body = None
@@ -361,8 +364,8 @@ class ToolBlock(FoldBlock):
 
     @property
     def source(self) -> str:
-        result = f"\n\n{self._result.text}" if self._result else ""
-        return f"{self._call.name}\n{self._call.text}{result}"
+        call = "\n".join(part for part in (self._call.name, self._call.text) if part)
+        return f"{call}\n\n{self._result.text}" if self._result else call
 
     def _label(self) -> tuple[str, str]:
         name = one_line(self._call.name or "tool", 60)
@@ -370,11 +373,13 @@ class ToolBlock(FoldBlock):
             return "result ", one_line(self._call.text, 300)
         ask = "wants approval: " if self._call.kind is ItemKind.APPROVAL else ""
         arguments = one_line(self._call.text, 300)
-        result = f" → {one_line(self._result.text, 200)}" if self._result else ""
-        return f"{ask}{name} ", f"{arguments}{result}"
+        result = f"→ {one_line(self._result.text, 200)}" if self._result else ""
+        return f"{ask}{name} ", " ".join(part for part in (arguments, result) if part)
 
     def _pieces(self) -> list[Piece]:
         parts: list[Piece] = []
+        if self._call.kind is ItemKind.TOOL_RESULT:
+            return split_plain(pretty_json(self._call.text))
         if self._call.text:
             pretty = pretty_json(self._call.text)
             parts += split_code(pretty, "json" if pretty != self._call.text else "text")
@@ -471,7 +476,7 @@ def _error_lines(mark: str, turn: Turn) -> list[tuple[str, str, str]]:
     said = one_line(error.message).rstrip(".") + "." if error else "It failed."
     hint = one_line(error.hint).rstrip(".") if error else ""
     again = "" if "press r" in hint else "r sends the prompt again"
-    advice = "; ".join(part for part in (hint, again) if part)
+    advice = (" " if hint.endswith("?") else "; ").join(part for part in (hint, again) if part)
     return [(mark, "error", said), (" ", "muted", f"{advice}.")]
 
 
@@ -509,7 +514,7 @@ class TurnBlocks:
 
     def _take(self, turn: Turn) -> None:
         results = {item.call_id: item for item in turn.items if item.kind is ItemKind.TOOL_RESULT and item.call_id}
-        called = {item.call_id for item in turn.items if item.kind is ItemKind.TOOL_CALL and item.call_id}
+        called = {item.call_id for item in turn.items if item.kind is ItemKind.TOOL_CALL}
         kept: dict[str, Block] = {}
         newest = turn.items[-1] if turn.items else None
         for item in turn.items:
@@ -518,7 +523,8 @@ class TurnBlocks:
             if not item.text and not item.name and item.kind is not ItemKind.REASONING:
                 continue
             is_live = item is newest and not turn.status.is_final
-            kept[item.key] = self._block(item, results.get(item.call_id), is_live)
+            result = results.get(item.call_id) if item.kind is ItemKind.TOOL_CALL else None
+            kept[item.key] = self._block(item, result, is_live)
         self._items = kept
 
     def _block(self, item: Item, result: Item | None, is_live: bool) -> Block:

@@ -295,6 +295,8 @@ class Splitter:
     def _seal(self, *, gap: bool) -> None:
         """End the open piece here, and begin the next one."""
         piece = self._next
+        while self._done and not self._done[-1] and not self._fence:
+            self._done.pop()
         piece.source = "\n".join(self._done)
         if piece.source.strip() or (piece.kind is Kind.CODE and self._done):
             self.sealed.append(piece)
