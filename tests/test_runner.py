@@ -562,31 +562,61 @@ def test_a_stream_that_takes_long_to_close_is_waited_for_and_ends_the_turn_once(
 # Sharing the loop
 
 
-def test_a_flood_lets_others_in_every_few_milliseconds() -> None:
-    """Events that are all there already, each taking 10 µs: no one else waits long."""
-    gaps: list[float] = []
+class Flood(Scene):
+    """A million events a second that are all there already: none of them waits for anything."""
 
-    class Flood(Scene):
-        async def stream(self) -> AsyncGenerator[TurnEvent, None]:
-            loop = cast(VirtualLoop, asyncio.get_running_loop())
-            for _ in range(20_000):
-                loop.spend(0.00001)
+    count = 200_000
+
+    async def stream(self) -> AsyncGenerator[TurnEvent, None]:
+        loop = cast(VirtualLoop, asyncio.get_running_loop())
+        try:
+            for _ in range(self.count):
+                loop.spend(0.000001)
                 yield said("x")
             yield Finished()
+        finally:
+            self.closed += 1
+
+
+def test_a_flood_lets_others_in_every_few_milliseconds() -> None:
+    gaps: list[float] = []
 
     async def breathe(task: asyncio.Task[None]) -> None:
         before = elapsed()
         while not task.done():
             await asyncio.sleep(0)
-            now = elapsed()
-            gaps.append(now - before)
-            before = now
+            gaps.append(elapsed() - before)
+            before = elapsed()
 
     scene = Flood([])
     turn = played(scene, breathe)
-    assert len(turn.text) == 20_000
+    assert (turn.status, len(turn.text)) == (DONE, 200_000)
     assert max(gaps) <= YIELD_AFTER + 0.001
-    assert 4 <= len(scene.shown) <= 14
+
+
+@pytest.mark.fault("N28")
+def test_a_flood_is_shown_and_saved_as_little_as_a_trickle() -> None:
+    scene = Flood([])
+    scene.count = 600_000
+    played(scene)
+    assert 10 <= len(scene.shown) <= 0.6 * 30 + 1
+    assert len(scene.saved) <= 0.6 * 4 + 1
+
+
+@pytest.mark.fault("N28")
+def test_a_flood_is_stopped_at_once() -> None:
+    asked: list[float] = []
+
+    async def cancel(task: asyncio.Task[None]) -> None:
+        await asyncio.sleep(0.05)
+        asked.append(elapsed())
+        task.cancel()
+
+    scene = Flood([])
+    turn = played(scene, cancel)
+    assert turn.status is CANCELLED
+    assert scene.shown[-1][0] - asked[0] < 0.1
+    assert scene.closed == 1
 
 
 # Work that has to be done

@@ -93,13 +93,14 @@ def answer(status: int, body: bytes, *fields: str, content_type: str = "applicat
 class FaultServer:
     """Use it as an async context manager. Connections take the scripts in turn; the last one serves all that follow.
 
-    `received` is what each connection sent, in the order they came; `gone` is set for each whose client has left.
+    `scripts` may be changed until someone connects. `received` is what each connection sent, in the order they came;
+    `gone` is set for each whose client has left.
     """
 
     def __init__(
         self, *scripts: Script, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
     ) -> None:
-        self._scripts = [list(script) for script in scripts]
+        self.scripts = [list(script) for script in scripts]
         self._tls = tls
         self._host = host
         self.port = port
@@ -147,7 +148,7 @@ class FaultServer:
         self.gone.append(asyncio.Event())
         self.connected.set()
         try:
-            for step in self._scripts[min(number, len(self._scripts) - 1)]:
+            for step in self.scripts[min(number, len(self.scripts) - 1)]:
                 if isinstance(step, Fin):
                     break
                 await self._take(step, reader, writer, number)

@@ -129,7 +129,7 @@ STALE = [stale_reply, stale_event, stale_failed, stale_json, stale_410]
 
 
 @pytest.mark.parametrize("stale", STALE)
-@pytest.mark.fault("S01", "H04", "H09")
+@pytest.mark.fault("S01", "S15", "H04", "H09")
 async def test_a_stale_conversation_is_started_afresh_with_what_was_said(stale: Callable[[Exchange], object]) -> None:
     told, one = await answers(stale, well, conversation_id=OLD, recall=recall)
     first, second = (exchange.json for exchange in one.server.seen)
@@ -158,6 +158,7 @@ async def test_the_stale_answer_is_closed_before_the_fresh_request_is_made() -> 
         await one.end()
 
 
+@pytest.mark.fault("S15")
 async def test_a_fresh_start_tells_nothing_where_the_profile_says_so() -> None:
     told, one = await answers(
         stale_reply, well, profile=replace(PROFILE, replay=False), conversation_id=OLD, recall=recall

@@ -246,7 +246,6 @@ async def test_a_certificate_of_ones_own_authority(authority: Authority, monkeyp
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-@pytest.mark.fault("G13")
 async def test_an_authoritys_file_that_holds_none(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -623,7 +622,7 @@ async def test_a_redirect_is_not_followed(status: int, target: str, with_key: Pr
             "itself": f"{server.url}/responses",
             "relative": "/elsewhere",
         }
-        server._scripts = [[Request(), head(status, f"location: {places[target]}", "content-length: 0"), Never()]]
+        server.scripts = [[Request(), head(status, f"location: {places[target]}", "content-length: 0"), Never()]]
         told = await ask(server, with_key)
         await server.all_gone()
         assert sink.heard == b""
