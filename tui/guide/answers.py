@@ -37,9 +37,11 @@ def answer(prompt: str, topic: int, *, is_first: bool) -> Script:
     if words[:1] == ["/demo"]:
         demo = _demo(" ".join(words[1:]))
         return replace(demo, topic=topic) if demo.topic < 0 else demo
+    if said := _SAY.fullmatch(prompt.strip()):
+        return Script(said[1], topic)
     passage, text = _text(prompt, words, topic)
     if is_first:
-        text = f"{_HELLO}\n\n{text}\n\n{_TRY_SHORT if passage else _TRY}"
+        text = f"{text}\n\n> {_HELLO} {_TRY_SHORT}" if passage else f"{_HELLO}\n\n{text}\n\n{_TRY}"
     number = passage.number if passage else topic
     return Script(text, number, min(SLOWEST, DURATION / len(text.split())))
 
@@ -54,10 +56,11 @@ def _text(prompt: str, words: list[str], topic: int) -> tuple[Passage | None, st
     if words in _CONTENTS:
         return None, f"The manual has these sections; name one, or ask in your own words:\n\n{_contents()}"
     named = titled(prompt.strip(" \t\n.!?*#"))
-    found = [named] if named else search(prompt)
+    is_greeting = _GREETING.fullmatch(prompt) is not None
+    found = [named] if named else [] if is_greeting else search(prompt)
     if found:
         return found[0], _section(found[0], found[1:])
-    begin = "Ask me anything about Palaver." if not words or _GREETING.match(prompt) else _NOTHING
+    begin = "Ask me anything about Palaver." if is_greeting or not re.search(r"\w", prompt) else _NOTHING
     return None, f"{begin} The manual has these sections:\n\n{_contents()}"
 
 
@@ -78,16 +81,18 @@ def _contents() -> str:
 _MORE = (["more"], ["next"], ["go", "on"], ["continue"], ["and", "then"])
 _CONTENTS = (["contents"], ["content"], ["topics"], ["sections"], ["index"], ["toc"], ["table", "of", "contents"])
 _GREETING = re.compile(
-    r"(?i)\W*(hi|hello|hey|hallo|help|moin|good (morning|day|afternoon|evening)|thanks?|thank you)\b"
+    r"(?i)\W*(hi|hello|hey|hallo|help|moin|good (morning|day|afternoon|evening)|thanks?|thank you|test|ping)"
+    r"(\W+(me|there|guide|palaver|you|please))?\W*"
 )
+_SAY = re.compile(r"(?i)say (?:the word)?:? *(\w{1,40})\W*")
 _NOTHING = "The manual says nothing about that, as far as I can find; other words may help."
 
 _HELLO = """\
-> I am **guide**, the manual inside Palaver, and no language model: I show the section that fits your words. To talk to \
-a model, name its server: ask me “how do I add a server?”"""
+I am **guide**, the manual inside Palaver, and no language model: I show the section that fits your words. To talk to a \
+model, ask me “how do I add a server?”"""
 
 _TRY_SHORT = """\
-To see how Palaver deals with servers' good and bad days, say `/demo long`, `/demo slow`, `/demo tools`, `/demo fail` or \
+To see how Palaver takes servers' good and bad days, say `/demo long`, `/demo slow`, `/demo tools`, `/demo fail` or \
 `/demo forget`."""
 
 _TRY = """\

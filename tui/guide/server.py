@@ -97,10 +97,13 @@ class GuideServer:
         return int(match[3], 16) - 1
 
     async def _stream(self, events: Iterator[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
+        clock = asyncio.get_running_loop().time
+        due = clock()
         for number, event in enumerate(events):
-            pause = event.pop("pause", 0.0)
-            if pause and self.speed:
-                await self.sleep(pause / self.speed)
+            # Against the clock, so that an answer takes no longer on a machine that is busy.
+            due += event.pop("pause", 0.0) / self.speed if self.speed else 0.0
+            if (wait := due - clock()) > 0:
+                await self.sleep(wait)
             event["sequence_number"] = number
             yield f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
 
