@@ -202,6 +202,10 @@ class Shim:
         return int(self._library.iof_count())
 
 
+def tell_on(pipe: int, value: object) -> None:
+    os.write(pipe, json.dumps(value).encode() + b"\n")
+
+
 def forked(work: Callable[[Callable[[object], None]], None]) -> tuple[list[dict[str, Any]], int]:
     """Do `work` in a process of its own. Gives what it told, and how it ended (negative: by a signal)."""
     reading, writing = os.pipe()
@@ -210,10 +214,10 @@ def forked(work: Callable[[Callable[[object], None]], None]) -> tuple[list[dict[
         status = 70
         try:
             os.close(reading)
-            work(lambda value: os.write(writing, json.dumps(value).encode() + b"\n") and None)
+            work(lambda value: tell_on(writing, value))
             status = 0
         except BaseException as error:  # noqa: BLE001 - told to the parent, whatever it is
-            os.write(writing, json.dumps({"error": repr(error)}).encode() + b"\n")
+            tell_on(writing, {"error": repr(error)})
         finally:
             os._exit(status)
     os.close(writing)

@@ -1,0 +1,229 @@
+"""`kill -9` of the real program at a random moment, again and again, against a real server that notes what it was asked.
+
+After each kill: what the server saw is in the history once, what was on the screen for 250 ms is there, the file is whole,
+and the next start marks the answer that was cut short.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ptyprocess
+import pyte
+
+from tests.store.histories import is_whole, rows
+from tests.torture.report import Report
+from tests.torture.server import Manner, Server, serving
+
+ROOT = Path(__file__).parent.parent.parent
+DURABLE_AFTER = 0.25
+"""Seconds after which what is visible is on disk."""
+
+LABELS = ("work", "play", "new one")
+WIDTH, HEIGHT = 100, 30
+MANNER = Manner(wait=0.05, words=60, pause=0.012)
+
+
+@dataclass
+class Witness:
+    """When each word of an answer was first seen."""
+
+    seen: dict[str, float] = field(default_factory=dict)
+
+    def look(self, text: str) -> None:
+        now = time.monotonic()
+        for word in re.findall(r"k\d+n\d+w\d{3}", text):
+            self.seen.setdefault(word, now)
+
+    def by(self, moment: float) -> set[str]:
+        """The words seen until then."""
+        return {word for word, when in self.seen.items() if when <= moment}
+
+
+@dataclass
+class Place:
+    """Folders of its own for the program."""
+
+    folder: Path
+    server: Server
+
+    def __post_init__(self) -> None:
+        config = self.folder / "config"
+        config.mkdir(mode=0o700)
+        file = config / "config.toml"
+        file.write_text(
+            f'profile = "here"\n[profiles.here]\nprotocol = "responses"\nbase_url = "{self.server.url}"\nmodel = "m"\n',
+            encoding="utf-8",
+        )
+        file.chmod(0o600)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "data" / "history.db"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {f"PALAVER_{kind}_DIR": str(self.folder / kind.lower()) for kind in ("CONFIG", "DATA", "LOG")}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return kept | own | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+
+
+def ask(count: int, seed: int) -> Report:
+    """Kill `palaver ask -s LABEL`."""
+    return _kill("kill-ask", count, seed, _one_ask)
+
+
+def window(count: int, seed: int) -> Report:
+    """Kill the window in a terminal."""
+    return _kill("kill-tui", count, seed, _one_window)
+
+
+Once = Callable[[Place, str, random.Random, float, Report], tuple[Witness, float]]
+
+
+def _kill(name: str, count: int, seed: int, once: Once) -> Report:
+    report = Report(name)
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix=f"palaver-{name}-") as folder, serving(MANNER, chance) as server:
+        place = Place(Path(folder), server)
+        whole = time.monotonic()
+        once(place, "k0n", chance, 60.0, report)
+        whole = time.monotonic() - whole
+        report.figures["a whole run"] = f"{whole:.2f} s"
+        for number in range(1, count + 1):
+            seen = len(server.seen)
+            # From the first instruction to well after the end.
+            witness, killed = once(place, f"k{number}n", chance, chance.uniform(0, whole * 1.15), report)
+            _check(place, f"kill {number}", server.seen[seen:], witness, killed, report)
+        report.expect(is_whole(place.file), "the history is not whole")
+    return report
+
+
+def _check(place: Place, name: str, asked: list[str], witness: Witness, killed: float, report: Report) -> None:
+    report.counts["kills"] += 1
+    report.counts["prompts sent"] += len(asked)
+    if not place.file.exists():
+        report.expect(not asked, f"{name}: the server saw {asked} and there is no history")
+        return
+    try:
+        # Opening it for writing, as the next start does, so that a journal left behind is dealt with.
+        ready = is_whole(place.file)
+        messages = rows(place.file, "SELECT role, text, status FROM messages")
+    except Exception as error:  # noqa: BLE001 - one more thing that is wrong; the run goes on
+        made = place.file.stat().st_size > 0
+        report.expect(not asked and not made, f"{name}: {error!r} after {asked}")
+        return
+    report.expect(ready, f"{name}: the history is not whole")
+    for prompt in asked:
+        times = sum(role == "user" and text == prompt for role, text, _ in messages)
+        report.expect(times == 1, f"{name}: {prompt!r} was sent once and kept {times} times")
+    kept = {word for role, text, _ in messages if role == "assistant" for word in text.split()}
+    visible = witness.by(killed - DURABLE_AFTER)
+    report.counts["words visible for 250 ms"] += len(visible)
+    lost = sorted(visible - kept)
+    late = max((killed - witness.seen[word] for word in lost), default=0.0)
+    report.expect(not lost, f"{name}: {len(lost)} words were visible for up to {late:.3f} s and are lost: {lost[:3]}")
+    cut = sum(status in ("pending", "streaming") for role, _, status in messages if role == "user")
+    report.counts["answers cut short"] += cut
+    report.expect(cut <= len(asked) or cut <= 1, f"{name}: {cut} answers claim to be running")
+    _check_next_start(place, name, report)
+
+
+def _check_next_start(place: Place, name: str, report: Report) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "sessions", "list", "--json"],
+        cwd=ROOT, env=place.environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    report.expect(
+        done.returncode == 0 and not done.stderr, f"{name}: the next start says {done.stderr!r} ({done.returncode})"
+    )
+    statuses = {session["status"] for session in json.loads(done.stdout or "[]")}
+    report.expect(not statuses & {"pending", "streaming"}, f"{name}: after the next start sessions are {statuses}")
+    running = rows(place.file, "SELECT id, status FROM turns WHERE status IN ('pending', 'streaming')")
+    report.expect(not running, f"{name}: after the next start there are turns without an end: {running}")
+    alive = sorted(file.name for file in place.file.with_name("history.db.live").iterdir())
+    report.expect(not alive, f"{name}: {alive} claim to live")
+
+
+def _one_ask(place: Place, name: str, chance: random.Random, after: float, report: Report) -> tuple[Witness, float]:
+    """Ask, and kill it after so many seconds. Gives what was printed, and when it was killed."""
+    prompt = f"{name}0 tell me something"
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tui", "ask", "-s", chance.choice(LABELS), prompt],
+        cwd=ROOT, env=place.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert process.stdout is not None
+    witness, printed = Witness(), ""
+    while (left := begun + after - time.monotonic()) > 0:
+        if not select.select([process.stdout], [], [], left)[0]:
+            break
+        data = os.read(process.stdout.fileno(), 65536)
+        if not data:
+            break
+        printed += data.decode()
+        witness.look(printed)
+    killed = time.monotonic()
+    process.kill()
+    status = process.wait()
+    process.stdout.close()
+    report.counts["killed while it ran"] += status == -signal.SIGKILL
+    report.expect(status in (0, -signal.SIGKILL), f"{name}: it ended with {status}")
+    return witness, killed
+
+
+class _Screen(pyte.Screen):
+    def report_device_status(self, *args: object, **kwargs: object) -> None:
+        """pyte would answer; no one listens."""
+
+
+def _one_window(place: Place, name: str, chance: random.Random, after: float, report: Report) -> tuple[Witness, float]:
+    """Open the window, say things one after another, and kill it after so many seconds."""
+    begun = time.monotonic()
+    process = ptyprocess.PtyProcess.spawn(
+        [sys.executable, "-m", "tui", "open", chance.choice(LABELS)],
+        cwd=str(ROOT), env=place.environment, dimensions=(HEIGHT, WIDTH),
+    )  # fmt: skip
+    screen = _Screen(WIDTH, HEIGHT)
+    stream = pyte.ByteStream(screen)
+    witness = Witness()
+    asked, limit = 0, 2
+    while (left := begun + after - time.monotonic()) > 0:
+        if asked <= limit and _is_ready(screen, f"{name}{asked - 1}" if asked else ""):
+            if asked == limit:
+                break
+            process.write(f"{name}{asked} tell me more\r".encode())
+            asked += 1
+        if select.select([process.fd], [], [], min(left, 0.05))[0]:
+            try:
+                data = os.read(process.fd, 65536)
+            except OSError:
+                break
+            stream.feed(
+                re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\]22;[^\x1b\x07]*(\x1b\\|\x07)", b"", data)
+            )
+            witness.look("\n".join(screen.display))
+    killed = time.monotonic()
+    process.kill(signal.SIGKILL)
+    process.wait()
+    process.close()
+    report.counts["prompts typed"] += asked
+    return witness, killed
+
+
+def _is_ready(screen: _Screen, before: str) -> bool:
+    """Whether the next thing can be said: the window is there, and the answer before has come to its last word."""
+    text = "\n".join(screen.display)
+    return f"{before}w{MANNER.words - 1:03d}" in text if before else "Send" in text
