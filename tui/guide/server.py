@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,11 +49,12 @@ class _Asked:
 
 @dataclass(slots=True)
 class GuideServer:
-    """`speed` divides every pause (0 for none); `now` is the clock ids are dated by."""
+    """`speed` divides every pause (0 for none); `now` is the clock ids are dated by, `monotonic` the one pauses go by."""
 
     speed: float = 1.0
     now: Callable[[], float] = time.time
-    sleep: Callable[[float], Any] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _count: int = field(default=0)
 
     async def handle(self, method: str, path: str, body: bytes) -> Answer:
@@ -97,12 +98,11 @@ class GuideServer:
         return int(match[3], 16) - 1
 
     async def _stream(self, events: Iterator[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
-        clock = asyncio.get_running_loop().time
-        due = clock()
+        due = self.monotonic()
         for number, event in enumerate(events):
             # Against the clock, so that an answer takes no longer on a machine that is busy.
             due += event.pop("pause", 0.0) / self.speed if self.speed else 0.0
-            if (wait := due - clock()) > 0:
+            if (wait := due - self.monotonic()) > 0:
                 await self.sleep(wait)
             event["sequence_number"] = number
             yield f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
