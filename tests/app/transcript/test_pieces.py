@@ -12,6 +12,7 @@ from tests.app.transcript.drawing import (
     PLAIN,
     SAMPLES,
     assert_fits,
+    document,
     ground,
     meant,
     message_lines,
@@ -39,8 +40,6 @@ from tui.app.transcript.pieces import (
 
 LARGEST = MOST + 2 * LINE_CUT
 """No piece is larger: what may not be passed, and the line that comes when it was not."""
-
-WORDS = "one two three four five six seven eight nine ten".split()
 
 MEGABYTE = {
     "one paragraph": "Some words in a sentence. " * 40_000,
@@ -81,52 +80,6 @@ def fed(text: str, sizes: list[int]) -> list[Piece]:
         at += size
     splitter.feed(text[at:])
     return splitter.sealed + splitter.open()
-
-
-def document(seed: int) -> str:
-    """An ordinary answer: blocks of all kinds, separated by empty lines."""
-    rng = random.Random(seed)
-
-    def words(least: int, most: int) -> str:
-        return " ".join(
-            rng.choice([*WORDS, "**bold**", "`code`", "[a](http://b.c)"]) for _ in range(rng.randint(least, most))
-        )
-
-    def block() -> str:
-        kind = rng.randrange(8)
-        if kind == 0:
-            return "#" * rng.randint(1, 4) + " " + words(1, 5)
-        if kind == 1:
-            return "\n".join(
-                f"- {words(1, 20)}" + (f"\n  - {words(1, 20)}" if rng.random() < 0.3 else "")
-                for _ in range(rng.randint(2, 5))
-            )
-        if kind == 2:
-            start = rng.choice([1, 1, 9])
-            gap = rng.choice(["\n", "\n\n"])
-            return gap.join(f"{start + number}. {words(1, 20)}" for number in range(rng.randint(2, 5)))
-        if kind == 3:
-            return (
-                "```python\n"
-                + "\n".join(rng.choice(["x = 1", "", "    return 2", "# words"]) for _ in range(rng.randint(1, 90)))
-                + "\nend\n```"
-            )
-        if kind == 4:
-            return "| a | b |\n|---|--:|\n" + "\n".join(
-                f"| {words(1, 4)} | {words(1, 4)} |" for _ in range(rng.randint(1, 12))
-            )
-        if kind == 5:
-            return "\n".join(f"> {words(2, 20)}" for _ in range(rng.randint(1, 4)))
-        if kind == 6:
-            return f"1. {words(1, 5)}\n\n   ```sh\n   {words(1, 9)}\n\n   end\n   ```\n\n2. {words(1, 5)}"
-        return "\n".join(words(3, 30) for _ in range(rng.randint(1, 4)))
-
-    blocks = [block()]
-    for _ in range(rng.randint(3, 12)):
-        # Two lists in a row are one list: something stands between them.
-        following = block()
-        blocks += [words(2, 9), following] if following[0] in "-1>9" else [following]
-    return "\n\n".join(blocks)
 
 
 @given(st.sampled_from(list(SAMPLES)), st.lists(st.integers(1, 60), max_size=30))

@@ -63,6 +63,7 @@ class Viewport:
         self._turns: dict[int, TurnBlocks] = {}
         self._asked: set[int] = set()
         self._drawn: OrderedDict[Unit, int] = OrderedDict()
+        self._held: tuple[Place, Unit] | None = None
 
     # Turns
 
@@ -71,12 +72,14 @@ class Viewport:
         self._turns.clear()
         self._asked.clear()
         self._drawn.clear()
+        self._held = None
         self.layout.reset(count)
         self.following = following or not count
         self.place = place._replace(depth=min(place.depth, max(0, count - 1)))
 
     def put(self, turns: list[Turn]) -> None:
         """Take in turns, new or changed."""
+        was_missing = self.place.depth not in self._turns
         for turn in turns:
             if turn.depth >= len(self.layout):
                 self.layout.grow(turn.depth + 1)
@@ -86,6 +89,8 @@ class Viewport:
             else:
                 self._turns[turn.depth] = TurnBlocks(turn)
             self._asked.discard(turn.depth)
+        if was_missing and self.place.depth in self._turns:
+            self._settle()
         self._give_up_far_ones()
 
     def drop_from(self, count: int) -> None:
@@ -93,6 +98,9 @@ class Viewport:
         self.layout.grow(count)
         for depth in [depth for depth in self._turns if depth >= count]:
             del self._turns[depth]
+        self._asked = {depth for depth in self._asked if depth < count}
+        if self.place.depth >= count:
+            self.place = Place(max(0, count - 1))
 
     def blocks_of(self, depth: int) -> TurnBlocks | None:
         return self._turns.get(depth)
@@ -113,13 +121,16 @@ class Viewport:
         unit = blocks.units()[number] if blocks and number < len(blocks.units()) else None
         share = line / max(1, unit.height(self.ground)) if unit else 0.0
         known = [self.layout.height(one) for one in self._turns]
-        guess = sum(known) * self.ground.width // max(1, width) // len(known) if known else GUESS
+        guess = max(2, sum(known) * self.ground.width // max(1, width) // len(known)) if known else GUESS
+        missing_share = line / self.layout.height(depth) if blocks is None and depth < len(self.layout) else 0.0
         self.ground = Ground(width, self.ground.palette)
-        self.layout.reset(len(self.layout), max(2, guess))
+        self.layout.reset(len(self.layout), guess)
         for one, turn in self._turns.items():
             self.layout.set(one, turn.height(self.ground))
         if unit is not None and share:
             self.place = Place(depth, number, int(share * len(self.lines(unit))))
+        elif missing_share:
+            self.place = Place(depth, 0, int(missing_share * guess))
 
     # Moving
 
@@ -206,8 +217,11 @@ class Viewport:
             return
         if self.following:
             self.place = self.bottom()
+        else:
+            self._hold()
         self._make_rows()
-        if len(self.rows) < self.height and self.place != Place() and self.layout:
+        is_short = len(self.rows) < self.height and all(row.unit for row in self.rows)
+        if is_short and self.place != Place() and self.layout:
             self.place = self.bottom()
             self._make_rows()
         self._forget_old_lines()
@@ -220,8 +234,10 @@ class Viewport:
         blocks = self._turns.get(last.depth)
         if last.depth != len(self.layout) - 1 or blocks is None:
             return False
-        units = blocks.units()
-        return last.key >= key_of(last.depth, len(units) - 1, len(self.lines(units[-1])) - 1)
+        for number, unit in reversed(list(enumerate(blocks.units()))):
+            if height := len(self.lines(unit)):
+                return last.key >= key_of(last.depth, number, height - 1)
+        return True
 
     def position(self) -> tuple[int, int]:
         """The lines above the window, and the lines there are in all, as far as is known."""
@@ -246,6 +262,31 @@ class Viewport:
         self._drawn.move_to_end(unit)
         return lines
 
+    def _settle(self) -> None:
+        """Find the place anew, now that its turn has come: what was in view of other turns stays where it is."""
+        depth, unit, line = self.place
+        for number, row in enumerate(self.rows):
+            if row.unit is not None and row.depth > depth and row.depth in self._turns:
+                self.place = self.up(Place(row.depth), number)
+                return
+        if not unit:
+            height = self._turns[depth].height(self.ground)
+            self.place = self._down(Place(depth), line * height // max(1, self.layout.height(depth)))
+
+    def _hold(self) -> None:
+        """Stay at the unit in view where others of its turn have come or gone before it."""
+        if self._held is None or self._held[0] != self.place:
+            return
+        blocks = self._turns.get(self.place.depth)
+        units = blocks.units() if blocks else []
+        if self._held[1] in units:
+            self.place = self.place._replace(unit=units.index(self._held[1]))
+
+    def _unit_at(self, place: Place) -> tuple[Place, Unit] | None:
+        blocks = self._turns.get(place.depth)
+        units = blocks.units() if blocks else []
+        return (place, units[place.unit]) if place.unit < len(units) else None
+
     def _make_rows(self) -> None:
         rows: list[Row] = []
         depth, first, skip = self.place
@@ -260,6 +301,7 @@ class Viewport:
                 self._add_rows(rows, depth, blocks, first, skip)
             depth, first, skip = depth + 1, 0, 0
         self.rows = rows
+        self._held = self._unit_at(self.place)
 
     def _add_rows(self, rows: list[Row], depth: int, blocks: TurnBlocks, first: int, skip: int) -> None:
         units = blocks.units()
@@ -289,10 +331,19 @@ class Viewport:
                 del self._turns[depth]
 
     def _ask_for(self, depth: int) -> None:
-        """Have the turns around `depth` brought, if they are not on their way."""
-        if depth in self._asked:
+        """Have the turns around `depth` brought, as far as they are neither at hand nor on their way."""
+        if not self._is_missing(depth):
             return
-        start = max(0, depth - PAGE + 1 if self.following else depth - PAGE // 2)
-        until = min(len(self.layout), start + PAGE)
+        start, until = depth, depth + 1
+        least = depth - PAGE + 1 if self.following else depth - PAGE // 2
+        while start > least and self._is_missing(start - 1):
+            start -= 1
+        while until - start < PAGE and self._is_missing(until):
+            until += 1
+        while until - start < PAGE and self._is_missing(start - 1):
+            start -= 1
         self._asked.update(range(start, until))
         self._need(start, until)
+
+    def _is_missing(self, depth: int) -> bool:
+        return 0 <= depth < len(self.layout) and depth not in self._turns and depth not in self._asked
