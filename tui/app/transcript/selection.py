@@ -34,10 +34,9 @@ def selected_text(lines: Iterable[tuple[int, Line]], selection: Selection) -> st
             continue
         start, end = span
         text = line.text
-        first = max(line.lead, start - GUTTER)
-        last = len(text) if end == -1 else max(0, end - GUTTER)
-        is_whole = last >= len(text)
-        taken = text[first:last]
-        parts += [join, taken.rstrip() if is_whole and line.join == "\n" else taken]
+        first, last = max(line.lead, start - GUTTER), len(text) - line.tail
+        if end != -1:
+            last = min(last, end - GUTTER)
+        parts += [join, text[first : max(first, last)]]
         join = line.join
     return "".join(parts)
