@@ -803,7 +803,9 @@ async def test_a_lock_others_never_give_back_costs_no_answer(history: Path, take
 
 @pytest.mark.fault("D21")
 @pytest.mark.parametrize("take", ["take_lock", "hold"], ids=["ours", "SQLite's"])
-async def test_opening_a_file_others_hold(history: Path, take: str) -> None:
+async def test_opening_a_file_others_hold(history: Path, monkeypatch: pytest.MonkeyPatch, take: str) -> None:
+    # What an answer waits for, the making of its session among it, has a patience of its own.
+    monkeypatch.setattr("tui.store.PATIENCE", 3600.0)
     async with opened(history) as store:
         await told(store, a_session(), "hello", "one")
     with Other(history) as other:
@@ -816,6 +818,27 @@ async def test_opening_a_file_others_hold(history: Path, take: str) -> None:
             assert t.chat.health.message == ""
             assert sorted(session.label for session in await t.chat.sessions()) == ["other", "work"]
     assert texts(history) == ["second", "two", "hello", "one"]
+
+
+async def test_ending_does_not_wait_for_a_lock_others_keep(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.store.PATIENCE", 3600.0)
+    session = a_session()
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session), session)
+        with Other(history) as other:
+            other.do("take_lock")
+            waiting = [
+                asyncio.ensure_future(store.save(said(begun, text), begun, session)) for text in ("one", "one two")
+            ]
+            waiting.append(
+                asyncio.ensure_future(store.save(said(begun, "all", status=TurnStatus.DONE), begun, session))
+            )
+            await asyncio.sleep(0)
+            store.hasten()
+            assert await asyncio.gather(*waiting) == [False, False, False]
+            assert [turn.text for turn in await store.turns(session.id)] == ["all"]
+    assert not store.health.unsaved
+    assert texts(history) == ["hello", "all"]
 
 
 def unlinked(file: Path, tmp: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,10 +35,10 @@ PATIENCE = 30.0
 """Seconds a write waits for another process before it is kept in memory instead."""
 
 BEGIN_PATIENCE = 2.0
-"""The same for a turn's beginning, which an answer is waiting for."""
+"""The same for the beginning of a turn or a session, which an answer is waiting for."""
 
 CLOSE_PATIENCE = 1.0
-"""The same for a last attempt before closing."""
+"""The same for all that is left to write once Palaver is about to end."""
 
 SAID_AFTER = 1.0
 """Seconds of waiting for another process after which the user is told."""
@@ -82,6 +83,7 @@ class Store:
         self._keeper = Keeper(file, on_renewed=self._written.clear)
         self._first_notices = 0
         self._is_closing = False
+        self._last_moment = math.inf
         self._cannot_write = ""
         self._cannot_read = ""
         self._told = Health()
@@ -105,16 +107,21 @@ class Store:
         self._first_notices = len(self.notices)
         self._tell()
 
+    def hasten(self) -> None:
+        """From now on wait for other processes only for a moment more in all: Palaver is about to end."""
+        self._last_moment = min(self._last_moment, asyncio.get_running_loop().time() + CLOSE_PATIENCE)
+
     async def close(self) -> None:
         """Write what is only in memory, if that is possible now, and close the file."""
         if self._thread is None:
             return
         self._is_closing = True
+        self.hasten()
         if self._healing is not None:
             self._healing.cancel()
         if self._overlay:
             with suppress(StoreError):
-                await self._write(_nothing, patience=CLOSE_PATIENCE)
+                await self._write(_nothing)
         await self._call(self._keeper.close)
         self._thread.shutdown(wait=True)
         self._thread = None
@@ -183,7 +190,7 @@ class Store:
         if self._overlay and await self.find(session.label):
             raise LabelTaken(session.label)
         try:
-            return await self._write(session_sql.put_session, session)
+            return await self._write(session_sql.put_session, session, patience=BEGIN_PATIENCE)
         except LabelTaken:
             raise
         except StoreError as error:
@@ -358,7 +365,7 @@ class Store:
                     try:
                         done: T = await self._call(self._keeper.write, self._write_now, unsaved, function, args)
                     except Locked:
-                        waiting.reschedule(deadline)
+                        waiting.reschedule(min(deadline, self._last_moment))
                         if loop.time() - begun > SAID_AFTER and not self._cannot_write:
                             self._cannot_write = "History is not saved yet: another process is using it."
                             self._tell()
