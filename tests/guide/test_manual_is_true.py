@@ -242,7 +242,8 @@ def test_the_table_tells_what_holds_if_nothing_is_given(tmp_path: Path) -> None:
     file.chmod(0o600)
     profile = load(file, {}).profile("p")
     told = {reading.spans_in(row[0])[0]: row[2].strip("`") for row in reading.rows("All settings of a profile")}
-    assert (told["protocol"], told["continue_by"]) == (profile.protocol, profile.continue_by)
+    assert told["protocol"] == profile.protocol
+    assert reading.rows("How a conversation is continued")[0][0] == f"`{profile.continue_by}` (the default)"
     assert (told["connect_timeout"], told["idle_timeout"]) == (
         f"{profile.connect_timeout:g}",
         f"{profile.idle_timeout:g}",
