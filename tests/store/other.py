@@ -19,7 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.fake_server import PROFILE
 from tests.store.histories import a_session, a_turn, said
+from tui.chat import Chat
+from tui.client import Client
+from tui.config import Config
 from tui.errors import PalaverError
 from tui.model import Session, Turn, TurnStatus
 from tui.store import Store, schema
@@ -106,6 +110,13 @@ class Steps:
 
     async def create(self, label: str) -> str:
         self.sessions[label] = await self.store.create(a_session(label))
+        return self.sessions[label].id
+
+    async def join(self, label: str) -> str:
+        """As a front end opens a session: made if it is new."""
+        self.sessions[label] = await Chat(self.store, Client(), Config({PROFILE.name: PROFILE}, PROFILE.name)).open(
+            label
+        )
         return self.sessions[label].id
 
     async def begin(self, label: str, prompt: str) -> int:

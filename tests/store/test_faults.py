@@ -966,6 +966,19 @@ async def test_two_processes_write_the_same_session(history: Path) -> None:
     assert is_whole(history)
 
 
+@pytest.mark.fault("L07")
+async def test_a_label_that_several_processes_use_first_at_once_is_one_session(history: Path) -> None:
+    with ExitStack() as stack:
+        others = [stack.enter_context(Other(history)) for _ in range(4)]
+        for other in others:
+            other.do("open")
+        for number in range(10):
+            for other in others:
+                other.tell("join", f"work-{number}")
+            assert len({other.hear() for other in others}) == 1
+        assert len(others[0].do("labels")) == 10
+
+
 @pytest.mark.fault("D24")
 async def test_many_processes_start_at_once_on_a_fresh_disk(history: Path) -> None:
     with ExitStack() as stack:
