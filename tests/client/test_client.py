@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -912,7 +913,8 @@ async def test_cancelled_before_the_headers(again: bool) -> None:
 
 @pytest.mark.fault("C01")
 async def test_cancelled_before_the_request_is_made() -> None:
-    async with asked() as one:
+    hanging = KeySource("command", (sys.executable, "-c", "import time; time.sleep(60)"))
+    async with asked(replace(PROFILE, key=hanging)) as one:
         await asyncio.sleep(0)
         one.task.cancel()
         told = await one.end()

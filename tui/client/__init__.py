@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from tui.client.request import Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Profile
-from tui.credentials import read_key
 from tui.errors import Incomplete, Stale, TurnError, Unreachable
 from tui.events import (
     AttemptFailed,
@@ -27,6 +26,7 @@ from tui.events import (
     TurnEvent,
     Waiting,
 )
+from tui.keys import read_key
 from tui.model import AttemptKind, Item
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Client:
         from tui.client import protocols
         from tui.client.http import Http
 
-        key = await asyncio.to_thread(read_key, request.profile.key)
+        key = await read_key(request.profile.key)
         wire = protocols.load(request.profile.protocol)
         async with Http(request.profile, key, self._transport_of(request.profile), self._on_bytes) as http:
             turn = _Turn(http, wire, request, self.traits(request.profile).keeps, self._clock, self._sleep)
@@ -96,7 +96,7 @@ class Client:
         from tui.client.reply import Rejected
         from tui.client.verdict import explain
 
-        key = await asyncio.to_thread(read_key, profile.key)
+        key = await read_key(profile.key)
         async with Http(profile, key, self._transport_of(profile)) as http:
             try:
                 return await http.call(method, path)

@@ -11,8 +11,8 @@ from tui.chat import Chat, TurnChanged
 from tui.client import Client
 from tui.commands.table import print_line, print_table
 from tui.config import Config, Profile
-from tui.credentials import read_key
 from tui.errors import Exit, PalaverError
+from tui.keys import read_key
 from tui.model import Turn, TurnStatus
 from tui.store import Store
 from tui.text import one_line
@@ -74,7 +74,7 @@ async def _test(config: Config, profile: Profile) -> int:
     client = Client()
     status = int(Exit.DONE)
     try:
-        read_key(profile.key)
+        await read_key(profile.key)
         _line("key", True, str(profile.key))
     except PalaverError as error:
         _line("key", False, str(error))

@@ -1,0 +1,139 @@
+"""Keys: read from where they are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import types
+from pathlib import Path
+
+import pytest
+
+from tui import keys
+from tui.credentials import KeySource
+from tui.errors import ConfigError
+from tui.keys import read_key
+
+CANARY = "sk-CANARY-6c1f"
+
+
+@pytest.mark.fault("G08")
+@pytest.mark.parametrize(("environ", "state"), [({}, "not set"), ({"K": "  "}, "empty")])
+async def test_a_missing_key_names_the_variable(environ: dict[str, str], state: str) -> None:
+    with pytest.raises(ConfigError, match=f"The environment variable K is {state}") as caught:
+        await read_key(KeySource("env", ("K",)), environ)
+    assert "export K=" in caught.value.hint
+    assert caught.value.exit_status == 3
+
+
+@pytest.mark.fault("G09", "K04")
+@pytest.mark.parametrize("value", [f"{CANARY}\x00x", f"{CANARY} x", f"{CANARY}é", f"{CANARY}\r\nx: y"])
+async def test_a_key_that_cannot_be_sent_is_not_quoted(value: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        await read_key(KeySource("env", ("K",)), {"K": value})
+    assert CANARY not in str(caught.value)
+    assert f"position {len(CANARY) + 1}" in caught.value.message
+
+
+async def test_blanks_around_a_key_are_stripped() -> None:
+    key = await read_key(KeySource("env", ("K",)), {"K": f" {CANARY}\n"})
+    assert key is not None
+    assert key.reveal() == CANARY
+
+
+async def test_a_key_from_a_command() -> None:
+    python = sys.executable
+    key = await read_key(KeySource("command", (python, "-c", f"print({CANARY!r})")))
+    assert key is not None
+    assert key.reveal() == CANARY
+    failing = [
+        (("/no/such/command",), "was not found"),
+        ((python, "-c", "raise SystemExit(3)"), "ended with status 3"),
+        ((python, "-c", ""), "printed nothing"),
+    ]
+    for command, says in failing:
+        with pytest.raises(ConfigError, match=says):
+            await read_key(KeySource("command", command))
+
+
+async def test_a_command_runs_without_a_shell() -> None:
+    with pytest.raises(ConfigError, match="was not found"):
+        await read_key(KeySource("command", (f"echo {CANARY}; true",)))
+
+
+async def test_no_source_no_key() -> None:
+    assert await read_key(KeySource()) is None
+
+
+async def test_a_command_that_hangs_ends_with_the_wait_for_it(tmp_path: Path) -> None:
+    here = tmp_path / "pid"
+    code = f"import os, time; open({str(here)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    task = asyncio.create_task(read_key(KeySource("command", (sys.executable, "-c", code))))
+    while not here.exists() or not here.read_text():
+        await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    pid = int(here.read_text())
+    while _is_alive(pid):
+        await asyncio.sleep(0.005)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_command_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "COMMAND_TIMEOUT", 0.05)
+    with pytest.raises(ConfigError, match="took longer than"):
+        await read_key(KeySource("command", (sys.executable, "-c", "import time; time.sleep(600)")))
+
+
+class _Keyring(types.ModuleType):
+    """A keyring that never answers, or answers with a word."""
+
+    def __init__(self, word: str) -> None:
+        super().__init__("keyring")
+        self.word = word
+        self.asked: list[tuple[str, str]] = []
+        self.hangs = threading.Event()
+
+    def get_password(self, service: str, user: str) -> str:
+        self.asked.append((service, user))
+        if not self.word:
+            self.hangs.wait(60)
+        return self.word
+
+
+async def test_a_key_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = _Keyring(CANARY)
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    key = await read_key(KeySource("keyring", ("palaver/me",)))
+    assert key is not None
+    assert key.reveal() == CANARY
+    assert keyring.asked == [("palaver", "me")]
+
+
+async def test_a_keyring_that_asks_and_waits_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = _Keyring("")
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    task = asyncio.create_task(read_key(KeySource("keyring", ("palaver/me",))))
+    while not keyring.asked:
+        await asyncio.sleep(0.005)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "keyring")
+    keyring.hangs.set()
+
+
+async def test_a_keyring_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError, match="need the package keyring"):
+        await read_key(KeySource("keyring", ("palaver/me",)))
