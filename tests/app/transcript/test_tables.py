@@ -45,7 +45,10 @@ def draw(source: str, width: int = 40) -> list[str]:
         (
             "| key | words |\n|---|---|\n| retries | one two three four |\n| x | y |",
             20,
-            ["key     │ words", "────────┼───────────", "retries │ one two", "        │ three four", "x       │ y"],
+            [
+                *["key     │ words", "────────┼───────────", "retries │ one two", "        │ three four"],
+                *["╌╌╌╌╌╌╌╌┼╌╌╌╌╌╌╌╌╌╌╌", "x       │ y"],
+            ],
         ),
         (
             "| first | second | third |\n|---|---|---|\n| alpha | beta | |\n| gamma | delta and more | epsilon |",
@@ -108,6 +111,14 @@ def test_rows_that_come_later_go_on_with_the_list() -> None:
     whole = f"{head}\n| d | e | f |\n| g | h | i |"
     first, more = render(head, 14, PLAIN), render_rows(head, "| d | e | f |\n| g | h | i |", 14, PLAIN)
     assert shown(first) + shown(more) == draw(whole, 14)
+
+
+def test_where_cells_take_several_lines_rules_tell_the_rows_apart() -> None:
+    head = "| a | b |\n|---|---|\n| x | one<br>two |\n| y | z |"
+    rule = "╌╌┼╌╌╌╌"
+    assert draw(head) == ["a │ b", "──┼────", "x │ one", "  │ two", rule, "y │ z"]
+    assert shown(render_rows(head, "| v | w |", 40, PLAIN)) == [rule, "v │ w"]
+    assert text_of(render(head, 40, PLAIN)) == "a │ b\nx │ one\n  │ two\ny │ z"
 
 
 def test_a_copied_table_has_no_rules_and_no_padding_at_its_ends() -> None:

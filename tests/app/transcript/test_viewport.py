@@ -160,7 +160,7 @@ def test_who_moved_up_is_left_where_they_are_while_the_end_grows() -> None:
 
 @pytest.mark.parametrize("step", [1, 3, 19, 200])
 def test_moving_up_to_the_first_line_and_down_again_shows_every_line(step: int) -> None:
-    turns = talk(260)
+    turns = talk(150)
     session = Session(turns)
     session.bring()
     lines = all_texts(turns)
@@ -305,10 +305,10 @@ def test_a_turn_that_is_running_is_never_given_up() -> None:
 
 
 def test_lines_kept_are_bounded() -> None:
-    turns = [turn(depth, "\n\n".join(f"{depth}.{number}" for number in range(300))) for depth in range(60)]
-    session = Session(turns, at_hand=60)
-    for _ in range(1300):
-        session.port.move(-19)
+    turns = [turn(depth, "\n\n".join(f"{depth}.{number}" for number in range(600))) for depth in range(12)]
+    session = Session(turns, at_hand=12)
+    for _ in range(150):
+        session.port.move(-100)
     kept = 0
     for depth in session.port.depths():
         turn_blocks = session.port.blocks_of(depth)
@@ -345,7 +345,7 @@ def test_a_screenful_costs_the_same_at_any_length(count: int, drawn: list[Piece]
         "```python\n" + "x = [1, 2, 3]\n" * 70_000,
         "- item\n" * 140_000,
         "| a | b |\n|---|---|\n" + "| c | d |\n" * 100_000,
-        "# Title\n\n" * 110_000,
+        "# Title\n\n" * 60_000,
     ],
     ids=["paragraphs", "line", "word", "fence", "list", "table", "headings"],
 )

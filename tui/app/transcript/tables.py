@@ -12,7 +12,7 @@ from tui.app.transcript.palette import Palette
 from tui.app.transcript.wrap import Line, Link, Run, indented, longest_word, wrap
 
 _GAP = " │ "
-_CROSS = "─┼─"
+_DASH = "╌"
 
 _WORD_LIMIT = 12
 """A word may be broken to make a column narrower, but never narrower than this."""
@@ -41,13 +41,29 @@ def table_lines(
     widths = _fit(measured, columns, width - len(_GAP) * (columns - 1))
     if widths is None:
         return _as_list(rows, measured, width, palette, is_first=like is None)
+    # Where cells take several lines, it takes rules to tell the rows apart.
+    is_ruled = any(
+        _cells(row, column) > widths[column] or _is_broken(row) for row in measured for column in range(columns)
+    )
     lines: list[Line] = []
+    is_first = like is None
     for row in rows:
+        if is_ruled and not is_first:
+            lines.append(_rule(_DASH, widths, palette))
         lines += _row_lines(row, widths, aligns, palette)
         if row.is_head:
-            rule = _CROSS.join("─" * one for one in widths)
-            lines.append(Line([Segment(rule, palette.rule)], "", lead=len(rule)))
+            lines.append(_rule("─", widths, palette))
+        is_first = row.is_head
     return lines
+
+
+def _rule(mark: str, widths: Sequence[int], palette: Palette) -> Line:
+    rule = f"{mark}┼{mark}".join(mark * one for one in widths)
+    return Line([Segment(rule, palette.rule)], "", lead=len(rule))
+
+
+def _is_broken(row: Row) -> bool:
+    return any(run.text == "\n" for cell in row.cells for run in cell)
 
 
 def _fit(rows: Sequence[Row], columns: int, room: int) -> list[int] | None:
