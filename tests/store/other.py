@@ -19,15 +19,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.fake_server import PROFILE
 from tests.store.histories import a_session, a_turn, said
 from tui.chat import Chat
 from tui.client import Client
-from tui.config import Config
+from tui.config import Config, Profile
 from tui.errors import PalaverError
 from tui.model import Session, Turn, TurnStatus
 from tui.store import Store, schema
 
+HERE = Profile(name="here", protocol="responses", base_url="http://server.localhost:1/v1")
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -114,9 +114,7 @@ class Steps:
 
     async def join(self, label: str) -> str:
         """As a front end opens a session: made if it is new."""
-        self.sessions[label] = await Chat(self.store, Client(), Config({PROFILE.name: PROFILE}, PROFILE.name)).open(
-            label
-        )
+        self.sessions[label] = await Chat(self.store, Client(), Config({HERE.name: HERE}, HERE.name)).open(label)
         return self.sessions[label].id
 
     async def begin(self, label: str, prompt: str) -> int:
