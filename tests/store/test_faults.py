@@ -35,6 +35,7 @@ from tests.store.histories import (
 )
 from tests.store.other import Other
 from tui.chat import HealthChanged
+from tui.errors import SessionBusy
 from tui.model import Turn, TurnStatus
 from tui.store.database import Lock
 
@@ -818,6 +819,28 @@ async def test_opening_a_file_others_hold(history: Path, monkeypatch: pytest.Mon
             assert t.chat.health.message == ""
             assert sorted(session.label for session in await t.chat.sessions()) == ["other", "work"]
     assert texts(history) == ["second", "two", "hello", "one"]
+
+
+async def test_a_wait_that_ends_in_a_refusal_is_over_all_the_same(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.store.BEGIN_PATIENCE", 30.0)
+    monkeypatch.setattr("tui.store.SAID_AFTER", 0.0)
+    session = a_session()
+    healths = Healths()
+    async with opened(history) as first, opened(history, on_health=healths) as second:
+        await first.begin(a_turn(session), session)
+        with Other(history) as other:
+            other.do("take_lock")
+            waiting = asyncio.ensure_future(second.begin(a_turn(session), session))
+            async with asyncio.timeout(10):
+                while not healths.seen:
+                    await asyncio.sleep(0.001)
+            other.do("free_lock")
+            with pytest.raises(SessionBusy):
+                await waiting
+        assert healths.messages == ["History is not saved yet: another process is using it.", ""]
+        assert second.health.message == ""
 
 
 async def test_ending_does_not_wait_for_a_lock_others_keep(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from sqlite3 import Connection
 from typing import Any, TypeVar
 
 from tui.clock import SYSTEM, Clock
-from tui.errors import LabelTaken, StoreError
+from tui.errors import LabelTaken, PalaverError, StoreError
 from tui.model import Mapping, Session, TitleSource, Turn
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
@@ -86,6 +86,7 @@ class Store:
         self._last_moment = math.inf
         self._cannot_write = ""
         self._cannot_read = ""
+        self._is_waiting = False
         self._told = Health()
         self._overlay = Overlay()
         self._writing = asyncio.Lock()
@@ -130,7 +131,9 @@ class Store:
     def health(self) -> Health:
         """How the history fares at this moment."""
         new = self.notices[self._first_notices :]
-        return Health(self._cannot_write or self._cannot_read, bool(self._overlay), new[-1] if new else "")
+        waiting = "History is not saved yet: another process is using it." if self._is_waiting else ""
+        message = self._cannot_write or waiting or self._cannot_read
+        return Health(message, bool(self._overlay), new[-1] if new else "")
 
     @property
     def holder(self) -> str:
@@ -364,20 +367,25 @@ class Store:
                     unsaved = self._overlay.copy()
                     try:
                         done: T = await self._call(self._keeper.write, self._write_now, unsaved, function, args)
+                        break
                     except Locked:
                         waiting.reschedule(min(deadline, self._last_moment))
-                        if loop.time() - begun > SAID_AFTER and not self._cannot_write:
-                            self._cannot_write = "History is not saved yet: another process is using it."
-                            self._tell()
-                        await asyncio.sleep(0.01)
-                    else:
-                        self._overlay.forget(unsaved)
-                        if not self._overlay:
-                            self._cannot_write = ""
+                        self._is_waiting = loop.time() - begun > SAID_AFTER
                         self._tell()
-                        return done
+                        await asyncio.sleep(0.01)
         except TimeoutError:
             raise StoreError("The history is locked by another process.", transient=True) from None
+        except PalaverError:
+            self._is_waiting = False
+            self._tell()
+            raise
+        finally:
+            self._is_waiting = False
+        self._overlay.forget(unsaved)
+        if not self._overlay:
+            self._cannot_write = ""
+        self._tell()
+        return done
 
     def _write_now(self, conn: Connection, unsaved: Overlay, function: Callable[..., T], args: tuple[object, ...]) -> T:
         unsaved.write(conn, self.holder)
