@@ -231,6 +231,21 @@ def test_a_long_item_is_cut_and_goes_on_below_its_mark() -> None:
     assert said_by(lines) == meant(source)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "- a\n" + "  - an item below\n    - deeper\n" * 300,
+        "- a\n\n" + "  - an item below\n\n    more of it\n\n" * 200,
+        "1. a\n\n" + "   text of it\n\n" * 700,
+        "> - item\n" * 600,
+        "text\n" + "- item\n" * 900 + "\nafter",
+    ],
+)
+def test_what_is_cut_within_a_list_looks_like_the_whole(source: str) -> None:
+    assert len(split(source)) > 1
+    assert shown(message_lines(source, 60)) == shown(render(source, 60, PLAIN))
+
+
 def test_a_long_table_keeps_its_columns() -> None:
     rows = [
         f"| {'short' if number < 30 else 'longer than those before'} | {number} |" for number in range(TABLE_ROWS * 3)

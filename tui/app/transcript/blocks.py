@@ -227,7 +227,7 @@ def draw_piece(piece: Piece, ground: Ground, links: dict[str, Any]) -> list[Line
         case Kind.TABLE:
             lines = markdown.render_rows(piece.info, piece.source, width, palette, links)
         case Kind.MARKDOWN:
-            lines = markdown.render(piece.source, width, palette, links, number=piece.number)
+            lines = markdown.render(piece.source, width, palette, links, number=piece.number, level=piece.level)
         case Kind.PLAIN:
             lines = plain_lines(clean(piece.source), width, palette.text)
     return indented(lines, indent)

@@ -71,7 +71,7 @@ def _is_short(code: str) -> bool:
 
 
 def _append(line: list[Segment], segment: Segment) -> None:
-    if line and line[-1].style == segment.style:
+    if line and line[-1].style is segment.style:
         line[-1] = Segment(line[-1].text + segment.text, segment.style)
     else:
         line.append(segment)

@@ -70,11 +70,18 @@ def _parse_inline(state: StateCore) -> None:
 
 
 def render(
-    source: str, width: int, palette: Palette, references: Mapping[str, Any] | None = None, *, number: int = 0
+    source: str,
+    width: int,
+    palette: Palette,
+    references: Mapping[str, Any] | None = None,
+    *,
+    number: int = 0,
+    level: int = 0,
 ) -> list[Line]:
     """A piece of Markdown as lines at most `width` cells wide.
 
-    `references` are link definitions from elsewhere. `number` is what an ordered list at its beginning goes on with.
+    `references` are link definitions from elsewhere. `number` is what an ordered list at its beginning goes on with, and
+    `level` how many items the piece is in already.
     """
     text = clean(source.expandtabs(4))
     tokens = parser().parse(text, {"references": dict(references or {})})
@@ -82,19 +89,26 @@ def render(
         return plain_lines(text.strip("\n"), width, palette.text)
     if number and tokens and tokens[0].type == "ordered_list_open":
         tokens[0].attrs["start"] = number
-    return _Renderer(width, palette).render(tokens)
+    return _Renderer(width, palette, level).render(tokens)
 
 
 def render_rows(
     like: str, source: str, width: int, palette: Palette, references: Mapping[str, Any] | None = None
 ) -> list[Line]:
     """The rows `source` that go on with the table `like`, in columns as wide as that one's."""
-    env = {"references": dict(references or {})}
-    model, own = _Renderer(width, palette), _Renderer(width, palette)
-    model.render(parser().parse(clean(like.expandtabs(4)), env))
-    own.like = model.rows
+    renderer = _Renderer(width, palette)
+    renderer.like = _rows_of(like)
     head = "\n".join(like.split("\n")[:2])
-    return own.render(parser().parse(clean(f"{head}\n{source}".expandtabs(4)), env))
+    tokens = parser().parse(clean(f"{head}\n{source}".expandtabs(4)), {"references": dict(references or {})})
+    return renderer.render(tokens)
+
+
+@lru_cache(maxsize=8)
+def _rows_of(source: str) -> list[Row]:
+    """The rows of a table, to measure them."""
+    renderer = _Renderer(LEAST_ROOM, Palette())
+    renderer.render(parser().parse(clean(source.expandtabs(4))))
+    return renderer.rows
 
 
 def define_links(source: str, references: dict[str, Any]) -> None:
@@ -126,6 +140,7 @@ class _List:
 class _Renderer:
     width: int
     palette: Palette
+    level: int = 0
     lines: list[Line] = field(default_factory=list)
     boxes: list[_Box] = field(default_factory=list)
     lists: list[_List] = field(default_factory=list)
@@ -168,7 +183,7 @@ class _Renderer:
             case "bullet_list_open" | "ordered_list_open":
                 self._begin_block()
                 start = int(token.attrs.get("start", 1)) if token.type == "ordered_list_open" else None
-                self.lists.append(_List(start, _is_tight(tokens, at), len(self.lists)))
+                self.lists.append(_List(start, _is_tight(tokens, at), self.level + len(self.lists)))
             case "bullet_list_close" | "ordered_list_close":
                 self.lists.pop()
             case "list_item_open":

@@ -58,8 +58,8 @@ class Piece:
     """A part of a message. `gap` tells whether an empty line is drawn before it.
 
     `info` is the language of more code, or the piece a table began with. `number` is what an ordered list goes on with, 0
-    where it says so itself. `indent` is how far in the piece is drawn, being a part of a list item. `is_cut` says that it
-    ends in the middle of a line, which the next piece goes on with.
+    where it says so itself. `indent` is how far in the piece is drawn, being a part of a list item, and `level` how many
+    items it is in. `is_cut` says that it ends in the middle of a line, which the next piece goes on with.
     """
 
     source: str
@@ -68,6 +68,7 @@ class Piece:
     info: str = ""
     number: int = 0
     indent: int = 0
+    level: int = 0
     is_cut: bool = False
 
 
@@ -221,18 +222,18 @@ class Splitter:
         """Whether what came before `line` is to be sealed, since it belongs to something too long to be one piece."""
         if self._next.kind is Kind.TABLE and not self._in_table:
             return True
-        if column:
-            limit = MOST
-        elif self._in_table:
+        if self._in_table:
             limit = MOST if len(self._done) < TABLE_ROWS else 0
+        elif _ITEM.match(line.lstrip(" \t")) or line[0] == ">":
+            limit = LONG
         else:
-            limit = LONG if _ITEM.match(line) or line[0] == ">" else LINE_CUT
+            limit = MOST if column else LINE_CUT
         return self._size > limit
 
     def _go_on(self, column: int = 0) -> None:
         """Seal the open piece in the middle of something, which the next piece goes on with at `column`."""
         table = self._next.info if self._next.kind is Kind.TABLE else "\n".join(self._done)
-        self._seal(gap=False)
+        self._seal(gap=self._blanks > 0)
         if self._fence:
             self._next.kind, self._next.info = Kind.CODE, self._fence.language
             column = self._fence.offset
@@ -241,6 +242,7 @@ class Splitter:
         around = [item for item in self._items if item.offset <= column]
         if around:
             self._strip, self._next.indent = around[-1]
+            self._next.level = len(around)
 
     def _count(self, line: str) -> None:
         """Keep count of the items of an ordered list, since empty lines between them make pieces of them."""
