@@ -29,7 +29,17 @@ from tests.store.other import upgrade_schema
 from tui.model import Session, Turn, TurnStatus
 from tui.store import Store
 
-MODES = {"EIO": 1, "ENOSPC once": 2, "ENOSPC for good": 3, "short write": 4, "kill before": 5, "kill after": 6}
+MODES = {
+    "EIO": 1,
+    "ENOSPC once": 2,
+    "ENOSPC for good": 3,
+    "short write": 4,
+    "kill before": 5,
+    "kill after": 6,
+    "power loss": 7,
+    "power loss in part": 8,
+}
+FATAL = ("kill before", "kill after", "power loss", "power loss in part")
 SOURCE = Path(__file__).with_name("shim.c")
 MEMORY = "/dev/shm"
 ROOT = Path(__file__).parent.parent.parent
@@ -48,8 +58,11 @@ class Script:
         self._turn: Turn | None = None
         self._saved: Turn | None = None
 
-    async def run(self, steps: list[Step]) -> None:
+    async def run(self, steps: list[Step], *, careless: bool = False) -> None:
+        """Take the steps; if `careless`, without ever waiting for the disk, as Palaver never does."""
         await self.store.open()
+        if careless:
+            await self.store._call(lambda: self.store._keeper._db.conn.execute("PRAGMA synchronous = OFF").close())  # type: ignore[union-attr]
         for number, (_, step) in enumerate(steps, 1):
             self._tell({"begun": number})
             await step(self)
@@ -234,12 +247,13 @@ class Case:
     steps: list[Step]
     template: Path | None = None
     upgrades: bool = False
+    careless: bool = False
 
     def run(self, folder: Path, tell: Callable[[object], None], shim: Shim, at: int, mode: int) -> None:
         if self.upgrades:
             upgrade_schema()
         shim.set(folder, at, mode)
-        asyncio.run(Script(folder / "history.db", tell).run(self.steps))
+        asyncio.run(Script(folder / "history.db", tell).run(self.steps, careless=self.careless))
         tell({"count": shim.count})
 
     def check(self, folder: Path, told: list[dict[str, Any]]) -> list[str]:
@@ -271,7 +285,7 @@ def one_run(case: Case, shim: Shim, scratch: Path, at: int, mode: str) -> tuple[
         told, status = forked(lambda tell: case.run(folder, tell, shim, at, MODES.get(mode, 0)))
         killed = status == -signal.SIGKILL
         count = told.pop()["count"] if told and "count" in told[-1] else 0
-        wrong = [f"the run ended with {status}: {told[-1:]}"] if status != 0 and not (killed and "kill" in mode) else []
+        wrong = [f"the run ended with {status}: {told[-1:]}"] if status != 0 and not (killed and mode in FATAL) else []
         if mode in ("EIO", "ENOSPC once", "short write") and not (told and told[-1].get("saved")) and not wrong:
             wrong.append("it was not saved although only one operation failed")
         checks, status = forked(lambda tell: tell(case.check(folder, told)))
@@ -281,7 +295,7 @@ def one_run(case: Case, shim: Shim, scratch: Path, at: int, mode: str) -> tuple[
         shutil.rmtree(folder)
 
 
-def share(every: int, offset: int, modes: list[str], deadline: float) -> Result:
+def share(every: int, offset: int, modes: list[str], deadline: float, careless: bool) -> Result:
     """Every `every`th point from `offset` on, of all cases and modes, until there is no time left."""
     shim, result = Shim(), Result()
     # In memory where there is such a place: the faults are the library's, not the disk's.
@@ -290,7 +304,7 @@ def share(every: int, offset: int, modes: list[str], deadline: float) -> Result:
         template = scratch / "template"
         template.mkdir(mode=0o700)
         forked(lambda tell: asyncio.run(Script(template / "history.db", tell).run(STEPS)))
-        cases = [Case("session", STEPS), Case("upgrade", [], template, upgrades=True)]
+        cases = [Case("session", STEPS, careless=careless), Case("upgrade", [], template, upgrades=True)]
         plan: list[tuple[Case, int, str]] = []
         for case in cases:
             points, _, wrong = one_run(case, shim, scratch, 0, "nothing")
@@ -317,7 +331,12 @@ def build(folder: Path) -> Path | None:
 
 
 def sweep(
-    *, every: int = 1, modes: list[str] | None = None, workers: int = 2, seconds: float = 3600.0
+    *,
+    every: int = 1,
+    modes: list[str] | None = None,
+    workers: int = 2,
+    seconds: float = 3600.0,
+    careless: bool = False,
 ) -> Result | None:
     """All points and modes, or every `every`th, shared by `workers` processes. None where there is no compiler."""
     with tempfile.TemporaryDirectory(prefix="palaver-shim-") as name:
@@ -325,7 +344,9 @@ def sweep(
         if library is None:
             return None
         environment = {**os.environ, "LD_PRELOAD": str(library)}
-        plans = [(every * workers, every * number, modes or list(MODES), seconds) for number in range(workers)]
+        plans = [
+            (every * workers, every * number, modes or list(MODES), seconds, careless) for number in range(workers)
+        ]
         processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "tests.torture.io_faults", json.dumps(plan)],
@@ -348,5 +369,5 @@ def sweep(
 
 
 if __name__ == "__main__":
-    _every, _offset, _modes, _seconds = json.loads(sys.argv[1])
-    print(json.dumps(vars(share(_every, _offset, _modes, time.monotonic() + _seconds))))
+    _every, _offset, _modes, _seconds, _careless = json.loads(sys.argv[1])
+    print(json.dumps(vars(share(_every, _offset, _modes, time.monotonic() + _seconds, _careless))))
