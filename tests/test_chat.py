@@ -535,7 +535,7 @@ async def test_a_new_session_is_kept_once_something_is_said_in_it(history: Path)
 async def test_a_draft_alone_keeps_a_new_session(history: Path) -> None:
     async with talk(history) as t:
         session = await t.chat.new()
-        await t.chat.set_draft(session.id, "half a thou")
+        await t.chat.keep_place(session.id, "half a thou", Scroll())
     async with talk(history) as t:
         (kept,) = await t.chat.sessions()
         assert kept.draft == "half a thou"
@@ -615,8 +615,7 @@ async def test_places_and_drafts_survive(history: Path) -> None:
     async with talk(history) as t:
         session = await t.chat.open("work")
         await t.answered(session, "hello", "hi", "resp_1")
-        await t.chat.set_draft(session.id, "draft")
-        await t.chat.set_scroll(session.id, Scroll(3, 2, 1, at_end=False))
+        await t.chat.keep_place(session.id, "draft", Scroll(3, 2, 1, at_end=False))
         assert await t.chat.remember(session.id)
         assert not await t.chat.remember((await t.chat.new()).id)
     async with talk(history) as t:

@@ -89,9 +89,14 @@ def test_identifiers_are_unique_and_sort_by_time(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_becomes_context() -> None:
-    said = Turn("1", "s", 0, "question", items=(Item("a", ItemKind.MESSAGE, "answer"), Item("b", ItemKind.REASONING, "hm")))
+    said = Turn(
+        "1", "s", 0, "question", items=(Item("a", ItemKind.MESSAGE, "answer"), Item("b", ItemKind.REASONING, "hm"))
+    )
     silent = replace(said, items=())
-    assert messages_of([replace(said, status=TurnStatus.DONE)]) == (Message("user", "question"), Message("assistant", "answer"))
+    assert messages_of([replace(said, status=TurnStatus.DONE)]) == (
+        Message("user", "question"),
+        Message("assistant", "answer"),
+    )
     for status in (TurnStatus.CANCELLED, TurnStatus.INTERRUPTED):
         assert len(messages_of([replace(said, status=status)])) == 2
         assert messages_of([replace(silent, status=status)]) == ()

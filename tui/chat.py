@@ -205,15 +205,14 @@ class Chat:
             number += 1
         return await self._update(session_id, deleted_at=None, label=label)
 
-    async def set_draft(self, session_id: str, draft: str) -> None:
-        """Keep what was typed and not sent."""
+    async def keep_place(self, session_id: str, draft: str, scroll: Scroll) -> None:
+        """Keep what was typed and not sent, and the place the user was at. A place alone does not keep a new session."""
         session = await self.session(session_id)
-        if session is not None and session.draft != draft:
-            await self._update(session_id, draft=draft)
-
-    async def set_scroll(self, session_id: str, scroll: Scroll) -> None:
-        """Keep the place the user was at."""
-        if session_id not in self._new:
+        if session is None or (session_id in self._new and not draft):
+            return
+        if session.draft != draft:
+            await self._update(session_id, draft=draft, scroll=scroll)
+        elif session.scroll != scroll:
             await self._store.update(session_id, scroll=scroll)
 
     def attend(self, session_id: str) -> None:

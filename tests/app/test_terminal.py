@@ -67,6 +67,40 @@ def test_what_is_typed_before_the_first_frame_is_not_lost(write_config: Write) -
             quit_at_once(t)
 
 
+@pytest.mark.fault("U04")
+def test_keys_typed_in_one_go_belong_to_what_the_keys_before_them_opened(write_config: Write) -> None:
+    with loopback(lambda call: call.well(f"You said: {call.prompt}")) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.type("one\r\x0etwo\rthr")
+            t.shows("You said: two")
+            t.shows("│ thr ")
+            t.type("ee\x0fone\rfour\r")
+            t.shows("You said: four")
+            t.until(lambda lines: not any("│ thr" in line for line in lines))
+            t.type("\x1b[1;3B")
+            t.shows("│ three ")
+            t.shows("You said: two")
+            t.type("\x1bOQsecond\rand\x1bOSmore")
+            t.shows("second · ")
+            t.shows("│ threeandmore ")
+            quit_at_once(t)
+    shown = {label: json.loads(palaver("sessions", "show", label, "--json").stdout) for label in ("chat-1", "second")}
+    assert [turn["prompt"] for turn in shown["chat-1"]["messages"]] == ["one", "four"]
+    assert [turn["prompt"] for turn in shown["second"]["messages"]] == ["two"]
+
+
+def test_alt_types_nothing_and_with_enter_makes_a_line(write_config: Write) -> None:
+    with loopback(lambda call: call.well("Fine.")) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("a\x1bx\x1b\rb\r")
+            t.shows("Fine.")
+            assert server.calls[0].prompt == "a\nb"
+            quit_at_once(t)
+
+
 @pytest.mark.fault("T01", "T02", "T03", "T04", "T05", "T13", "T14", "T19", "T22", "K05")
 def test_nothing_a_server_says_reaches_the_terminal_raw(write_config: Write) -> None:
     text = "\n\n".join(PAYLOADS)

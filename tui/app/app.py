@@ -14,6 +14,7 @@ from textual.screen import Screen
 
 from tui.app.commands import Command, Commands
 from tui.app.gate import Gate
+from tui.app.keyboard import Keyboard
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
 from tui.chat import Chat
@@ -47,7 +48,7 @@ class PalaverApp(App[None]):
         self.store = store
         self.come_back = ""
         self.failure: Exception | None = None
-        self._early: list[events.Key | events.Paste] | None = []
+        self._keyboard = Keyboard(self, super().on_event)
         self._wish = wish
         # Private in Textual, and the only place through which all lines pass; a test fails when that changes.
         self._filters.append(Gate())
@@ -64,18 +65,20 @@ class PalaverApp(App[None]):
         return ChatScreen(self.chat, self.store, self._wish)
 
     async def on_event(self, event: events.Event) -> None:
-        """Hold what is typed before there is anything to type into."""
-        if self._early is not None and isinstance(event, events.Key | events.Paste):
-            if isinstance(event, events.Key) and event.key == "ctrl+j":
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            if not self._keyboard.is_open and isinstance(event, events.Key) and event.key == "ctrl+j":
                 # The terminal was not ours yet and made a line feed of the Enter.
                 event = events.Key("enter", "\r")
-            self._early.append(event)
-            return
-        await super().on_event(event)
+            await self._keyboard.press(event)
+        else:
+            await super().on_event(event)
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_theme())
         self.call_after_refresh(self._settle)
+
+    def on_unmount(self) -> None:
+        self._keyboard.close()
 
     def action_quit(self) -> None:  # type: ignore[override]
         screen = self.screen_stack[0]
@@ -131,11 +134,9 @@ class PalaverApp(App[None]):
         if isinstance(screen, ChatScreen):
             screen.transcript.set_theme(self.theme_variables)
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         """After the first frame: let in what was typed, collect what starting left behind, and seldom after that."""
-        early, self._early = self._early or [], None
-        for event in early:
-            self.post_message(event)
+        await self._keyboard.open()
         gc.enable()
         gc.collect()
         gc.freeze()

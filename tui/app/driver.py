@@ -1,8 +1,8 @@
 """Textual's terminal driver, made fit for a program that must not stop when its terminal does.
 
-Three things are different. A lone Esc is told at once and not after 100 ms, unless more of a sequence is on its way.
+Four things are different. A lone Esc is told at once and not after 100 ms, unless more of a sequence is on its way.
 Writing never blocks: when the terminal stops reading (Ctrl-S, a stalled connection), frames are dropped, and all is
-painted again once it reads on. Leaving does not wait for a terminal that does not read.
+painted again once it reads on. Leaving does not wait for a terminal that does not read. Alt and a key is not that key.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import selectors
 import threading
 from codecs import getincrementaldecoder
 from collections import deque
+from collections.abc import Iterable
 from typing import IO, Any
 
-from textual import constants
+from textual import constants, events
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
@@ -22,6 +23,9 @@ from textual.drivers.linux_driver import LinuxDriver
 
 MOST_WAITING = 512 * 1024
 """Characters that may wait for the terminal before frames are dropped."""
+
+_INTRODUCERS = "[O]P_^X\x1b"
+"""What makes Escape the beginning of something longer than Alt with a character."""
 
 LEAVE_WAIT = 0.5
 """Seconds the terminal may take to read the last words."""
@@ -138,7 +142,7 @@ class Driver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read keys until told to stop, waiting without a time-out except for the rest of a sequence."""
-        parser = XTermParser(self._debug)
+        parser = _Parser(self._debug)
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
         is_open = False
         with selectors.DefaultSelector() as selector:
@@ -166,6 +170,18 @@ class Driver(LinuxDriver):
                 self.process_message(event)
         except (EOFError, ParseError):
             return
+
+
+class _Parser(XTermParser):
+    """Textual's parser, where it takes Alt with a character for the character, or for `^` when more keys follow at once."""
+
+    def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
+        known = list(super()._sequence_to_key_events(sequence, alt))
+        if not known and len(sequence) == 2 and sequence[0] == "\x1b" and sequence[1] not in _INTRODUCERS:
+            alt, known = True, list(super()._sequence_to_key_events(sequence[1], True))
+        if not alt:
+            return known
+        return [events.Key(key.key if key.key.startswith("alt+") else f"alt+{key.key}", None) for key in known]
 
 
 class _WakingEvent(threading.Event):

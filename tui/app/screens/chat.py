@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -55,6 +56,16 @@ _FIRST_HINT = ("A new session", "", "Type a message and press Enter.", "F1 shows
 _GUIDE_HINT = (*_FIRST_HINT, "", "No server is configured yet: guide, Palaver's own manual, will answer.")
 
 
+@dataclass(slots=True)
+class _Journey:
+    """The way from one session to another: what is sent and what changes meanwhile, to be done and shown on arrival."""
+
+    left: Session | None = None
+    to: str = ""
+    sent: list[str] = field(default_factory=list)
+    changed: dict[str, Turn] = field(default_factory=dict)
+
+
 class ChatScreen(Screen[None]):
     """Everything on one screen: sessions, transcript, input, status."""
 
@@ -92,7 +103,8 @@ class ChatScreen(Screen[None]):
         self._wish = wish
         self._list = SessionList()
         self._session: Session | None = None
-        self._visit = 0
+        self._journey = _Journey()
+        self._moving = asyncio.Lock()
         self._actions = SessionActions(chat, self._list, self)
         self._keeper = Keeper(chat, self._as_it_stands, self.set_timer)
         self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
@@ -101,7 +113,6 @@ class ChatScreen(Screen[None]):
         self._link = ""
         self._trouble = ""
         self._wants_to_quit = 0.0
-        self._sent_early: list[str] = []
         self._remembered = ""
         self._unsubscribe: Callable[[], None] = lambda: None
         self._clock: Timer | None = None
@@ -129,23 +140,19 @@ class ChatScreen(Screen[None]):
 
     def _begin(self) -> None:
         """Once the first frame is out: read what there is, and show where the user left off."""
-        self.do(self._load())
+        self.do(self._load(self._journey))
 
-    async def _load(self) -> None:
-        await self._store.open()
-        self._unsubscribe = self._chat.subscribe(self._changed)
-        self._list.reset(await self._chat.sessions())
-        try:
-            session = await self._wished_session()
-        except PalaverError as error:
-            self.say(str(error))
-            session = await self._chat.new()
-        await self.show_session(session, keep_typed=True)
-        if self._sent_early:
-            first, *others = self._sent_early
-            self._send_text(first)
-            if others:
-                self.prompt.give_back("\n".join(others))
+    async def _load(self, journey: _Journey) -> None:
+        async with self._moving:
+            await self._store.open()
+            self._unsubscribe = self._chat.subscribe(self._changed)
+            self._list.reset(await self._chat.sessions())
+            try:
+                session = await self._wished_session()
+            except PalaverError as error:
+                self.say(str(error))
+                session = await self._chat.new()
+            await self._arrive(journey, session)
         self._chat.follow()
         self._say_first(self.app.warnings)  # type: ignore[attr-defined]
 
@@ -158,7 +165,7 @@ class ChatScreen(Screen[None]):
         else:
             session = await self._chat.last() or await self._chat.new(profile=wish.profile, model=wish.model)
         if (wish.profile and wish.profile != session.profile) or (wish.model and wish.model != session.model):
-            session = replace(session, profile=wish.profile or session.profile, model=wish.model)
+            session = await self._chat.set_profile(session.id, wish.profile or session.profile, wish.model)
         return session
 
     def _say_first(self, warnings: list[str]) -> None:
@@ -174,16 +181,47 @@ class ChatScreen(Screen[None]):
 
     # Showing a session
 
-    async def show_session(self, session: Session, *, keep_typed: bool = False) -> None:
-        """Go to a session, keeping the draft and the place of the one left."""
-        await self._keeper.keep()
-        self._visit += 1
-        visit = self._visit
+    def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
+        """Leave the session shown, at once; the coroutine given then goes to another one.
+
+        Whatever is typed from here on belongs to that other one.
+        """
+        left = self._as_it_stands()
+        if left is not None:
+            self.do(self._keeper.keep())
+            self._list.put(left)
+            self._session = None
+            self.prompt.replace_text("")
+        self._journey = _Journey(left or self._journey.left, to.id if isinstance(to, Session) else "")
+        return self._travel(self._journey, to)
+
+    async def _travel(self, journey: _Journey, to: Session | Coroutine[Any, Any, Session]) -> None:
+        # One after the other, so that what was sent on the way to one session is said there before the next is made.
+        async with self._moving:
+            try:
+                await self._arrive(journey, to if isinstance(to, Session) else await to)
+            except PalaverError:
+                if journey is self._journey and journey.left is not None:
+                    # The transcript still shows it.
+                    await self._arrive(journey, journey.left)
+                raise
+
+    async def _arrive(self, journey: _Journey, session: Session) -> None:
+        if journey is self._journey:
+            await self._show(journey, session)
+        if journey.sent:
+            first, *others = journey.sent
+            journey.sent.clear()
+            self._send_text(session, first)
+            if others:
+                self.prompt.give_back("\n".join(others))
+
+    async def _show(self, journey: _Journey, session: Session) -> None:
         count = await self._chat.count(session.id)
         around = count if session.scroll.at_end else min(count, session.scroll.depth + FIRST_TURNS)
         turns = await self._chat.turns(session.id, max(0, around - FIRST_TURNS), around)
         prompts = await self._chat.prompts(session.id)
-        if visit != self._visit:
+        if journey is not self._journey:
             return
         self._session = session
         self._keeper.begin(session)
@@ -192,9 +230,10 @@ class ChatScreen(Screen[None]):
         is_guide = self._chat.profile_of(session).protocol == "guide"
         self.transcript.hint = _GUIDE_HINT if is_guide else _FIRST_HINT
         self.transcript.show(count, session.scroll, turns)
-        typed = self.prompt.text if keep_typed else ""
+        self.transcript.put([turn for turn in journey.changed.values() if turn.session_id == session.id])
         self.prompt.set_history(prompts)
-        self.prompt.replace_text(session.draft + typed)
+        if session.draft:
+            self.prompt.replace_text(session.draft + self.prompt.text)
         self.remove_class("-over")
         self._news = ""
         self._refresh_all()
@@ -208,9 +247,16 @@ class ChatScreen(Screen[None]):
 
     def _go_to(self, session: Session) -> None:
         self.remove_class("-over")
-        if self._session is None or session.id != self._session.id:
-            self.do(self.show_session(session))
+        if session.id != self._place:
+            self.do(self.visit(session))
         self.prompt.focus()
+
+    @property
+    def _place(self) -> str:
+        """The session shown, or the one on the way to which we are; for what counts from there."""
+        if self._session is not None:
+            return self._session.id
+        return self._journey.to or (self._journey.left.id if self._journey.left else "")
 
     @on(TranscriptView.Needed)
     def _bring(self, event: TranscriptView.Needed) -> None:
@@ -235,7 +281,9 @@ class ChatScreen(Screen[None]):
                 self.say(health.message or "Everything is saved again.")
 
     def _turn_changed(self, turn: Turn) -> None:
-        if self._session is not None and turn.session_id == self._session.id:
+        if self._session is None:
+            self._journey.changed[turn.id] = turn
+        elif turn.session_id == self._session.id:
             self.transcript.put([turn])
             if turn.status.is_final:
                 self._turn_ended(turn)
@@ -264,15 +312,13 @@ class ChatScreen(Screen[None]):
     # What the user does
 
     @on(Prompt.Submitted)
-    def _send(self, event: Prompt.Submitted) -> None:
+    def _submit(self, event: Prompt.Submitted) -> None:
         if self._session is None:
-            self._sent_early.append(event.text)
+            self._journey.sent.append(event.text)
         else:
-            self._send_text(event.text)
+            self._send_text(self._session, event.text)
 
-    def _send_text(self, text: str) -> None:
-        session = self._session
-        assert session is not None
+    def _send_text(self, session: Session, text: str) -> None:
         try:
             self._chat.send(session, text)
         except PalaverError as error:
@@ -285,36 +331,31 @@ class ChatScreen(Screen[None]):
 
     @on(TranscriptView.ResendWanted)
     def _resend(self, event: TranscriptView.ResendWanted) -> None:
-        self._send_text(event.turn.prompt)
+        if self._session is not None and event.turn.session_id == self._session.id:
+            self._send_text(self._session, event.turn.prompt)
 
     def action_stop(self) -> None:
         if self._session is not None and self._chat.cancel(self._session.id):
             self.say("Stopping…")
 
     def action_new(self) -> None:
-        self.do(self._new())
-
-    async def _new(self) -> None:
-        await self.show_session(await self._chat.new(profile=self._session.profile if self._session else ""))
+        self.do(self.visit(self._chat.new(profile=self._session.profile if self._session else "")))
         self.prompt.focus()
 
     def action_switch(self) -> None:
-        self.app.push_screen(Switcher(self._list.sessions, self._session.id if self._session else ""), self._switched)
+        self.app.push_screen(Switcher(self._list.sessions, self._place), self._switched)
 
     def _switched(self, choice: str | None) -> None:
         if choice is None:
             return
         if choice.startswith("new:"):
-            self.do(self._open_label(choice.removeprefix("new:")))
+            self.do(self.visit(self._chat.open(choice.removeprefix("new:"))))
+            self.prompt.focus()
         elif (session := self._list.get(choice)) is not None:
             self._go_to(session)
 
-    async def _open_label(self, label: str) -> None:
-        await self.show_session(await self._chat.open(label))
-        self.prompt.focus()
-
     def action_neighbour(self, step: int) -> None:
-        session = self._list.neighbour(self._session.id if self._session else "", step)
+        session = self._list.neighbour(self._place, step)
         if session is not None:
             self._go_to(session)
 

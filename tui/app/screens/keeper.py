@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from tui.chat import Chat
 from tui.model import Session
@@ -41,16 +41,16 @@ class Keeper:
             self._timer.stop()
         self._timer = self._later(KEEP_AFTER, keep)
 
-    async def keep(self) -> None:
-        """Keep what has changed."""
+    def keep(self) -> Coroutine[Any, Any, None]:
+        """What keeps draft and place as they are at this moment."""
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        kept, now = self._kept, self._look()
+        kept, self._kept = self._kept, self._look()
+        return self._write(kept, self._kept)
+
+    async def _write(self, kept: Session | None, now: Session | None) -> None:
         if kept is None or now is None or kept.id != now.id:
             return
-        self._kept = now
-        if now.draft != kept.draft:
-            await self._chat.set_draft(now.id, now.draft)
-        if now.scroll != kept.scroll:
-            await self._chat.set_scroll(now.id, now.scroll)
+        if (now.draft, now.scroll) != (kept.draft, kept.scroll):
+            await self._chat.keep_place(now.id, now.draft, now.scroll)

@@ -23,7 +23,7 @@ class Stage(Protocol):
     @property
     def session(self) -> Session | None: ...
 
-    async def show_session(self, session: Session) -> None: ...
+    def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]: ...
 
     def say(self, text: str) -> None: ...
 
@@ -85,13 +85,14 @@ class SessionActions:
         self._stage.say(f"The next prompt goes to {session.profile}")
 
     def delete(self) -> None:
-        if self._stage.session is not None:
-            self._stage.do(self._delete(self._stage.session))
+        session = self._stage.session
+        if session is not None:
+            beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
+            self._stage.do(self._delete(session, self._stage.visit(beside or self._chat.new())))
 
-    async def _delete(self, session: Session) -> None:
+    async def _delete(self, session: Session, leaving: Coroutine[Any, Any, None]) -> None:
         """Go to the session beside it, and put this one into the trash."""
-        beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
-        await self._stage.show_session(beside or await self._chat.new())
+        await leaving
         deleted = await self._chat.delete(session.id)
         self._list.remove(session.id)
         self.deleted.append(deleted)
@@ -101,11 +102,15 @@ class SessionActions:
 
     def restore(self) -> None:
         if self.deleted:
-            self._stage.do(self._restore(self.deleted.pop()))
+            session = self.deleted.pop()
+            self._stage.do(self._restore(session, self._stage.visit(self._restored(session))))
 
-    async def _restore(self, session: Session) -> None:
+    async def _restored(self, session: Session) -> Session:
         restored = await self._chat.restore(session.id)
         self._list.put(restored)
-        await self._stage.show_session(restored)
-        self._stage.say(f"{restored.name} is back")
+        return restored
+
+    async def _restore(self, session: Session, arriving: Coroutine[Any, Any, None]) -> None:
+        await arriving
+        self._stage.say(f"{session.name} is back")
         self._stage.refresh_bindings()

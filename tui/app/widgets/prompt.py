@@ -83,7 +83,6 @@ class Prompt(TextArea):
             self.replace("\n", (row, column - 1), (row, column), maintain_selection_offset=False)
             return
         if self.text.strip():
-            # Emptied here and not when the message is heard: what is typed meanwhile belongs to the next prompt.
             text = self.text
             self.replace_text("")
             self.post_message(self.Submitted(text))
@@ -121,19 +120,10 @@ class Prompt(TextArea):
         self.move_cursor((0, 0) if step < 0 else self.document.end)
         return True
 
-    async def _on_key(self, event: events.Key) -> None:
-        """Carry out the input's own keys here and now.
-
-        A binding waits until its key has come up to the application; by then what was typed after it would be in the text
-        already, and Enter would send half a word too much or too little.
-        """
-        if event.is_printable:
-            return
-        active = self.screen.active_bindings.get(event.key)
-        if active is not None and active.node is self and active.enabled:
-            event.stop()
+    def _on_key(self, event: events.Key) -> None:  # type: ignore[override]
+        """Leave to its binding what would be typed without one: Enter."""
+        if not event.is_printable and event.key in self.screen.active_bindings:
             event.prevent_default()
-            await self.run_action(active.binding.action)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()

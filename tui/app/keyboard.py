@@ -1,0 +1,119 @@
+"""Lets keys in one at a time: each once everything is done that the one before it set off.
+
+Textual queues a key for what has the focus when the key arrives, and carries out what it is bound to some messages
+later. Of keys that come in one go, those after Ctrl+N would land in the session left, those after Enter in the dialog
+that it has closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from weakref import WeakSet
+
+from textual import events
+from textual.app import App
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+
+ROUNDS = 4
+"""How often all that hear of a key are asked whether they are through: its message, its action, what that posts, and
+the answer to a dialog."""
+
+LONGEST = 0.5
+"""Seconds after which the next key is let in whatever the one before it is doing."""
+
+Press = events.Key | events.Paste
+
+
+class Keyboard:
+    """The keys on their way to `app`, which carries one out with `take`. Nothing is let in before `open`."""
+
+    def __init__(self, app: App[Any], take: Callable[[Press], Awaitable[None]]) -> None:
+        self._app = app
+        self._take = take
+        self._waiting: deque[Press] = deque()
+        self._is_open = False
+        self._seen: WeakSet[Screen[Any]] = WeakSet()
+        self._following: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._is_open
+
+    async def press(self, event: Press) -> None:
+        """Carry out a key, now or in its turn."""
+        if not self._is_open or self._following is not None:
+            self._waiting.append(event)
+        else:
+            await self._let_in(event)
+
+    async def open(self) -> None:
+        """Let in what has been typed so far, and from now on everything. For after the first frame."""
+        self._seen.add(self._app.screen)
+        self._is_open = True
+        if self._waiting and self._following is None:
+            await self._let_in(self._waiting.popleft())
+
+    def close(self) -> None:
+        """Let nothing in any more."""
+        self._is_open = False
+        if self._following is not None:
+            self._following.cancel()
+
+    async def _let_in(self, event: Press) -> None:
+        is_text = self._is_text(event)
+        await self._take(event)
+        if self._waiting or not is_text:
+            self._following = asyncio.create_task(self._follow(is_text))
+
+    def _is_text(self, event: Press) -> bool:
+        """Whether what has the focus will take it for text, and do nothing else."""
+        focused = self._app.focused
+        if focused is None:
+            return False
+        return isinstance(event, events.Paste) or focused.check_consume_key(event.key, event.character)
+
+    async def _follow(self, is_text: bool) -> None:
+        """Wait until the key just let in is done with, then let in those that wait."""
+        while True:
+            if not is_text:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LONGEST):
+                        await self._done()
+            if not self._waiting:
+                self._following = None
+                return
+            event = self._waiting.popleft()
+            is_text = self._is_text(event)
+            await _through(self._app, partial(self._take, event))
+
+    async def _done(self) -> None:
+        for _ in range(ROUNDS):
+            for node in (self._app.focused or self._app.screen).ancestors_with_self:
+                await _through(node)
+        screen = self._app.screen
+        if screen not in self._seen:
+            self._seen.add(screen)
+            painted = asyncio.Event()
+            screen.call_after_refresh(painted.set)
+            await painted.wait()
+
+
+async def _through(pump: MessagePump, then: Callable[[], Awaitable[None]] | None = None) -> None:
+    """Have `pump` do something after all it has been told so far, and return once that is done."""
+    done = asyncio.Event()
+
+    async def do() -> None:
+        try:
+            if then is not None:
+                await then()
+        finally:
+            done.set()
+
+    if pump.call_later(do):
+        await done.wait()
