@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from tui.credentials import KeySource, Secret
 from tui.errors import ConfigError
+
+T = TypeVar("T")
 
 COMMAND_TIMEOUT = 30.0
 """Seconds a key command may take: it may have to ask for a finger on a token."""
@@ -40,24 +45,29 @@ def _from_env(name: str, environ: Mapping[str, str]) -> str:
     return value
 
 
-async def _from_command(command: tuple[str, ...]) -> str:
-    name, pipe = command[0], asyncio.subprocess.PIPE
+def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    name = command[0]
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, close_fds=True
         )
     except FileNotFoundError:
         raise ConfigError(f"The key command {name} was not found.", hint="check api_key_command") from None
-    except OSError as error:
-        raise ConfigError(f"The key command {name} could not be run: {error.strerror}.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The key command {name} could not be run: {reason}.") from None
+
+
+async def _from_command(command: tuple[str, ...]) -> str:
+    name, process = command[0], _start(command)
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
-            output, _ = await process.communicate()
+            # The thread also sees to it that the process is waited for, however this ends.
+            output = await _in_thread(lambda: process.communicate()[0])
     except TimeoutError:
         raise ConfigError(f"The key command {name} took longer than {COMMAND_TIMEOUT:.0f} s.") from None
     finally:
-        if process.returncode is None:
-            process.kill()
+        process.kill()
     if process.returncode:
         raise ConfigError(
             f"The key command {name} ended with status {process.returncode}.", hint="run it by hand to see why"
@@ -68,25 +78,24 @@ async def _from_command(command: tuple[str, ...]) -> str:
     return value
 
 
-async def _in_thread(work: Callable[[], str]) -> str:
-    """What `work` gives, from a thread that does not keep the program from ending: a keyring may ask, and wait."""
+async def _in_thread(work: Callable[[], T]) -> T:
+    """What `work` gives, from a thread that does not keep the program from ending: who is asked may wait for the user."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[str] = loop.create_future()
+    future: asyncio.Future[T] = loop.create_future()
 
-    def settle(value: str, error: Exception | None) -> None:
+    def settle(tell: Callable[[], None]) -> None:
         if not future.done():
-            future.set_exception(error) if error else future.set_result(value)
+            tell()
 
     def run() -> None:
-        value, caught = "", None
         try:
-            value = work()
+            tell = partial(future.set_result, work())
         except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            caught = error
+            tell = partial(future.set_exception, error)
         with contextlib.suppress(RuntimeError):  # The program has ended meanwhile.
-            loop.call_soon_threadsafe(settle, value, caught)
+            loop.call_soon_threadsafe(settle, tell)
 
-    threading.Thread(target=run, name="keyring", daemon=True).start()
+    threading.Thread(target=run, name="palaver-key", daemon=True).start()
     return await future
 
 
