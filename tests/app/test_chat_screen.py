@@ -14,6 +14,7 @@ from tui.app.run import Wish
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.switcher import Switcher
 from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
+from tui.config import GUIDE
 from tui.model import TurnStatus
 
 STALE = {"error": {"message": "Previous response with id 'resp_1' not found.", "code": "previous_response_not_found"}}
@@ -26,6 +27,17 @@ async def test_a_first_start_says_what_to_do(history: Path) -> None:
         assert w.label == "chat-1"
         assert "chat-1 · test · m · server.localhost:1" in w.status
         assert w.screen.focused is w.screen.prompt
+
+
+async def test_a_first_start_names_keys_as_they_are_bound_in_lines_that_fit(history: Path) -> None:
+    keys = {"prompt.send": "f5", "app.help": "f12", "app.commands": "ctrl+l"}
+    async with window(history, GUIDE, size=(44, 24), keys=keys) as w:
+        seen = " ".join(w.picture.split())
+        assert "Type a message and press F5." in seen
+        assert "F12 shows the keys, Ctrl+L the commands." in seen
+        assert "No server is configured yet, so guide answers: Palaver's own manual. Ask it anything." in seen
+        await w.press("ctrl+l")
+        await w.until(lambda: len(w.app.screen_stack) == 2)
 
 
 async def test_a_prompt_and_its_answer(history: Path) -> None:

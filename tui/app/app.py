@@ -34,12 +34,12 @@ class PalaverApp(App[None]):
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Palaver"
     ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS = {Commands}
 
     BINDINGS = [
         Binding("ctrl+q", "quit", "Quit", id="app.quit", priority=True),
         Binding("f1", "help", "Help", id="app.help", priority=True),
+        Binding("ctrl+p", "command_palette", "Commands", id="app.commands", show=False, priority=True),
     ]
 
     def __init__(self, chat: Chat, store: Store, wish: Wish, *, driver_class: type[Driver] | None = None) -> None:

@@ -52,9 +52,6 @@ FIRST_TURNS = 24
 NEWS_FOR = 4.0
 """Seconds the outcome of an action is shown beside an answer's progress."""
 
-_FIRST_HINT = ("A new session", "", "Type a message and press Enter.", "F1 shows the keys, Ctrl+P the commands.")
-_GUIDE_HINT = (*_FIRST_HINT, "", "No server is configured yet: guide, Palaver's own manual, will answer.")
-
 
 @dataclass(slots=True)
 class _Journey:
@@ -227,8 +224,7 @@ class ChatScreen(Screen[None]):
         self._keeper.begin(session)
         self._chat.attend(session.id)
         self.app.come_back = session.label  # type: ignore[attr-defined]
-        is_guide = self._chat.profile_of(session).protocol == "guide"
-        self.transcript.hint = _GUIDE_HINT if is_guide else _FIRST_HINT
+        self.transcript.hint = self._hint(session)
         self.transcript.show(count, session.scroll, turns)
         self.transcript.put([turn for turn in journey.changed.values() if turn.session_id == session.id])
         self.prompt.set_history(prompts)
@@ -239,6 +235,24 @@ class ChatScreen(Screen[None]):
         self._refresh_all()
         await self._chat.mark_read(session.id)
         await self._remember(session.id)
+
+    def _hint(self, session: Session) -> tuple[str, ...]:
+        """What an empty transcript says."""
+        keys = {key.name: key.shown.split(" ")[0] for keys in self._keys().values() for key in keys}
+        first = (
+            "A new session",
+            "",
+            f"Type a message and press {keys['prompt.send']}.",
+            f"{keys['app.help']} shows the keys, {keys['app.commands']} the commands.",
+        )
+        if self._chat.profile_of(session).protocol != "guide":
+            return first
+        return (
+            *first,
+            "",
+            "No server is configured yet: guide, Palaver's own manual, will answer.",
+            "Ask it anything.",
+        )
 
     async def _remember(self, session_id: str) -> None:
         """Have this session shown at the next start. One that is new is kept, and remembered, once it is said something in."""
@@ -497,7 +511,7 @@ class ChatScreen(Screen[None]):
             yield Command(title, "Let this session talk to this server", partial(actions.use_profile, name))
 
     def _keys(self) -> dict[str, list[Key]]:
-        return keys_of(self.app, [self.prompt, self, self.transcript, self.sidebar], self._chat.config.keys)
+        return keys_of(self.app, [self.prompt, self, self.transcript, self.sidebar, self.app], self._chat.config.keys)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:

@@ -9,8 +9,8 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
-from textual.widget import Widget
 from textual.widgets import Static
 
 MARKS = (
@@ -42,7 +42,7 @@ class Key(NamedTuple):
     is_active: bool
 
 
-def keys_of(app: App[Any], widgets: Iterable[Widget], keymap: Mapping[str, str]) -> dict[str, list[Key]]:
+def keys_of(app: App[Any], widgets: Iterable[DOMNode], keymap: Mapping[str, str]) -> dict[str, list[Key]]:
     """Every key of these widgets and of what has the focus, by group; those of no group, such as a dialog's, left out.
 
     `keymap` is what the user bound otherwise, by name.

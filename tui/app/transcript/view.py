@@ -6,6 +6,7 @@ While an answer streams nothing is laid out anew: the scrollbar is moved, and th
 from __future__ import annotations
 
 import time
+from textwrap import wrap
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -391,12 +392,14 @@ class TranscriptView(ScrollView, can_focus=True):
 
     def _hint_line(self, y: int, width: int) -> Strip:
         """A line of what is said while there is nothing to show, in the middle."""
-        at = y - max(0, (self._port.height - len(self.hint)) // 2)
-        if not 0 <= at < len(self.hint):
+        room = self.scrollable_content_region.width
+        lines = [line for text in self.hint for line in wrap(text, max(10, room - 2)) or [""]]
+        at = y - max(0, (self._port.height - len(lines)) // 2)
+        if not 0 <= at < len(lines):
             return Strip.blank(width)
         palette = self._port.ground.palette
-        text = self.hint[at]
-        pad = " " * max(0, (self.scrollable_content_region.width - cell_len(text)) // 2)
+        text = lines[at]
+        pad = " " * max(0, (room - cell_len(text)) // 2)
         style = palette.strong if at == 0 else palette.muted
         return Strip([Segment(pad), Segment(text, style)]).adjust_cell_length(width)
 
