@@ -250,8 +250,8 @@ class ChatScreen(Screen[None]):
         return (
             *first,
             "",
-            "No server is configured yet: guide, Palaver's own manual, will answer.",
-            "Ask it anything.",
+            "No server is configured yet, so guide answers:",
+            "Palaver's own manual. Ask it anything.",
         )
 
     async def _remember(self, session_id: str) -> None:
