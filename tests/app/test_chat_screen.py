@@ -433,6 +433,23 @@ async def test_scrolling_away_from_a_growing_answer_and_back(history: Path) -> N
         await w.until(lambda: "Line 51." in w.transcript)
 
 
+async def test_what_is_scrolled_to_is_painted(history: Path) -> None:
+    """Also where nothing else changes: not the length of the whole, and no turn that is on its way."""
+    async with window(history) as w:
+        for number in range(3):
+            text = "\n\n".join(f"Line {line} of answer {number}." for line in range(30))
+            await w.exchange(f"question {number}", text, f"resp_{number}")
+        await w.press("ctrl+n")
+        await w.until(lambda: w.label == "chat-2")
+        await w.exchange("elsewhere", "Short.", "resp_9")
+        await w.press("alt+down")
+        await w.until(lambda: "Line 29 of answer 2" in w.picture)
+        for key in ["pageup"] * 7 + ["pagedown"] * 7 + ["tab", "home", "end", "pageup", "pageup"]:
+            await w.press(key)
+            shown = [line for line in w.transcript.splitlines() if line.strip()]
+            assert all(line.strip() in w.picture for line in shown), key
+
+
 async def test_a_click_on_the_mark_goes_to_the_new_text(history: Path) -> None:
     async with window(history) as w:
         await w.send("hello")

@@ -107,6 +107,7 @@ class TranscriptView(ScrollView, can_focus=True):
         self.hint: tuple[str, ...] = ()
         self.has_news = False
         self._port = Viewport(self._need)
+        self._painted: list[Row] = []
         self._cursor: tuple[int, Block] | None = None
         self._code = (-1, -1)
         self._busy_until = 0.0
@@ -316,16 +317,16 @@ class TranscriptView(ScrollView, can_focus=True):
         port = self._port
         if not port.height or not self.is_attached:
             return
-        before, place = port.rows, port.place
         port.update()
+        before, self._painted = self._painted, port.rows
         if not port.following and not self.has_news and self._grows_out_of_sight():
             self.has_news = everything = True
         self._move_scrollbar()
-        if everything or port.place != place or len(before) != len(port.rows) or not port.layout:
+        if everything or len(before) != len(port.rows) or not port.layout:
             self.refresh(self.size.region)
             return
         pairs = zip(before, port.rows, strict=True)
-        changed = [number for number, (old, new) in enumerate(pairs) if old.line is not new.line]
+        changed = [number for number, (old, new) in enumerate(pairs) if old.line is not new.line or old.key != new.key]
         if changed:
             self.refresh(Region(0, changed[0], self.size.width, changed[-1] - changed[0] + 1))
 
