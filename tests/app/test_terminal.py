@@ -95,9 +95,24 @@ def test_alt_types_nothing_and_with_enter_makes_a_line(write_config: Write) -> N
         write_config(profile_text(server.url))
         with terminal() as t:
             t.shows("Type a message")
-            t.type("a\x1bx\x1b\rb\r")
+            t.type("a\x1bx\x1b\rb\x1bYc\r")
             t.shows("Fine.")
-            assert server.calls[0].prompt == "a\nb"
+            assert server.calls[0].prompt == "a\nbc"
+            quit_at_once(t)
+
+
+def test_escape_is_heard_whatever_follows_it_at_once(write_config: Write) -> None:
+    with loopback(
+        lambda call: call.hold("half") if call.prompt == "one" else call.well(f"You said: {call.prompt}")
+    ) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.type("one\r")
+            t.shows("half")
+            t.type("\x1b\x0etwo\r")
+            t.shows("You said: two")
+            t.type("\x1b\x1b[1;3B")
+            t.shows("Cancelled; what came is kept.")
             quit_at_once(t)
 
 

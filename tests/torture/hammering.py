@@ -54,6 +54,11 @@ def _hammer(plans: list[Plan], report: Report, lock: Path | None = None) -> None
     processes = [subprocess.Popen(plan.command(), cwd=ROOT, stdout=subprocess.PIPE) for plan in plans]
     outputs: list[list[dict[str, Any]]] = [[] for _ in plans]
     threads = [threading.Thread(target=_read, args=pair) for pair in zip(processes, outputs, strict=True)]
+    threads += [
+        threading.Thread(target=_wake, args=(process, report))
+        for plan, process in zip(plans, processes, strict=True)
+        if plan.stop_at
+    ]
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + plans[0].seconds / 2
@@ -62,9 +67,6 @@ def _hammer(plans: list[Plan], report: Report, lock: Path | None = None) -> None
             time.sleep(0.01)
         lock.unlink(missing_ok=True)
         report.counts["lock files deleted"] += 1
-    for plan, process in zip(plans, processes, strict=True):
-        if plan.stop_at:
-            _wake(process, report)
     for thread in threads:
         thread.join()
     for plan, process, output in zip(plans, processes, outputs, strict=True):

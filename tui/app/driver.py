@@ -173,15 +173,24 @@ class Driver(LinuxDriver):
 
 
 class _Parser(XTermParser):
-    """Textual's parser, where it takes Alt with a character for the character, or for `^` when more keys follow at once."""
+    """Textual's parser, but for Escape and one character in one go.
+
+    Textual takes Alt with a character for the character, or for `^` and the character where more keys follow at once, and
+    does not hear an Escape that a control key follows.
+    """
 
     def _sequence_to_key_events(self, sequence: str, alt: bool = False) -> Iterable[events.Key]:
         known = list(super()._sequence_to_key_events(sequence, alt))
         if not known and len(sequence) == 2 and sequence[0] == "\x1b" and sequence[1] not in _INTRODUCERS:
-            alt, known = True, list(super()._sequence_to_key_events(sequence[1], True))
-        if not alt:
-            return known
-        return [events.Key(key.key if key.key.startswith("alt+") else f"alt+{key.key}", None) for key in known]
+            after = list(super()._sequence_to_key_events(sequence[1]))
+            if sequence[1] < " " and sequence[1] not in "\r\t":
+                return [events.Key("escape", "\x1b"), *after]
+            known, alt = after, True
+        return [_with_alt(key) for key in known] if alt else known
+
+
+def _with_alt(key: events.Key) -> events.Key:
+    return events.Key(key.key if key.key.startswith("alt+") else f"alt+{key.key}", None)
 
 
 class _WakingEvent(threading.Event):
