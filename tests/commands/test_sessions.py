@@ -147,3 +147,30 @@ def test_the_views_are_read_by_other_programs(server: Loopback, history: Path) -
     )  # fmt: skip
     (row,) = json.loads(done.stdout)
     assert (row["session"], row["conversation_id"], row["state"]) == ("work", "resp_1", "live")
+
+
+@pytest.mark.fault("D03", "D04", "D17", "D44")
+def test_a_history_that_cannot_be_written_is_read_and_nothing_is_claimed(server: Loopback, history: Path) -> None:
+    ask("work", "a question")
+    conn = sqlite3.connect(history)
+    conn.execute("PRAGMA user_version = 99")
+    conn.close()
+    before = history.read_bytes()
+    for command, says in {"list": "work", "show work": "to a question", "map": "resp_1", "list --json": "work"}.items():
+        done = palaver("sessions", *command.split())
+        assert (done.returncode, says in done.stdout) == (0, True), command
+        assert "made by a newer version" in done.stderr
+    for command in ("rename work other", "title work new", "pin work", "archive work", "delete work"):
+        done = palaver("sessions", *command.split())
+        assert (done.returncode, done.stdout) == (9, ""), command
+        assert "made by a newer version" in done.stderr
+    assert history.read_bytes() == before
+
+
+@pytest.mark.fault("D10", "D44")
+def test_what_happened_to_the_file_is_no_part_of_the_output(history: Path) -> None:
+    history.parent.mkdir(parents=True)
+    history.write_text("no database at all" * 100)
+    done = palaver("sessions", "list", "--json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "The history was damaged. It is kept as" in done.stderr

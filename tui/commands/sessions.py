@@ -11,6 +11,7 @@ from tui import config_file, logs, paths
 from tui.chat import Chat
 from tui.client import Client
 from tui.commands.table import moment, print_json, print_line, print_table
+from tui.console import print_error
 from tui.errors import Exit, StoreError
 from tui.model import ItemKind, Session, TurnStatus
 from tui.objects import iso, session_object, turn_json
@@ -53,31 +54,43 @@ async def _main(args: argparse.Namespace) -> int:
         match args.command:
             case "show":
                 await _show(chat, args)
-            case "rename":
-                session = await chat.rename((await _named(chat, args.label)).id, args.new)
-                print_line(f"{one_line(args.label)} is now {one_line(session.label)}")
-            case "title":
-                session = await chat.set_title((await _named(chat, args.label)).id, args.text)
-                print_line(f"{one_line(session.label)}: {one_line(session.title) or 'no title of its own'}")
-            case "pin":
-                await chat.pin((await _named(chat, args.label)).id, not args.undo)
-                print_line(f"{one_line(args.label)} is {'no longer ' if args.undo else ''}pinned")
-            case "archive":
-                await chat.archive((await _named(chat, args.label)).id, not args.undo)
-                print_line(f"{one_line(args.label)} is {'no longer ' if args.undo else ''}archived")
-            case "delete":
-                await chat.delete((await _named(chat, args.label)).id)
-                print_line(f"{one_line(args.label)} is in the trash; `palaver sessions restore` brings it back")
-            case "restore":
-                session = await chat.restore((await _named(chat, args.label, deleted=True)).id)
-                print_line(f"{one_line(session.label)} is back")
             case "map":
                 await _map(chat, args)
-            case _:
+            case "list" | None:
                 await _list(chat, args)
-        if chat.health.message:
+            case _:
+                done = await _change(chat, args)
+                if chat.health.message:
+                    raise StoreError(chat.health.message)
+                print_line(done)
+        if chat.health.is_unreadable:
             raise StoreError(chat.health.message)
+        if chat.health.message:
+            print_error(f"palaver: {chat.health.message}")
     return int(Exit.DONE)
+
+
+async def _change(chat: Chat, args: argparse.Namespace) -> str:
+    """Change a session. Gives what has happened, in words, which are true once it is known to be saved."""
+    session = await _named(chat, args.label, deleted=args.command == "restore")
+    name = one_line(args.label)
+    match args.command:
+        case "rename":
+            return f"{name} is now {one_line((await chat.rename(session.id, args.new)).label)}"
+        case "title":
+            session = await chat.set_title(session.id, args.text)
+            return f"{one_line(session.label)}: {one_line(session.title) or 'no title of its own'}"
+        case "pin":
+            await chat.pin(session.id, not args.undo)
+            return f"{name} is {'no longer ' if args.undo else ''}pinned"
+        case "archive":
+            await chat.archive(session.id, not args.undo)
+            return f"{name} is {'no longer ' if args.undo else ''}archived"
+        case "delete":
+            await chat.delete(session.id)
+            return f"{name} is in the trash; `palaver sessions restore` brings it back"
+        case _:
+            return f"{one_line((await chat.restore(session.id)).label)} is back"
 
 
 @asynccontextmanager
@@ -94,7 +107,7 @@ async def history() -> AsyncIterator[Chat]:
     try:
         await store.require()
         for notice in store.notices:
-            print_line(notice)
+            print_error(f"palaver: {notice}")
         yield chat
     finally:
         await chat.aclose()

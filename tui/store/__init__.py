@@ -54,12 +54,14 @@ SETTLED = 50_000_000
 class Health:
     """How the history fares: `message` is empty while all is well, `unsaved` is whether anything is only in memory.
 
-    `notice` says what has happened to the file since it was opened, if anything did.
+    `notice` says what has happened to the file since it was opened, if anything did; `is_unreadable`, that what was read
+    last could not be.
     """
 
     message: str = ""
     unsaved: bool = False
     notice: str = ""
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Store:
         new = self.notices[self._first_notices :]
         waiting = "History is not saved yet: another process is using it." if self._is_waiting else ""
         message = self._cannot_write or waiting or self._cannot_read
-        return Health(message, bool(self._overlay), new[-1] if new else "")
+        return Health(message, bool(self._overlay), new[-1] if new else "", bool(self._cannot_read))
 
     @property
     def holder(self) -> str:
