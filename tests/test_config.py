@@ -226,6 +226,64 @@ def test_addresses_as_they_are_used(url: str, kept: str) -> None:
     assert check_base_url(url, has_key=True) == kept
 
 
+@pytest.mark.parametrize(
+    ("environ", "name", "protocol", "url", "model", "key"),
+    [
+        (
+            {"ANTHROPIC_API_KEY": "k"},
+            "anthropic",
+            "anthropic",
+            "https://api.anthropic.com/v1",
+            "claude-sonnet-4-5",
+            True,
+        ),
+        (
+            {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": "https://a.b/", "ANTHROPIC_MODEL": "m"},
+            "anthropic",
+            "anthropic",
+            "https://a.b/v1",
+            "m",
+            True,
+        ),
+        ({"OLLAMA_HOST": "0.0.0.0"}, "ollama", "ollama", "http://127.0.0.1:11434", "", False),
+        ({"OLLAMA_HOST": ":1234"}, "ollama", "ollama", "http://127.0.0.1:1234", "", False),
+        ({"OLLAMA_HOST": "[::1]:99", "OLLAMA_MODEL": "m"}, "ollama", "ollama", "http://[::1]:99", "m", False),
+        ({"OLLAMA_HOST": "https://o.example"}, "ollama", "ollama", "https://o.example", "", False),
+        (
+            {"DATABRICKS_HOST": "w.databricks.example", "DATABRICKS_TOKEN": "t"},
+            "genie",
+            "genie",
+            "https://w.databricks.example",
+            "",
+            True,
+        ),
+    ],
+)
+def test_profiles_from_the_environment(
+    tmp_path: Path, environ: dict[str, str], name: str, protocol: str, url: str, model: str, key: bool
+) -> None:
+    profile = load(tmp_path / "none.toml", environ).profile()
+    assert (profile.name, profile.protocol, profile.base_url, profile.model) == (name, protocol, url, model)
+    assert (profile.key.kind == "env") is key
+    assert profile.idle_timeout == (600 if protocol == "genie" else 120)
+
+
+def test_half_of_what_a_profile_needs_makes_none(tmp_path: Path) -> None:
+    assert load(tmp_path / "none.toml", {"DATABRICKS_HOST": "https://w.example"}).profile() == GUIDE
+    with pytest.raises(ConfigError, match="OLLAMA_HOST"):
+        load(tmp_path / "none.toml", {"OLLAMA_HOST": "http://a b"})
+
+
+def test_each_protocol_has_options_of_its_own(write_config: Write) -> None:
+    text = '[profiles.a]\nprotocol = "{}"\nbase_url = "https://a.b"\nwarehouse_id = {}\n'
+    config = load(write_config(text.format("genie", '"wh1"')), {})
+    assert (config.warnings, config.profile("a").options) == ((), {"warehouse_id": "wh1"})
+    (warning,) = load(write_config(text.format("chat", '"wh1"')), {}).warnings
+    assert "warehouse_id" in warning
+    with pytest.raises(ConfigError, match="warehouse_id has to be a string"):
+        load(write_config(text.format("genie", "7")), {})
+
+
 @pytest.mark.fault("G12")
 def test_a_key_is_not_sent_unencrypted(write_config: Write) -> None:
     text = '[profiles.work]\nbase_url = "http://a.b/v1"\napi_key_env = "K"\n'

@@ -17,14 +17,12 @@ from tui.errors import LabelTaken, StoreError, UsageError
 from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
 from tui.model import (
     Mapping,
-    Message,
     Scroll,
     Session,
     TitleSource,
     Turn,
     TurnStatus,
     check_label,
-    messages_of,
     new_id,
     title_from,
 )
@@ -420,15 +418,11 @@ class Chat:
         """The request with its conversation, or with what was said before."""
         profile = request.profile
 
-        async def recall(after: int) -> tuple[Message, ...]:
-            if not with_history:
-                return ()
-            return messages_of(await self.turns(turn.session_id, after + 1, turn.depth))
+        async def earlier(after: int) -> list[Turn]:
+            return await self.turns(turn.session_id, after + 1, turn.depth) if with_history else []
 
         mapping = await self._store.mapping(turn.session_id, profile.origin, profile.protocol, profile.key.principal)
-        traits = self._client.traits(profile)
-        lifetime = self.config.conversation_ttl
-        start = await take_up(request, mapping, traits, recall, now=self._clock.now(), lifetime=lifetime)
+        start = await take_up(request, mapping, earlier, now=self._clock.now(), lifetime=self.config.conversation_ttl)
         run_.is_stateless = start.is_stateless
         return start
 

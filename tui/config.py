@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tui.addresses import origin_of
 from tui.credentials import KeySource
 from tui.errors import ConfigError
+from tui.traits import TRAITS, Telling, Traits
 
-PROTOCOLS = ("responses", "chat", "guide")
+PROTOCOLS = tuple(TRAITS)
 """The wire formats a profile can name."""
 
 CONTINUE_BY = ("previous_response_id", "conversation", "nothing")
@@ -21,7 +22,10 @@ GUIDE_URL = "http://guide.localhost"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A configured server. Times are seconds; `params` are merged into every request's body."""
+    """A configured server. Times are seconds; `params` are merged into every request's body.
+
+    `options` is what only profiles of this protocol may say.
+    """
 
     name: str
     protocol: str
@@ -36,12 +40,25 @@ class Profile:
     params: Mapping[str, Any] = field(default_factory=dict)
     ca_file: str = ""
     continue_by: str = "previous_response_id"
+    options: Mapping[str, Any] = field(default_factory=dict)
     source: str = "built in"
 
     @property
     def origin(self) -> str:
         """Scheme, host and port: what a conversation id or a key may never leave."""
         return origin_of(self.base_url)
+
+    @property
+    def traits(self) -> Traits:
+        """What its server can do, given how the profile wants it used."""
+        traits = TRAITS[self.protocol]
+        if self.continue_by == "nothing" and traits.keeps:
+            return replace(traits, keeps=False, telling=Telling.ALL)
+        return traits
+
+    def option(self, name: str) -> str:
+        """An option that is text; empty where the profile does not say."""
+        return str(self.options.get(name, ""))
 
 
 GUIDE = Profile(name="guide", protocol="guide", base_url=GUIDE_URL, model="guide")

@@ -15,6 +15,7 @@ from tui.addresses import check_base_url
 from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, Config, Profile
 from tui.credentials import KeySource
 from tui.errors import ConfigError
+from tui.traits import TRAITS
 
 TOP_KEYS = ("profile", "conversation_ttl_days", "theme", "keys", "profiles")
 PROFILE_KEYS = (
@@ -163,8 +164,9 @@ class _Reader:
                 f"{self.file}: {where}api_key: keys are not kept in the file.",
                 hint='name where the key is: api_key_env = "NAME" or api_key_command = ["…"]',
             )
-        self._warn_unknown(table, PROFILE_KEYS, where)
         protocol = self._one_of(table, "protocol", PROTOCOLS, "responses", where)
+        traits = TRAITS[protocol]
+        self._warn_unknown(table, (*PROFILE_KEYS, *traits.options), where)
         plain = self._get(table, "allow_plain_http", bool, False, where)
         key = self._key(table, where)
         has_key = key.kind != "none" and not plain
@@ -185,10 +187,15 @@ class _Reader:
             system=self._get(table, "system", str, "", where),
             replay=self._get(table, "replay", bool, True, where),
             connect_timeout=self._number(table, "connect_timeout", 10, where),
-            idle_timeout=self._number(table, "idle_timeout", 120, where),
+            idle_timeout=self._number(table, "idle_timeout", traits.idle_timeout, where),
             params=self._get(table, "params", dict, {}, where),
             ca_file=self._ca_file(table, where),
             continue_by=self._one_of(table, "continue_by", CONTINUE_BY, CONTINUE_BY[0], where),
+            options={
+                name: self._get(table, name, kind, None, where)
+                for name, kind in traits.options.items()
+                if name in table
+            },
             source=str(self.file),
         )
 
@@ -256,22 +263,50 @@ class _Reader:
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Profile]:
     """The profiles that come whole from the environment, the one to prefer first."""
-    found: dict[str, Profile] = {}
-    if env.get("OPENAI_API_KEY", "").strip():
-        base = env.get("OPENAI_BASE_URL", "").strip() or "https://api.openai.com/v1"
+
+    def said(name: str, otherwise: str = "") -> str:
+        return env.get(name, "").strip() or otherwise
+
+    def profile(
+        name: str, protocol: str, url: str, model: str, key: str, *, url_from: str, source: str = ""
+    ) -> Profile:
         try:
-            base = check_base_url(base, has_key=True)
+            base_url = check_base_url(url, has_key=bool(key))
         except ConfigError as error:
-            raise ConfigError(f"OPENAI_BASE_URL: {error.message}", hint=error.hint) from None
-        found["openai"] = Profile(
-            name="openai",
-            protocol="responses",
-            base_url=base,
-            model=env.get("OPENAI_MODEL", "").strip() or "gpt-5",
-            key=KeySource("env", ("OPENAI_API_KEY",)),
-            source="OPENAI_API_KEY",
+            raise ConfigError(f"{url_from}: {error.message}", hint=error.hint) from None
+        source_of_key = KeySource("env", (key,)) if key else KeySource()
+        timeout = TRAITS[protocol].idle_timeout
+        return Profile(
+            name, protocol, base_url, model, source_of_key, idle_timeout=timeout, source=source or key or url_from
         )
-    return found
+
+    found = []
+    if said("OPENAI_API_KEY"):
+        url, model = said("OPENAI_BASE_URL", "https://api.openai.com/v1"), said("OPENAI_MODEL", "gpt-5")
+        found.append(profile("openai", "responses", url, model, "OPENAI_API_KEY", url_from="OPENAI_BASE_URL"))
+    if said("ANTHROPIC_API_KEY"):
+        url = said("ANTHROPIC_BASE_URL", "https://api.anthropic.com").rstrip("/").removesuffix("/v1") + "/v1"
+        model = said("ANTHROPIC_MODEL", "claude-sonnet-4-5")
+        found.append(profile("anthropic", "anthropic", url, model, "ANTHROPIC_API_KEY", url_from="ANTHROPIC_BASE_URL"))
+    if said("OLLAMA_HOST"):
+        url = _ollama_url(said("OLLAMA_HOST"))
+        found.append(profile("ollama", "ollama", url, said("OLLAMA_MODEL"), "", url_from="OLLAMA_HOST"))
+    if said("DATABRICKS_HOST") and said("DATABRICKS_TOKEN"):
+        host = said("DATABRICKS_HOST")
+        url = host if "://" in host else f"https://{host}"
+        source = "DATABRICKS_HOST, DATABRICKS_TOKEN"
+        found.append(profile("genie", "genie", url, "", "DATABRICKS_TOKEN", url_from="DATABRICKS_HOST", source=source))
+    return {one.name: one for one in found}
+
+
+def _ollama_url(host: str) -> str:
+    """The address that Ollama's own variable means: scheme and port may be missing, and it may say where to listen."""
+    scheme, _, rest = host.rpartition("://")
+    name, colon, port = rest.rpartition(":")
+    if not colon or "]" in port:
+        name, port = rest, "" if scheme else "11434"
+    name = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(name, name)
+    return f"{scheme or 'http'}://{name}{f':{port}' if port else ''}"
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

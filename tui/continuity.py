@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from tui.client import Request, fresh_note
-from tui.model import Mapping, MappingState, Message, Turn, TurnStatus
-
-if TYPE_CHECKING:
-    from tui.client.protocols import Traits
+from tui.model import Mapping, MappingState, Message, Turn, TurnStatus, messages_of
+from tui.traits import Telling
 
 DAY = 86400.0
 
-Recall = Callable[[int], Awaitable[tuple[Message, ...]]]
-"""Gives what was said in the turns after a depth; after -1, all of it."""
+Earlier = Callable[[int], Awaitable[list[Turn]]]
+"""Gives the session's turns after a depth; after -1, all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,32 +27,48 @@ class Start:
     is_stateless: bool = False
 
 
-async def take_up(
-    request: Request, mapping: Mapping | None, traits: Traits, recall: Recall, *, now: float, lifetime: float
-) -> Start:
+async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *, now: float, lifetime: float) -> Start:
     """`request` with the conversation that `mapping` names, or with all that was said where there is none to go on with.
 
     A conversation not used for `lifetime` seconds is not taken up again. One used in the future, as a clock that went
     backwards makes it seem, is.
     """
-    request = replace(request, recall=lambda: recall(-1))
+    traits = request.profile.traits
+
+    async def said(after: int = -1) -> tuple[Message, ...]:
+        return messages_of(await earlier(after))
+
+    request = replace(request, recall=said)
     if not traits.keeps:
-        return Start(replace(request, history=await recall(-1)))
+        return Start(replace(request, history=await said()))
     if mapping is not None and mapping.state is MappingState.UNSUPPORTED:
-        return Start(replace(request, history=await recall(-1)), is_stateless=True)
-    tells = traits.history and request.profile.replay
+        return Start(replace(request, history=await said()), is_stateless=True)
     is_live = mapping is not None and mapping.state is MappingState.LIVE
-    if mapping is not None and is_live and now - mapping.used_at <= lifetime:
-        missed = await recall(mapping.depth) if tells else ()
-        return Start(replace(request, conversation_id=mapping.conversation_id, history=missed))
+    may_go_on = traits.survives_stop or (
+        mapping is not None and not any(map(_was_stopped, await earlier(mapping.depth)))
+    )
+    if mapping is not None and is_live and may_go_on and now - mapping.used_at <= lifetime:
+        history: tuple[Message, ...] = ()
+        if traits.telling is Telling.ALL:
+            history = await said()
+        elif traits.telling is Telling.MISSED and request.profile.replay:
+            history = await said(mapping.depth)
+        return Start(replace(request, conversation_id=mapping.conversation_id, history=history))
+    if traits.telling is Telling.ALL:
+        return Start(replace(request, history=await said()))
     why = "A new conversation was started on this server"
     if mapping is not None and is_live:
         days = int((now - mapping.used_at) / DAY)
         why = f"The server's conversation was last used {days} days ago; a new one was started"
-    history = await recall(-1) if tells else ()
-    told = sum(said.role == "user" for said in history)
+    tells = request.profile.replay and traits.telling is not Telling.NOTHING
+    history = await said() if tells else ()
+    told = sum(one.role == "user" for one in history)
     is_news = bool(told) or mapping is not None
     return Start(replace(request, history=history), fresh_note(told, why=why) if is_news else "")
+
+
+def _was_stopped(turn: Turn) -> bool:
+    return turn.status in (TurnStatus.CANCELLED, TurnStatus.INTERRUPTED)
 
 
 def mapping_after(turn: Turn, principal: str, *, is_stateless: bool, now: float) -> Mapping | None:

@@ -56,6 +56,13 @@ class ItemWhole:
 
 
 @dataclass(frozen=True, slots=True)
+class RunNamed:
+    """The server's work on this turn goes on without us, under this name; an empty one takes that back."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something the user should know about how this turn went, in plain words."""
 
@@ -102,6 +109,7 @@ TurnEvent = (
     | Waiting
     | ItemDelta
     | ItemWhole
+    | RunNamed
     | Noted
     | Used
     | ModelNamed

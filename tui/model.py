@@ -6,8 +6,10 @@ import re
 import secrets
 import time
 import unicodedata
+from collections.abc import Mapping as Fields
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from tui.errors import UsageError
 
@@ -44,6 +46,20 @@ class ItemKind(StrEnum):
     NOTICE = "notice"
 
 
+class ItemState(StrEnum):
+    """How it went with what an item asks for or tells of; most items have nothing to go well or badly.
+
+    `OPEN`: an approval that waits for the user. `APPROVED`, `DENIED`: what was said to it. `FAILED`: a tool's result that
+    is an error.
+    """
+
+    NONE = ""
+    OPEN = "open"
+    APPROVED = "approved"
+    DENIED = "denied"
+    FAILED = "failed"
+
+
 class TitleSource(StrEnum):
     """Who wrote a session's title; one the user wrote is never overwritten."""
 
@@ -65,7 +81,8 @@ class Item:
     """A part of an answer.
 
     `key` names the item within its turn. `text` is what the item says: Markdown for messages and reasoning, arguments
-    for tool calls and approvals, output for tool results. `name` is the tool's (or, for a message, "refusal").
+    for tool calls and approvals, output for tool results. `name` is the tool's (or, for a message, "refusal"). A result
+    belongs to the call of the same `call_id`; an approval's `call_id` is the name the server has for the question.
     """
 
     key: str
@@ -73,6 +90,21 @@ class Item:
     text: str = ""
     name: str = ""
     call_id: str = ""
+    state: ItemState = ItemState.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the user says to an approval.
+
+    `for_all`: also to those like it that will follow in this session. `reason` is told to the server where it listens.
+    `content` are the fields of a form that was asked for.
+    """
+
+    approved: bool
+    for_all: bool = False
+    reason: str = ""
+    content: Fields[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +132,13 @@ class Failure:
 
 
 class AttemptKind(StrEnum):
-    """Why a request was made: the first one, again after trouble, or without an id the server did not know."""
+    """Why a request was made: the first one, again after trouble, without an id the server did not know, or to take up
+    a run that had gone on without us."""
 
     FIRST = "first"
     RETRY = "retry"
     FRESH = "fresh"
+    RESUMED = "resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +159,9 @@ class Turn:
     """One prompt and all that came back for it.
 
     `depth` is its place in the session, counted from 0. `finish` is the server's own word for why it stopped, where it
-    gave one. Times are seconds since the epoch; `first_text_at` is when the first visible text came. `waiting_until` and
-    `waiting_for` tell of a pause before another attempt, while it lasts.
+    gave one. `run` names the server's work on it, where that goes on without us. Times are seconds since the epoch;
+    `first_text_at` is when the first visible text came. `waiting_until` and `waiting_for` tell of a pause before another
+    attempt, while it lasts.
     """
 
     id: str
@@ -147,6 +182,7 @@ class Turn:
     model: str = ""
     origin: str = ""
     conversation_id: str = ""
+    run: str = ""
     attempts: tuple[Attempt, ...] = ()
     waiting_until: float | None = None
     waiting_for: str = ""
@@ -160,6 +196,11 @@ class Turn:
     def has_output(self) -> bool:
         """Whether the user has been shown anything of an answer."""
         return any(item.text or item.name for item in self.items)
+
+    @property
+    def open_approvals(self) -> tuple[Item, ...]:
+        """The questions in it that wait for the user's word."""
+        return tuple(item for item in self.items if item.kind is ItemKind.APPROVAL and item.state is ItemState.OPEN)
 
     @property
     def is_context(self) -> bool:
@@ -184,7 +225,7 @@ class Scroll:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A local, named thread of turns."""
+    """A local, named thread of turns. `notice` is what has to be known of where it came from."""
 
     id: str
     label: str
@@ -202,6 +243,7 @@ class Session:
     unread: bool = False
     draft: str = ""
     scroll: Scroll = field(default_factory=Scroll)
+    notice: str = ""
 
     @property
     def name(self) -> str:
@@ -226,6 +268,17 @@ class Mapping:
     issued_at: float
     used_at: float
     state: MappingState = MappingState.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A conversation as its server lists it. Times are seconds since the epoch; `is_own` is whether it is the user's."""
+
+    id: str
+    title: str = ""
+    used_at: float | None = None
+    is_own: bool = True
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

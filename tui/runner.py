@@ -23,11 +23,12 @@ from tui.events import (
     ModelNamed,
     Noted,
     Placed,
+    RunNamed,
     TurnEvent,
     Used,
     Waiting,
 )
-from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, Turn, TurnStatus
+from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Turn, TurnStatus
 
 PUBLISH_EVERY = 1 / 60
 """Seconds between two snapshots: no one sees more."""
@@ -71,7 +72,12 @@ class _Part:
     name: str
     call_id: str
     pieces: list[str] = field(default_factory=list)
+    state: ItemState = ItemState.NONE
     item: Item | None = None
+
+
+def _part_of(item: Item) -> _Part:
+    return _Part(item.kind, item.name, item.call_id, [item.text], item.state, item)
 
 
 class Fold:
@@ -80,7 +86,8 @@ class Fold:
     def __init__(self, turn: Turn, clock: Clock = SYSTEM) -> None:
         self._turn = turn
         self._clock = clock
-        self._parts: dict[str, _Part] = {}
+        self._parts = {item.key: _part_of(item) for item in turn.items}
+        self._is_told_again = False
         self._size = 0
         self.finished = False
 
@@ -103,6 +110,8 @@ class Fold:
                 self._turn = replace(self._turn, usage=usage)
             case ModelNamed(model):
                 self._turn = replace(self._turn, model=model)
+            case RunNamed(run_name):
+                self._turn = replace(self._turn, run=run_name)
             case ConversationIssued(conversation_id):
                 self._turn = replace(self._turn, conversation_id=conversation_id)
             case AttemptStarted():
@@ -131,6 +140,7 @@ class Fold:
         return self.snapshot()
 
     def _delta(self, event: ItemDelta) -> None:
+        self._begin_again()
         part = self._parts.get(event.key)
         if part is None:
             part = self._parts[event.key] = _Part(event.kind, event.name, event.call_id)
@@ -144,11 +154,12 @@ class Fold:
         self._see(bool(event.text or event.name))
 
     def _whole(self, item: Item) -> None:
+        self._begin_again()
         part = self._parts.get(item.key)
         if part is not None and part.item == item:
             return
         before = sum(map(len, part.pieces)) if part else 0
-        self._parts[item.key] = _Part(item.kind, item.name, item.call_id, [item.text], item)
+        self._parts[item.key] = _part_of(item)
         self._grow(len(item.text) - before)
         self._see(bool(item.text or item.name))
 
@@ -166,14 +177,23 @@ class Fold:
         if part.item is None:
             text = "".join(part.pieces)
             part.pieces = [text]
-            part.item = Item(key, part.kind, text, part.name, part.call_id)
+            part.item = Item(key, part.kind, text, part.name, part.call_id, part.state)
         return part.item
 
     def _start_attempt(self, event: AttemptStarted) -> None:
-        if event.kind is not AttemptKind.FIRST:
+        if event.kind is AttemptKind.RESUMED:
+            # What was shown stays until the server tells it again.
+            self._is_told_again = True
+        elif event.kind is not AttemptKind.FIRST:
             self._parts.clear()
         attempt = Attempt(len(self._turn.attempts) + 1, event.kind, self._clock.now(), sent_id=event.sent_id)
         self._turn = replace(self._turn, attempts=(*self._turn.attempts, attempt), waiting_until=None, waiting_for="")
+
+    def _begin_again(self) -> None:
+        if self._is_told_again:
+            self._is_told_again = False
+            self._parts.clear()
+            self._size = 0
 
     def _end_attempt(self, outcome: str) -> None:
         attempts = self._turn.attempts

@@ -340,8 +340,8 @@ async def test_a_profile_that_continues_by_nothing_asks_that_nothing_be_stored()
     told, one = await answers(well, profile=profile)
     assert one.server.seen[0].json["store"] is False
     assert told.turn.conversation_id == ""
-    assert not Client().traits(profile).keeps
-    assert Client().traits(PROFILE).keeps
+    assert not profile.traits.keeps
+    assert PROFILE.traits.keeps
 
 
 # Retries
@@ -1017,7 +1017,7 @@ async def test_events_end_with_finished_and_nothing_is_left_when_reading_stops_e
 )
 async def test_a_probe_fails_in_the_same_words(answer: Callable[[Exchange], object], error: type[Exception]) -> None:
     server = FakeServer()
-    task = asyncio.create_task(client_of(server).call(PROFILE, "GET", "/models"))
+    task = asyncio.create_task(client_of(server).ask(PROFILE, lambda _wire, http: http.call("GET", "/models")))
     answer(await server.request())
     with pytest.raises(error):
         await task
@@ -1027,10 +1027,11 @@ async def test_a_probe_fails_in_the_same_words(answer: Callable[[Exchange], obje
 async def test_a_probe_gives_the_servers_json() -> None:
     server = FakeServer()
     for body, value in ((b'{"data": []}', {"data": []}), (b"", None), (b" \n", None)):
-        task = asyncio.create_task(client_of(server).call(PROFILE, "GET", "/models"))
+        task = asyncio.create_task(client_of(server).ask(PROFILE, lambda _wire, http: http.call("GET", "/models")))
         exchange = await server.request()
         assert (exchange.request.method, exchange.path, exchange.body) == ("GET", "/v1/models", b"")
         exchange.respond(200, "application/json").send(body).end()
         assert await task == value
+    profile = replace(PROFILE, key=KeySource("env", ("NO_SUCH_KEY",)))
     with pytest.raises(ConfigError):
-        await client_of(server).call(replace(PROFILE, key=KeySource("env", ("NO_SUCH_KEY",))), "GET", "/models")
+        await client_of(server).ask(profile, lambda wire, http: wire.models(http))

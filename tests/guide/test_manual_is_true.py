@@ -260,7 +260,7 @@ def test_settings_for_all_profiles_are_told() -> None:
 def test_choices_are_complete() -> None:
     table = reading.rows("How a conversation is continued")
     assert [reading.spans_in(row[0])[0] for row in table] == list(CONTINUE_BY)
-    assert {reading.spans_in(row[0])[0] for row in reading.rows("The two protocols")} == {*PROTOCOLS} - {"guide"}
+    assert {reading.spans_in(row[0])[0] for row in reading.rows("Protocols")} == {*PROTOCOLS} - {"guide"}
 
 
 def test_themes_exist() -> None:
@@ -404,7 +404,8 @@ def test_the_fields_of_json() -> None:
 _KNOWN = re.compile(
     r"""
     https?://\S* | ~/.* | \d+ | \*\*\* | <.*> | [A-Z][A-Za-z-]+:\ Bearer\ … | /responses | /chat/completions
-    | (palaver|history|config)\.[a-z.-]+ | [a-z_]+\ =\ .+ | \[keys\] | parser(-2)? | recovered-1 | chat-[12] | gpt-5
+    | (palaver|history|config)\.[a-z.-]+ | [a-z_]+\ =\ .+ | docker\ agent\ .+
+    | \[keys\] | parser(-2)? | recovered-1 | chat-[12] | gpt-5
     | (ctrl|alt)\+[a-z]+ | f\d | pageup | escape | \\ | \+ | - | palaver/ | /demo | more | contents | true | false | localhost
     | ::1 | 127\.… | max_output_tokens | max_tokens | store | kill\ -9 | NAME | LABEL
     """,

@@ -374,7 +374,7 @@ async def test_the_client_reads_an_answer_that_was_not_streamed() -> None:
 
 
 async def test_the_list_of_models() -> None:
-    models = await client().call(GUIDE, "GET", "/models")
+    models = await client().ask(GUIDE, lambda _wire, http: http.call("GET", "/models"))
     assert models == {"object": "list", "data": [{"id": "guide", "object": "model", "owned_by": "palaver"}]}
 
 
@@ -447,7 +447,7 @@ async def test_the_words_for_a_wrong_address() -> None:
     with pytest.raises(
         Refused, match=r"There is no such endpoint or model at http://guide\.localhost: guide has no GET /nope"
     ):
-        await client().call(GUIDE, "GET", "/nope")
+        await client().ask(GUIDE, lambda _wire, http: http.call("GET", "/nope"))
 
 
 # Stopping, and time

@@ -6,10 +6,9 @@ Heavy imports (httpx, the protocols) happen when the first turn needs them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from tui.client.request import Request
 from tui.clock import SYSTEM, Clock
@@ -28,15 +27,18 @@ from tui.events import (
 )
 from tui.keys import read_key
 from tui.model import AttemptKind, Item
+from tui.traits import Telling
 
 if TYPE_CHECKING:
     import httpx
 
     from tui.client.http import Http
-    from tui.client.protocols import Traits, Wire
+    from tui.client.protocols import Wire
     from tui.client.reply import Rejected
 
 __all__ = ["Client", "Request"]
+
+T = TypeVar("T")
 
 TransportOf = Callable[[Profile], "httpx.AsyncBaseTransport | None"]
 
@@ -60,13 +62,6 @@ class Client:
         self._clock = clock
         self._sleep = sleep
 
-    def traits(self, profile: Profile) -> Traits:
-        """What the profile's protocol can do, given how the profile wants it used."""
-        from tui.client import protocols
-
-        traits = protocols.load(profile.protocol).TRAITS
-        return replace(traits, keeps=traits.keeps and profile.continue_by != "nothing")
-
     async def stream(self, request: Request) -> AsyncGenerator[TurnEvent, None]:
         """The events of one turn, up to and including Finished.
 
@@ -74,34 +69,40 @@ class Client:
             TurnError: It could not be carried out, or not to its end.
             ConfigError: The profile cannot be used as it is.
         """
-        from tui.client import protocols
-        from tui.client.http import Http
-
-        key = await read_key(request.profile.key)
-        wire = protocols.load(request.profile.protocol)
-        async with Http(request.profile, key, self._transport_of(request.profile), self._on_bytes) as http:
-            turn = _Turn(http, wire, request, self.traits(request.profile).keeps, self._clock, self._sleep)
+        async with self._connected(request.profile, self._on_bytes) as (http, wire):
+            turn = _Turn(http, wire, request, self._clock, self._sleep)
             events = turn.attempts()
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    async def call(self, profile: Profile, method: str, path: str) -> object:
-        """The JSON a small request to a profile's server is answered with, for probing it.
+    async def ask(self, profile: Profile, question: Callable[[Wire, Http], Awaitable[T]]) -> T:
+        """What `question` learns from a profile's protocol over a connection of its own.
 
         Raises:
             TurnError, ConfigError: As for `stream`.
         """
-        from tui.client.http import Http
         from tui.client.reply import Rejected
         from tui.client.verdict import explain
 
-        key = await read_key(profile.key)
-        async with Http(profile, key, self._transport_of(profile)) as http:
+        async with self._connected(profile) as (http, wire):
             try:
-                return await http.call(method, path)
+                return await question(wire, http)
             except Rejected as rejected:
                 raise explain(rejected.reply, http) from None
+
+    @asynccontextmanager
+    async def _connected(
+        self, profile: Profile, on_bytes: Callable[[bytes], None] | None = None
+    ) -> AsyncIterator[tuple[Http, Wire]]:
+        from tui.client import protocols
+        from tui.client.http import Http
+
+        key = await read_key(profile.key)
+        wire = protocols.load(profile.protocol)
+        transport = self._transport_of(profile)
+        async with Http(profile, key, transport, on_bytes, headers=wire.headers, sleep=self._sleep) as http:
+            yield http, wire
 
 
 class _Turn:
@@ -112,7 +113,6 @@ class _Turn:
         http: Http,
         wire: Wire,
         request: Request,
-        keeps: bool,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
@@ -121,14 +121,14 @@ class _Turn:
         self._http = http
         self._wire = wire
         self._request = request
-        self._policy = Policy(keeps, request.budget, now=clock.now)
+        self._policy = Policy(request.profile.traits.keeps, request.budget, now=clock.now)
         self._sleep = sleep
         self._shown = False
 
     async def attempts(self) -> AsyncGenerator[TurnEvent, None]:
         from tui.client.reply import Rejected
 
-        kind = AttemptKind.FIRST
+        kind = AttemptKind.RESUMED if self._request.run else AttemptKind.FIRST
         while True:
             yield AttemptStarted(kind, self._request.conversation_id)
             failure: Rejected | Unreachable
@@ -178,7 +178,7 @@ class _Turn:
                 unsupported=unsupported,
             )
         profile = self._request.profile
-        replay = profile.replay and self._wire.TRAITS.history
+        replay = profile.replay and profile.traits.telling is not Telling.NOTHING
         self._request = await self._request.fresh(with_history=replay)
         told = sum(said.role == "user" for said in self._request.history)
         events: list[TurnEvent] = [AttemptFailed(f"stale: {message}"), Noted(fresh_note(told, unsupported=unsupported))]

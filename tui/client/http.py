@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache
 from typing import Any, Self
@@ -22,6 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from tui import __version__
 from tui.addresses import is_loopback
 from tui.client.library import httpx
+from tui.client.ndjson import LineDecoder
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
 from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
 from tui.config import Profile
@@ -47,7 +48,8 @@ _KEEPALIVE = [
 class Http:
     """A client for one profile and one turn. Use it as an async context manager.
 
-    `transport` replaces the network: guide's, or a test's. `on_bytes` is given every body as it comes.
+    `transport` replaces the network: guide's, or a test's. `on_bytes` is given every body as it comes. `headers` makes a
+    protocol's own headers of a key; without it there is the usual one. `sleep` is how to wait.
     """
 
     def __init__(
@@ -56,8 +58,13 @@ class Http:
         key: Secret | None,
         transport: httpx.AsyncBaseTransport | None = None,
         on_bytes: Callable[[bytes], None] | None = None,
+        *,
+        headers: Callable[[Profile, str], dict[str, str]] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.profile = profile
+        self.sleep = sleep
+        self._own_headers = headers or bearer
         try:
             self.host = urlsplit(profile.base_url).netloc
         except ValueError:
@@ -102,40 +109,52 @@ class Http:
         return urlunsplit((parts.scheme, parts.netloc, parts.path + path, parts.query, ""))
 
     @asynccontextmanager
-    async def post(
-        self, path: str, body: Mapping[str, Any], *, accept: str = "text/event-stream, application/json"
+    async def open(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        accept: str = "text/event-stream, application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """The response to a POST, its body unread.
+        """The response to a request, its body unread.
 
         Raises:
             Rejected: Its status is not 200.
             Refused: It is something no client can use: a redirect, a compressed or a web page.
             Unreachable: There was none.
         """
-        async with self._send("POST", path, body, accept) as response:
+        async with self._send(method, path, body, accept, headers) as response:
             yield response
 
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The JSON value a small request is answered with.
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """The JSON value a small request is answered with; None where it is answered with nothing.
 
         Raises:
-            Rejected, Refused, Unreachable: As for `post`.
+            Rejected, Refused, Unreachable: As for `open`.
         """
-        async with self._send(method, path, body, "application/json") as response:
+        async with self._send(method, path, body, "application/json", headers, may_be_empty=True) as response:
             raw = await self._read(response, LIMIT)
         try:
             return parse_json(raw) if raw.strip() else None
         except ValueError:
             raise self._wrong_kind(response, raw) from None
 
-    async def events(self, response: httpx.Response) -> AsyncGenerator[ServerSentEvent | Any, None]:
+    async def events(
+        self, response: httpx.Response, *, lines: bool = False
+    ) -> AsyncGenerator[ServerSentEvent | Any, None]:
         """The events of a response; or, where the server did not stream, its JSON value as the only one.
+
+        With `lines` each line is an event of its own (NDJSON).
 
         Raises:
             Refused: It is neither, or holds something too large.
             Incomplete: The connection was lost, or fell silent.
         """
-        decoder = Decoder()
+        decoder = LineDecoder() if lines else Decoder()
         chunks = self._chunks(response)
         async with aclosing(chunks):
             head = b""
@@ -147,7 +166,7 @@ class Http:
                     raise Refused(f"{self.host} sent nothing but blanks.")
             if not head.strip():
                 raise Refused(f"{self.host} sent an empty answer.", status=response.status_code)
-            kind = self._kind(response, head)
+            kind = self._kind(response, head, lines)
             if kind != "events":
                 raw = head + await self._rest(chunks)
                 if kind != "json":
@@ -168,25 +187,33 @@ class Http:
 
     @asynccontextmanager
     async def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None, accept: str
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        accept: str,
+        headers: Mapping[str, str] | None,
+        *,
+        may_be_empty: bool = False,
     ) -> AsyncIterator[httpx.Response]:
         assert self._client is not None
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-        headers = {"accept": accept} | ({"content-type": "application/json"} if content is not None else {})
+        fields = {"accept": accept} | ({"content-type": "application/json"} if content is not None else {})
+        fields |= headers or {}
         try:
-            request = self._client.build_request(method, self.url(path), content=content, headers=headers)
+            request = self._client.build_request(method, self.url(path), content=content, headers=fields)
             response = await self._client.send(request, stream=True)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError):
             raise self._no_address() from None
         except httpx.HTTPError as error:
             raise self._explain(error) from None
         try:
-            await self._check(response)
+            await self._check(response, may_be_empty)
             yield response
         finally:
             await to_end(response.aclose())
 
-    async def _check(self, response: httpx.Response) -> None:
+    async def _check(self, response: httpx.Response, may_be_empty: bool) -> None:
         status = response.status_code
         if 300 <= status < 400:
             target = response.headers.get("location")
@@ -200,7 +227,7 @@ class Http:
         compressed = response.headers.get("content-encoding", "identity").lower() not in ("identity", "")
         if compressed and status < 300:
             raise Refused(f"{self.host} sent a compressed answer, which was not asked for.", status=status)
-        if status == 200:
+        if status == 200 or (may_be_empty and status < 300):
             return
         if status in (204, 205):
             raise Refused(f"{self.host} sent an empty answer.", status=status)
@@ -246,9 +273,11 @@ class Http:
         except (httpx.HTTPError, httpx.StreamError, OSError):
             raise Incomplete("the connection was lost") from None
 
-    def _kind(self, response: httpx.Response, head: bytes) -> str:
+    def _kind(self, response: httpx.Response, head: bytes, lines: bool) -> str:
         declared = response.headers.get("content-type", "").lower()
         start = head.lstrip(_BLANK)[:1]
+        if lines and start == b"{" and "application/json" not in declared:
+            return "events"
         if start in (b"{", b"["):
             return "json"
         if "text/event-stream" in declared and start != b"<":
@@ -280,8 +309,7 @@ class Http:
 
     def _headers(self) -> dict[str, str]:
         headers = {"user-agent": f"palaver/{__version__}", "accept-encoding": "identity", "connection": "close"}
-        if self._key is not None:
-            headers["authorization"] = f"Bearer {self._key.reveal()}"
+        headers |= self._own_headers(self.profile, self._key.reveal() if self._key else "")
         return headers | {name.lower(): value for name, value in self.profile.headers}
 
     def _no_address(self) -> ConfigError:
@@ -325,6 +353,11 @@ class Http:
                 return Refused(f"{_capital(near)} sent a malformed response.")
             case _:
                 return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
+
+
+def bearer(profile: Profile, key: str) -> dict[str, str]:  # noqa: ARG001 - the contract's shape
+    """The headers of most protocols."""
+    return {"authorization": f"Bearer {key}"} if key else {}
 
 
 def _secrets(profile: Profile, key: Secret | None) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from tui.config import Profile
-from tui.model import Message
+from tui.model import Item, Message, Verdict
 
 
 async def _nothing() -> tuple[Message, ...]:
@@ -18,8 +18,9 @@ class Request:
     """One prompt on its way to a server.
 
     `conversation_id` is the server's, or empty. `history` is what was said that the server does not know yet: all of it
-    without an id, what happened elsewhere since with one. `recall` gives all that was said, for starting afresh. `budget`
-    is how many seconds may be spent waiting between attempts.
+    without an id, what happened elsewhere since with one. `recall` gives all that was said, for starting afresh. `answers`
+    are the user's words to what the turn before asked; `run` is a run to take up again, instead of asking anything.
+    `budget` is how many seconds may be spent waiting between attempts.
     """
 
     profile: Profile
@@ -28,6 +29,8 @@ class Request:
     history: tuple[Message, ...] = ()
     recall: Callable[[], Awaitable[tuple[Message, ...]]] = _nothing
     conversation_id: str = ""
+    answers: tuple[tuple[Item, Verdict], ...] = ()
+    run: str = ""
     allow_fresh: bool = True
     budget: float = 60.0
 

@@ -80,8 +80,7 @@ async def _test(config: Config, profile: Profile) -> int:
         _line("key", False, str(error))
         return int(error.exit_status)
     try:
-        models = await client.call(profile, "GET", "/models")
-        names = _model_names(models)
+        names = await client.ask(profile, lambda wire, http: wire.models(http))
         _line("models", True, ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""))
     except PalaverError as error:
         # Many servers have no list of models; an answer is what counts.
@@ -94,7 +93,7 @@ async def _test(config: Config, profile: Profile) -> int:
     else:
         _line("answer", False, str(turn.error))
         status = turn.error.exit_status if turn.error else int(Exit.REFUSED)
-    if turn.status is TurnStatus.DONE and client.traits(profile).keeps:
+    if turn.status is TurnStatus.DONE and profile.traits.keeps:
         _line(
             "conversation", bool(turn.conversation_id), "kept by the server" if turn.conversation_id else "no id came"
         )
@@ -107,11 +106,6 @@ async def _say(chat: Chat, profile: Profile, prompt: str) -> Turn:
     chat.subscribe(lambda change: last.append(change.turn) if isinstance(change, TurnChanged) else None)
     chat.send(None, prompt, profile=profile, budget=10.0)
     return await chat.settled("") or last[-1]
-
-
-def _model_names(value: object) -> list[str]:
-    data = value.get("data") if isinstance(value, dict) else None
-    return [str(one.get("id", "?")) for one in data if isinstance(one, dict)] if isinstance(data, list) else []
 
 
 def _line(name: str, ok: bool | None, text: str) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 1
+VERSION = 2
 """The number of migrations, kept in `PRAGMA user_version`: a file with a higher one was made by a newer Palaver."""
 
 
@@ -36,7 +36,7 @@ def migrations() -> Migrations:
     from sqlite_utils.migrations import Migrations
 
     steps = Migrations("palaver")
-    for step in (m001_initial,):
+    for step in (m001_initial, m002_runs):
         steps()(step)
     return steps
 
@@ -49,6 +49,16 @@ def m001_initial(db: Database) -> None:
     text is added in chunks, because rewriting a long row several times a second costs more than it is worth.
     """
     for statement in _INITIAL:
+        db.execute(statement)
+
+
+def m002_runs(db: Database) -> None:
+    """Runs that go on without us, how it went with parts of an answer, and where a session came from."""
+    for statement in (
+        "ALTER TABLE turns ADD COLUMN run TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE items ADD COLUMN state TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE sessions ADD COLUMN notice TEXT NOT NULL DEFAULT ''",
+    ):
         db.execute(statement)
 
 

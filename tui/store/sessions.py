@@ -15,10 +15,10 @@ from tui.text import storable
 
 _COLUMNS = (
     "id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned, archived_at, "
-    "deleted_at, unread, draft, scroll"
+    "deleted_at, unread, draft, scroll, notice"
 )
 _EDITABLE = frozenset(
-    "label title title_source profile model pinned archived_at deleted_at unread draft scroll".split()
+    "label title title_source profile model pinned archived_at deleted_at unread draft scroll notice".split()
 )
 
 
@@ -217,7 +217,7 @@ def _mapping(row: Sequence[Any]) -> Mapping:
 def _session(row: Iterable[Any]) -> Session:
     (
         session_id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned,
-        archived_at, deleted_at, unread, draft, scroll,
+        archived_at, deleted_at, unread, draft, scroll, notice,
     ) = row  # fmt: skip
     return Session(
         id=session_id,
@@ -236,6 +236,7 @@ def _session(row: Iterable[Any]) -> Session:
         unread=bool(unread),
         draft=draft,
         scroll=_scroll(scroll),
+        notice=notice,
     )
 
 

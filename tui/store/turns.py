@@ -9,17 +9,17 @@ from sqlite3 import Connection
 from typing import Any
 
 from tui.errors import SessionBusy
-from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, Session, Turn, TurnStatus, Usage
+from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Session, Turn, TurnStatus, Usage
 from tui.store import sessions
 from tui.text import storable
 
 _COLUMNS = (
     "id, session_id, depth, status, finish, profile, protocol, model, origin, conversation_id, created_at, first_text_at, "
-    "ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error"
+    "ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error, run"
 )
 _FINAL_COLUMNS = (
     "status", "finish", "model", "conversation_id", "first_text_at", "ended_at", "input_tokens", "output_tokens",
-    "reasoning_tokens", "cached_tokens", "notes", "error",
+    "reasoning_tokens", "cached_tokens", "notes", "error", "run",
 )  # fmt: skip
 _RUNNING = "('pending', 'streaming')"
 _INDEXED = "('prompt', 'message')"
@@ -229,9 +229,18 @@ def _put_items(conn: Connection, turn: Turn, since: Turn | None) -> None:
         else:
             conn.execute("DELETE FROM chunks WHERE turn_id = ? AND position = ?", (turn.id, position))
             conn.execute(
-                "INSERT OR REPLACE INTO items (id, turn_id, position, kind, key, name, call_id, text) VALUES "
-                "((SELECT id FROM items WHERE turn_id = ?1 AND position = ?2), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                (turn.id, position, item.kind, storable(item.key), storable(item.name), storable(item.call_id), text),
+                "INSERT OR REPLACE INTO items (id, turn_id, position, kind, key, name, call_id, text, state) VALUES "
+                "((SELECT id FROM items WHERE turn_id = ?1 AND position = ?2), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                (
+                    turn.id,
+                    position,
+                    item.kind,
+                    storable(item.key),
+                    storable(item.name),
+                    storable(item.call_id),
+                    text,
+                    item.state,
+                ),
             )
     if since is None or len(turn.items) < len(before):
         conn.execute("DELETE FROM items WHERE turn_id = ? AND position > ?", (turn.id, len(turn.items)))
@@ -239,7 +248,7 @@ def _put_items(conn: Connection, turn: Turn, since: Turn | None) -> None:
 
 
 def _same_head(old: Item, item: Item) -> bool:
-    return (old.key, old.kind, old.name, old.call_id) == (item.key, item.kind, item.name, item.call_id)
+    return replace(old, text="") == replace(item, text="")
 
 
 def _put_attempts(conn: Connection, turn: Turn, since: Turn | None) -> None:
@@ -301,7 +310,7 @@ def _with_items(conn: Connection, found: Sequence[Any]) -> list[Turn]:
         ids = [turn.id for turn in some]
         parts: dict[str, list[Any]] = {}
         for row in conn.execute(
-            "SELECT turn_id, position, kind, key, name, call_id, text FROM items "  # noqa: S608
+            "SELECT turn_id, position, kind, key, name, call_id, text, state FROM items "  # noqa: S608
             f"WHERE turn_id IN ({marks}) ORDER BY turn_id, position",
             ids,
         ):
@@ -326,19 +335,19 @@ def _chunks(conn: Connection, turn_ids: list[str]) -> dict[tuple[str, int], str]
 
 def _filled(turn: Turn, rows: list[Any], grown: dict[tuple[str, int], str]) -> Turn:
     prompt, items = "", []
-    for turn_id, position, kind, key, name, call_id, text in rows:
+    for turn_id, position, kind, key, name, call_id, text, state in rows:
         if kind == "prompt":
             prompt = text
         else:
             text += grown.get((turn_id, position), "")
-            items.append(Item(key, _kind(kind), text, name, call_id))
+            items.append(Item(key, _kind(kind), text, name, call_id, _state(state)))
     return replace(turn, prompt=prompt, items=tuple(items))
 
 
 def _turn(row: Iterable[Any]) -> Turn:
     (
         turn_id, session_id, depth, status, finish, profile, protocol, model, origin, conversation_id, created_at,
-        first_text_at, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error,
+        first_text_at, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error, run,
     ) = row  # fmt: skip
     tokens = (input_tokens, output_tokens, reasoning_tokens, cached_tokens)
     return Turn(
@@ -359,6 +368,7 @@ def _turn(row: Iterable[Any]) -> Turn:
         model=model,
         origin=origin,
         conversation_id=conversation_id,
+        run=run,
     )
 
 
@@ -384,6 +394,7 @@ def _values(turn: Turn) -> dict[str, Any]:
         "cached_tokens": _number(usage.cached_tokens),
         "notes": json.dumps([storable(note) for note in turn.notes], ensure_ascii=False),
         "error": json.dumps(_kept(asdict(turn.error)), ensure_ascii=False) if turn.error else None,
+        "run": storable(turn.run),
     }
 
 
@@ -410,6 +421,10 @@ def _number(value: int | None) -> int | None:
 
 def _kind(name: str) -> ItemKind:
     return ItemKind(name) if name in set(ItemKind) else ItemKind.NOTICE
+
+
+def _state(name: str) -> ItemState:
+    return ItemState(name) if name in set(ItemState) else ItemState.NONE
 
 
 def _notes(text: str) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from tests.client.turns import Read, read
 from tests.fake_server import CHAT_PROFILE
 from tui.client import Request
 from tui.client.protocols.chat_completions import (
-    TRAITS,
     ChatReader,
     InlineReasoning,
     body,
@@ -497,7 +496,7 @@ def test_a_request(asked: Request, sent: dict[str, Any]) -> None:
 
 @pytest.mark.fault("S13")
 def test_nothing_is_ever_stale() -> None:
-    assert not TRAITS.keeps
+    assert not CHAT_PROFILE.traits.keeps
     asked = request(conversation_id="resp_0123456789")
     for status in (0, 400, 404, 410, 422):
         reply = Reply(status, "Previous response with id 'resp_0123456789' not found.", "previous_response_not_found")

@@ -13,7 +13,7 @@ from tests.fake_server import PROFILE, completed, delta
 from tui.client import Request
 from tui.client.protocols import load
 from tui.client.protocols.response_events import ResponsesReader, check_id
-from tui.client.protocols.responses import TRAITS, body, is_stale, is_unsupported
+from tui.client.protocols.responses import body, is_stale, is_unsupported
 from tui.client.reply import Rejected, Reply, read_error, read_reply
 from tui.errors import Incomplete, Refused
 from tui.events import ConversationIssued, ConversationUnsupported, Finished, ItemDelta, ItemWhole, ModelNamed, Used
@@ -738,8 +738,7 @@ def test_a_request_can_be_put_on_the_wire_whatever_was_typed() -> None:
     assert json.loads(json.dumps(sent)) == sent
 
 
-def test_traits() -> None:
-    assert (TRAITS.keeps, TRAITS.id_names_point, TRAITS.history) == (True, True, True)
+def test_guide_speaks_it() -> None:
     assert load("responses") is load("guide")
 
 

@@ -10,19 +10,28 @@ import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from tui.client.http import Http
 from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.client.request import Request
 from tui.client.sse import ServerSentEvent
+from tui.config import Profile
 from tui.errors import Incomplete, Refused
 from tui.events import Finished, Noted, TurnEvent
+from tui.model import Conversation, Item, Turn, Verdict
 
 _MODULES = {
     "responses": "tui.client.protocols.responses",
     "chat": "tui.client.protocols.chat_completions",
+    "anthropic": "tui.client.protocols.anthropic",
+    "ollama": "tui.client.protocols.ollama",
+    "genie": "tui.client.protocols.genie",
+    "agent-server": "tui.client.protocols.agent_server",
+    "rill": "tui.client.protocols.rill",
+    "agenta": "tui.client.protocols.agenta",
+    "docker-chat": "tui.client.protocols.docker_chat",
+    "docker-agent": "tui.client.protocols.docker_agent",
     "guide": "tui.client.protocols.responses",
 }
 
@@ -30,22 +39,6 @@ TRAILER_WAIT = 2.0
 """Seconds allowed for what follows an answer's end (usage, `[DONE]`) before the connection is closed on it."""
 
 Payload = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """What a protocol's server can do; what it cannot is never offered.
-
-    `keeps`: it keeps the conversation. `id_names_point`: its id names a point in one, so a fork may go on from it.
-    `history`: it can be told what was said before. `cancels`: it has a call to stop a run. `resumes`: a broken stream
-    can be taken up again.
-    """
-
-    keeps: bool
-    id_names_point: bool = False
-    history: bool = True
-    cancels: bool = False
-    resumes: bool = False
 
 
 class Reader(Protocol):
@@ -68,9 +61,10 @@ class Reader(Protocol):
 
 
 class Wire(Protocol):
-    """What a protocol module offers."""
+    """What a protocol module offers. What comes after `stream` only those offer whose traits say so."""
 
-    TRAITS: Traits
+    def headers(self, profile: Profile, key: str) -> dict[str, str]:
+        """The headers every request carries; `key` is empty where there is none."""
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON to send."""
@@ -82,7 +76,34 @@ class Wire(Protocol):
         """Whether a stale reply means that the server keeps no conversations at all."""
 
     def stream(self, http: Http, request: Request) -> AsyncGenerator[TurnEvent, None]:
-        """Send `request` and give what comes of it, up to and including Finished."""
+        """Send `request` and give what comes of it, up to and including Finished.
+
+        Where the request names a run, that is taken up again instead, and told from its beginning.
+        """
+
+    async def models(self, http: Http) -> list[str]:
+        """The models there are (`Can.MODELS`)."""
+
+    async def stop(self, http: Http, run: str) -> None:
+        """Stop a run (`Can.STOP`)."""
+
+    async def answer(self, http: Http, run: str, item: Item, verdict: Verdict) -> None:
+        """Answer a question that a run waits with (`Can.CONFIRM`)."""
+
+    async def steer(self, http: Http, run: str, text: str) -> None:
+        """Say more to a run (`Can.STEER`)."""
+
+    async def conversations(self, http: Http) -> list[Conversation]:
+        """The conversations the server has for this user, the newest first (`Can.LIST`)."""
+
+    async def recall(self, http: Http, conversation_id: str) -> list[Turn]:
+        """What was said in a conversation, as turns that are done (`Can.READ`)."""
+
+    async def share(self, http: Http, conversation_id: str, until: str) -> None:
+        """Let others read a conversation up to the item of key `until`; up to none where that is empty (`Can.SHARE`)."""
+
+    async def fork(self, http: Http, conversation_id: str, turns: int | None) -> str:
+        """Make a conversation of the first `turns` turns of another one, or of all. Gives its id (`Can.FORK`)."""
 
 
 def load(name: str) -> Wire:
@@ -90,8 +111,24 @@ def load(name: str) -> Wire:
     return cast(Wire, importlib.import_module(_MODULES[name]))
 
 
-async def read_events(http: Http, path: str, body: Payload, reader: Reader) -> AsyncGenerator[TurnEvent, None]:
-    """Post `body` and read the answer with `reader`, up to and including Finished.
+async def list_models(http: Http, path: str = "/models", *, among: str = "data", name: str = "id") -> list[str]:
+    """The names of the models a server lists, in its order."""
+    found = table(await http.call("GET", path))
+    return [text(row.get(name)) for row in rows(found.get(among)) if text(row.get(name))]
+
+
+async def read_events(
+    http: Http,
+    path: str,
+    body: Payload | None,
+    reader: Reader,
+    *,
+    method: str = "POST",
+    accept: str = "text/event-stream, application/json",
+    headers: Mapping[str, str] | None = None,
+    lines: bool = False,
+) -> AsyncGenerator[TurnEvent, None]:
+    """Make a request and read the answer with `reader`, up to and including Finished. `lines`: it is NDJSON.
 
     Raises:
         Incomplete: It ended without the protocol's terminal event.
@@ -100,8 +137,8 @@ async def read_events(http: Http, path: str, body: Payload, reader: Reader) -> A
     state = _Reading(http.host, reader)
     now = asyncio.get_running_loop().time
     patience: float | None = None
-    async with http.post(path, body) as response:
-        events = http.events(response)
+    async with http.open(method, path, body, accept=accept, headers=headers) as response:
+        events = http.events(response, lines=lines)
         async with aclosing(events):
             try:
                 while not state.at_end:

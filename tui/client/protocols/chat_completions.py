@@ -7,15 +7,16 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from tui.client.http import Http
-from tui.client.protocols import Payload, Traits, count, read_events, rows, table, text
+from tui.client.http import Http, bearer
+from tui.client.protocols import Payload, count, list_models, read_events, rows, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.client.request import Request
 from tui.errors import Refused
 from tui.events import Finished, ItemDelta, ItemWhole, ModelNamed, TurnEvent, Used
 from tui.model import Item, ItemKind, Usage
 
-TRAITS = Traits(keeps=False)
+headers = bearer
+models = list_models
 
 
 def body(request: Request) -> dict[str, Any]:

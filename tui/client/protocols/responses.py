@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from tui.client.http import Http
-from tui.client.protocols import Traits, read_events, table
+from tui.client.http import Http, bearer
+from tui.client.protocols import list_models, read_events, table
 from tui.client.protocols.response_events import ResponsesReader, check_id
 from tui.client.reply import Reply
 from tui.client.request import Request
@@ -16,7 +16,8 @@ from tui.client.retry import is_locked
 from tui.events import TurnEvent
 from tui.model import Message
 
-TRAITS = Traits(keeps=True, id_names_point=True)
+headers = bearer
+models = list_models
 
 _ID_WORTH_FINDING = 6
 _GONE = re.compile(r"(?i)previous_response_not_found|previous response with id .{1,600} not found")
