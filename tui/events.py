@@ -31,7 +31,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nothing will be sent for `seconds`, for the `reason` given in words."""
+    """Nothing will be sent for `seconds`, for the `reason` given in words; 0 seconds end the wait."""
 
     seconds: float
     reason: str

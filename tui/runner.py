@@ -119,7 +119,8 @@ class Fold:
             case AttemptFailed(outcome):
                 self._end_attempt(outcome)
             case Waiting(seconds, reason):
-                self._turn = replace(self._turn, waiting_until=self._clock.now() + seconds, waiting_for=reason)
+                until = self._clock.now() + seconds if seconds else None
+                self._turn = replace(self._turn, waiting_until=until, waiting_for=reason)
             case Finished(reason):
                 self.finished = True
                 self._turn = replace(self._turn, finish=reason)

@@ -114,7 +114,7 @@ class Service:
             await asyncio.sleep(0.005)
 
 
-MANNERS = ("hang", "fail first", "fail later", "tool", "table", "approve", "think", "empty", "long")
+MANNERS = ("hang", "fail first", "fail later", "tool", "table", "approve", "think", "empty", "long", "cut")
 
 
 def manner(prompt: str) -> str:
@@ -122,7 +122,7 @@ def manner(prompt: str) -> str:
 
     "hang" says half of an answer and waits; "fail first" and "fail later" end in an error, before or after text; "tool"
     calls one that answers; "table" has rows and columns to show; "approve" asks before it acts; "think" reasons; "empty"
-    says nothing; "long" says a lot.
+    says nothing; "long" says a lot; at "cut" the connection breaks after some words, once.
     """
     return next((word for word in MANNERS if prompt.lower().startswith(word)), "")
 

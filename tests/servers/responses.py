@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.servers.base import Answer, Asked, Service, event, json_answer, manner, stream_answer, words_of
+from tests.servers.base import Answer, Asked, Broken, Service, event, json_answer, manner, stream_answer, words_of
 
 
 def make(*, pace: float = 0.0, key: str = "") -> Responses:
@@ -33,6 +33,7 @@ class _Run:
     status: str = "in_progress"
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    breaks: bool = False
 
 
 class Responses(Service):
@@ -75,10 +76,10 @@ class Responses(Service):
         approvals = [one for one in said if one.get("type") == "mcp_approval_response"]
         prompt = prompts[-1] if prompts and said[-1].get("role") == "user" else ""
         if approvals:
-            prompt = "approved" if approvals[-1].get("approve") else "denied"
+            prompt = "yes" if approvals[-1].get("approve") else "no"
         if manner(prompt) == "fail first":
             return _error(500, "The server had an error.", type_="server_error")
-        run = _Run(f"resp_{next(self._numbers):048x}", prompts)
+        run = _Run(f"resp_{next(self._numbers):048x}", prompts, breaks=manner(prompt) == "cut")
         self._runs[run.id] = run
         run.task = asyncio.get_running_loop().create_task(self._work(run, prompt, str(body.get("model"))))
         return stream_answer(self._follow(run, 0, owned=not body.get("background")))
@@ -139,6 +140,9 @@ class Responses(Service):
                 while at < len(run.events):
                     yield event(run.events[at], run.events[at]["type"])
                     at += 1
+                    if run.breaks and at == 4:
+                        run.breaks = False
+                        raise Broken
                 if run.status != "in_progress":
                     return
                 run.changed.clear()

@@ -104,9 +104,11 @@ class Http:
         return str(self.profile.key)
 
     def url(self, path: str) -> str:
-        """The address of `path` below the profile's base URL, whose query it keeps."""
+        """The address of `path`, which may have a query, below the profile's base URL, whose query it keeps."""
         parts = urlsplit(self.profile.base_url)
-        return urlunsplit((parts.scheme, parts.netloc, parts.path + path, parts.query, ""))
+        path, _, query = path.partition("?")
+        queries = "&".join(one for one in (parts.query, query) if one)
+        return urlunsplit((parts.scheme, parts.netloc, parts.path + path, queries, ""))
 
     @asynccontextmanager
     async def open(

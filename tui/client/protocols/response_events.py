@@ -23,10 +23,11 @@ from tui.events import (
     ItemDelta,
     ItemWhole,
     ModelNamed,
+    RunNamed,
     TurnEvent,
     Used,
 )
-from tui.model import Item, ItemKind, Usage
+from tui.model import Item, ItemKind, ItemState, Usage
 
 _ID_LIMIT = 4096
 _NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
@@ -68,11 +69,24 @@ def check_id(value: object, host: str) -> str:
     return value
 
 
-class ResponsesReader:
-    """Reads the events of one response. `conversation_id` is set where the conversation has an id of its own."""
+class NotDone(Exception):
+    """The server told of a response as a whole while that was still on its way."""
 
-    def __init__(self, host: str = "the server", conversation_id: str = "", keeps: bool = True) -> None:
+
+class ResponsesReader:
+    """Reads the events of one response. `conversation_id` is set where the conversation has an id of its own.
+
+    With `runs` it is one in the background: `run` is its name, once that is known, and `last_number` the sequence number
+    of the last event read (-1 before there is one).
+    """
+
+    def __init__(
+        self, host: str = "the server", conversation_id: str = "", keeps: bool = True, *, runs: bool = False
+    ) -> None:
         self.over = False
+        self.runs = runs
+        self.run = ""
+        self.last_number = -1
         self._host = host
         self._conversation_id = conversation_id
         self._keeps = keeps
@@ -83,10 +97,13 @@ class ResponsesReader:
         self._numbers: set[int] = set()
         self._responses = 0
         self._asked: set[str] = set()
+        self._approvals = 0
         self._may_go_on = False
 
     def read(self, payload: Payload) -> Iterator[TurnEvent]:
         kind = text(payload.get("type"))
+        number = payload.get("sequence_number")
+        self.last_number = number if isinstance(number, int) else self.last_number
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
                 yield from self._message_delta(payload, refusal="refusal" in kind)
@@ -123,6 +140,9 @@ class ResponsesReader:
         if not isinstance(payload.get("output"), list):
             raise Refused(f"{self._host} does not speak the responses protocol here.", hint="check base_url")
         if status in ("queued", "in_progress"):
+            if self.runs:
+                yield from self._named(payload)
+                raise NotDone
             raise Incomplete(f"the server answered before it was done (status {status})")
         yield from self._completed(payload, "response.incomplete" if status == "incomplete" else "response.completed")
 
@@ -137,6 +157,10 @@ class ResponsesReader:
         model = text(response.get("model"))
         if model:
             yield ModelNamed(model)
+        run = text(response.get("id"))
+        if self.runs and run and run != self.run:
+            self.run = check_id(run, self._host)
+            yield RunNamed(run)
 
     def _key(self, payload: Payload, kind: ItemKind) -> str:
         """The item an event belongs to: by its id, else its place, else the newest item of its kind."""
@@ -235,6 +259,7 @@ class ResponsesReader:
     def _count_call(self, item: Payload) -> None:
         """Keep count of the calls that someone else than the server's model has to answer."""
         kind, call_id = text(item.get("type")), text(item.get("call_id")) or text(item.get("id"))
+        self._approvals += kind == "mcp_approval_request"
         if kind in _LEFT_TO_US:
             self._asked.add(call_id)
         elif kind.endswith("_output"):
@@ -264,6 +289,10 @@ class ResponsesReader:
         yield from self._issued(response)
         self._responses += 1
         self._now.clear()
+        if self.run:
+            yield RunNamed("")
+        if self._approvals and not reason:
+            reason = "approval"
         if self._asked and not reason:
             self._may_go_on = True
             return
@@ -323,7 +352,8 @@ def read_item(item: Payload, place: str = "") -> Iterator[Item]:
             yield Item(key(ItemKind.REASONING), ItemKind.REASONING, _joined(said))
         case "mcp_approval_request":
             name = _tool_name(item)
-            yield Item(key(ItemKind.APPROVAL), ItemKind.APPROVAL, _plain(item.get("arguments")), name, own_id)
+            asked = _plain(item.get("arguments"))
+            yield Item(key(ItemKind.APPROVAL), ItemKind.APPROVAL, asked, name, own_id, ItemState.OPEN)
         case _ if kind in _CALLS:
             call_id = text(item.get("call_id")) or own_id
             said_with = item.get(

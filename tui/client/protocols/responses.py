@@ -6,15 +6,17 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import quote
 
 from tui.client.http import Http, bearer
 from tui.client.protocols import list_models, read_events, table
-from tui.client.protocols.response_events import ResponsesReader, check_id
+from tui.client.protocols.background import follow
+from tui.client.protocols.response_events import NotDone, ResponsesReader, check_id
 from tui.client.reply import Reply
 from tui.client.request import Request
 from tui.client.retry import is_locked
 from tui.events import TurnEvent
-from tui.model import Message
+from tui.model import Item, Message, Verdict
 
 headers = bearer
 models = list_models
@@ -45,7 +47,13 @@ def body(request: Request) -> dict[str, Any]:
     """The JSON to send. `instructions` go along every time: a server does not carry them over."""
     profile = request.profile
     sent: dict[str, Any] = {"model": profile.model, "input": [*map(_message, request.history)], "stream": True}
-    sent["input"].append({"role": "user", "content": request.prompt})
+    for item, verdict in request.answers:
+        sent["input"] += _answer(item, verdict, known=bool(request.conversation_id))
+    if not request.answers:
+        sent["input"].append({"role": "user", "content": request.prompt})
+    if profile.options.get("background"):
+        # Without `store` said so, a run is forgotten ten minutes after its end.
+        sent |= {"background": True, "store": True}
     if profile.system:
         sent["instructions"] = profile.system
     if request.conversation_id:
@@ -81,7 +89,32 @@ def is_unsupported(reply: Reply) -> bool:
 
 
 async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None]:
-    """One answer. With `continue_by = "conversation"` the first turn makes the conversation before it speaks in it."""
+    """One answer. With `continue_by = "conversation"` the first turn makes the conversation before it speaks in it.
+
+    A run in the background is followed through broken connections, by its sequence numbers.
+    """
+    if request.run:
+        conversation = request.conversation_id if request.profile.continue_by == "conversation" else ""
+        reader = ResponsesReader(http.host, conversation, runs=True)
+        begun = _rest(http, request.run, reader)
+    else:
+        reader, begun = await _begin(http, request)
+
+    def again() -> AsyncGenerator[TurnEvent, None] | None:
+        return _rest(http, reader.run, reader) if reader.run else None
+
+    events = follow(http, begun, again) if reader.runs else begun
+    async with aclosing(events):
+        async for event in events:
+            yield event
+
+
+async def stop(http: Http, run: str) -> None:
+    """Stop a run in the background. Stopping one that has ended changes nothing."""
+    await http.call("POST", f"/responses/{quote(run, safe='')}/cancel")
+
+
+async def _begin(http: Http, request: Request) -> tuple[ResponsesReader, AsyncGenerator[TurnEvent, None]]:
     issued = request.conversation_id
     by_conversation = request.profile.continue_by == "conversation"
     if by_conversation and not issued:
@@ -92,11 +125,47 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
         sent["conversation"] = issued
     elif request.profile.continue_by == "nothing":
         sent["store"] = False
-    reader = ResponsesReader(http.host, issued if by_conversation else "", request.profile.continue_by != "nothing")
-    events = read_events(http, path(), sent, reader)
-    async with aclosing(events):
-        async for event in events:
-            yield event
+    reader = ResponsesReader(
+        http.host,
+        issued if by_conversation else "",
+        request.profile.continue_by != "nothing",
+        runs=bool(sent.get("background")),
+    )
+    return reader, read_events(http, path(), sent, reader)
+
+
+async def _rest(http: Http, run: str, reader: ResponsesReader) -> AsyncGenerator[TurnEvent, None]:
+    """What a run says after what `reader` has read of it. Where the server does not stream it, it is asked for the whole
+    again and again."""
+    where = f"/responses/{quote(run, safe='')}"
+    after = f"&starting_after={reader.last_number}" if reader.last_number >= 0 else ""
+    wait = 0.5
+    while True:
+        try:
+            events = read_events(http, f"{where}?stream=true{after}", None, reader, method="GET")
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+            return
+        except NotDone:
+            await http.sleep(wait)
+            wait = min(8.0, wait * 2)
+
+
+def _answer(item: Item, verdict: Verdict, *, known: bool) -> list[dict[str, Any]]:
+    """The user's word to an approval; with the question before it, where the server does not know that."""
+    said: dict[str, Any] = {
+        "type": "mcp_approval_response",
+        "approval_request_id": item.call_id,
+        "approve": verdict.approved,
+    }
+    if verdict.reason:
+        said["reason"] = verdict.reason
+    if known:
+        return [said]
+    server, _, name = item.name.partition(".")
+    asked = {"type": "mcp_approval_request", "id": item.call_id, "name": name or server, "arguments": item.text}
+    return [asked | ({"server_label": server} if name else {}), said]
 
 
 def _message(message: Message) -> dict[str, str]:
