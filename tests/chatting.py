@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.fake_server import PROFILE, Exchange, FakeServer, Waits, client_of, completed, delta
 from tui.chat import Change, Chat, SessionChanged, TurnChanged
+from tui.client import Client
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.model import Session, Turn
@@ -55,6 +56,57 @@ class Talk:
 def answer_well(exchange: Exchange, text: str, response_id: str) -> None:
     """A response from its first byte to its last."""
     exchange.respond().event(delta(text)).event(completed(text, response_id)).end()
+
+
+@dataclass(slots=True)
+class Chatting:
+    """A chat with a server behind an address, and everything it said."""
+
+    chat: Chat
+    store: Store
+    profile: Profile
+    changes: list[Change] = field(default_factory=list)
+
+    async def say(self, session: Session, prompt: str, **send: object) -> Turn:
+        """A prompt, and its answer to the end."""
+        self.chat.send(session, prompt, **send)  # type: ignore[arg-type]
+        return await self.ended(session)
+
+    async def ended(self, session: Session) -> Turn:
+        """The newest turn of a session, once it has ended."""
+        async with asyncio.timeout(20):
+            turn = await self.chat.settled(session.id)
+        if turn is None:
+            *_, turn = await self.chat.turns(session.id)
+        return turn
+
+    async def until(self, ready: Callable[[], object]) -> None:
+        """Let things happen until `ready` holds."""
+        async with asyncio.timeout(20):
+            while not ready():
+                await asyncio.sleep(0.005)
+
+    def newest(self) -> Turn:
+        """The state of a turn that was told last."""
+        return [change.turn for change in self.changes if isinstance(change, TurnChanged)][-1]
+
+
+@asynccontextmanager
+async def chatting(
+    history: Path, profile: Profile, *others: Profile, waits: Waits | None = None, ttl: float = 14 * 86400.0
+) -> AsyncIterator[Chatting]:
+    """A chat with a server that is really there: the first profile's."""
+    config = Config({one.name: one for one in (profile, *others)}, profile.name, conversation_ttl=ttl)
+    store = Store(history)
+    chat = Chat(store, Client(sleep=waits or Waits()), config)
+    made = Chatting(chat, store, profile)
+    chat.subscribe(made.changes.append)
+    await store.open()
+    try:
+        yield made
+    finally:
+        await chat.aclose()
+        await store.close()
 
 
 @asynccontextmanager

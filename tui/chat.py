@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
-from tui.errors import LabelTaken, StoreError, UsageError
+from tui.conversations import Conversations
+from tui.errors import LabelTaken, PalaverError, StoreError, UsageError
 from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
 from tui.model import (
+    Item,
+    ItemState,
     Mapping,
     Scroll,
     Session,
     TitleSource,
     Turn,
     TurnStatus,
+    Verdict,
     check_label,
     new_id,
     title_from,
 )
 from tui.runner import run, to_end
 from tui.store import Health, Store
+from tui.traits import Can
 
 log = logging.getLogger(__name__)
+
+STOP_PATIENCE = 5.0
+"""Seconds the server's own call for stopping a run may take."""
 
 FOLLOW_EVERY = 0.1
 """Seconds between two looks at what other windows did."""
@@ -61,7 +69,12 @@ Change = TurnChanged | SessionChanged | HealthChanged
 
 @dataclass(slots=True)
 class _Run:
-    """A turn that is running. `saved` is its state on disk; `stop` is what a cancellation would mean."""
+    """A turn that is running.
+
+    `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
+    after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
+    stream; `is_resumed` is whether it had been interrupted before.
+    """
 
     session: Session | None
     turn: Turn
@@ -69,7 +82,25 @@ class _Run:
     task: asyncio.Task[Turn] | None = None
     saved: Turn | None = None
     stop: TurnStatus | None = None
+    lets_go: bool = False
     is_stateless: bool = False
+    is_resumed: bool = False
+    name: str = ""
+    states: dict[str, ItemState] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def seen(self, turn: Turn) -> Turn:
+        """`turn` with what was learnt beside its stream."""
+        self.name = turn.run or self.name
+        if self.notes:
+            turn = replace(turn, notes=(*turn.notes, *self.notes))
+        if self.states:
+            items = (replace(item, state=self.states.get(item.key, item.state)) for item in turn.items)
+            turn = replace(turn, items=tuple(items))
+        if self.is_resumed and turn.error is not None and turn.error.kind == "refused":
+            # The server does not know the run any more: there is nothing to take up a third time.
+            turn = replace(turn, run="")
+        return turn
 
 
 class Chat:
@@ -83,12 +114,21 @@ class Chat:
         self._runs: dict[str, _Run] = {}
         self._ending: dict[str, _Run] = {}
         self._mine: set[str] = set()
+        self._answered: set[tuple[str, str]] = set()
         self._new: dict[str, Session] = {}
         self._subscribers: list[Callable[[Change], None]] = []
         self._attended: str = ""
         self._following: asyncio.Task[None] | None = None
         self._chores: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self.conversations = Conversations(
+            store,
+            client,
+            config,
+            clock,
+            profile_of=self.profile_of,
+            changed=lambda session: self._publish(SessionChanged(session)),
+        )
 
     # Subscribing
 
@@ -291,39 +331,151 @@ class Chat:
         """
         if not prompt.strip():
             raise UsageError("The prompt is empty.", hint="say something")
-        key = session.id if session else ""
-        if key in self._runs:
-            raise UsageError("This session is still answering.", hint="wait, or stop it with Esc")
-        if self._closed:
-            raise UsageError("Palaver is closing.")
         profile = profile or self.profile_of(session)
+        key = session.id if session else ""
+        request = Request(profile, prompt, key, allow_fresh=allow_fresh, budget=budget)
+        return self._begin(session, request, with_history)
+
+    def _begin(self, session: Session | None, request: Request, with_history: bool = True) -> Turn:
+        profile, key = request.profile, request.session_id
+        self._refuse_busy(key)
         turn = Turn(
             id=new_id(),
             session_id=key,
             depth=session.turns if session else 0,
-            prompt=prompt,
+            prompt=request.prompt,
             created_at=self._clock.now(),
             profile=profile.name,
             protocol=profile.protocol,
             model=profile.model,
             origin=profile.origin,
         )
-        run_ = self._runs[key] = _Run(session, turn, profile)
-        self._mine.add(turn.id)
-        self._publish(TurnChanged(turn))
-        request = Request(profile, prompt, key, allow_fresh=allow_fresh, budget=budget)
-        run_.task = asyncio.get_running_loop().create_task(self._run(run_, request, with_history))
+        self._start(_Run(session, turn, profile), request, with_history)
         return turn
 
-    def cancel(self, session_id: str, status: TurnStatus = TurnStatus.CANCELLED) -> bool:
-        """Stop a session's running turn. False where there is none to stop."""
+    def _refuse_busy(self, session_id: str) -> None:
+        if session_id in self._runs:
+            raise UsageError("This session is still answering.", hint="wait, or stop it with Esc")
+        if self._closed:
+            raise UsageError("Palaver is closing.")
+
+    def _start(self, run_: _Run, request: Request, with_history: bool = True) -> None:
+        self._runs[run_.turn.session_id] = run_
+        self._mine.add(run_.turn.id)
+        self._publish(TurnChanged(run_.turn))
+        run_.task = asyncio.get_running_loop().create_task(self._run(run_, request, with_history))
+
+    def cancel(self, session_id: str, status: TurnStatus = TurnStatus.CANCELLED, *, lets_go: bool = False) -> bool:
+        """Stop a session's running turn, and the server's work on it; or only let go of that, where it can go on without
+        us. False where there is nothing to stop."""
         run_ = self._runs.get(session_id)
         if run_ is None or run_.task is None or run_.stop is not None:
             return False
-        run_.stop = status
+        run_.lets_go = lets_go and Can.RESUME in run_.profile.traits.can and bool(run_.name)
+        run_.stop = TurnStatus.INTERRUPTED if run_.lets_go else status
         # One pass of the loop later: a task cancelled before its first step would never clean up.
         asyncio.get_running_loop().call_soon(run_.task.cancel)
         return True
+
+    def lets_go_of(self, session_id: str) -> bool:
+        """Whether Ctrl+C means to let go of a session's running turn, not to stop it."""
+        run_ = self._runs.get(session_id)
+        return run_ is not None and Can.DETACH in run_.profile.traits.can and bool(run_.name)
+
+    async def resume(self, session: Session) -> bool:
+        """Take up again the server's work on a session's newest turn, if that went on when the turn broke off.
+
+        Raises:
+            UsageError: The session is answering already.
+            SessionBusy: It is, in another window.
+            StoreError: It cannot be noted.
+        """
+        count = await self._store.count(session.id)
+        newest = await self._store.turns(session.id, max(0, count - 1))
+        profile = self._profile_of_turn(newest[-1]) if newest else None
+        if profile is None or newest[-1].status is not TurnStatus.INTERRUPTED or not newest[-1].run:
+            return False
+        if Can.RESUME not in profile.traits.can:
+            return False
+        self._refuse_busy(session.id)
+        turn = await self._store.reopen(newest[-1].id)
+        if turn is None or session.id in self._runs:
+            return False
+        turn = replace(turn, status=TurnStatus.STREAMING, error=None, ended_at=None)
+        run_ = _Run(session, turn, profile, is_resumed=True, name=turn.run)
+        self._start(run_, Request(profile, turn.prompt, session.id, run=turn.run))
+        return True
+
+    def _profile_of_turn(self, turn: Turn) -> Profile | None:
+        """Where a turn was sent, if that is still configured as it was then."""
+        profile = self.config.profiles.get(turn.profile)
+        if profile is None or (profile.origin, profile.protocol) != (turn.origin, turn.protocol):
+            return None
+        return replace(profile, model=turn.model or profile.model)
+
+    async def answer(self, session: Session, turn: Turn, item: Item, verdict: Verdict) -> None:
+        """Say what the user thinks of something a turn asks: to the run that waits for it, or as the next turn.
+
+        Raises:
+            UsageError: It has been answered already, or the session is busy.
+            TurnError, ConfigError: The server cannot be told.
+            StoreError: It cannot be noted.
+        """
+        state = ItemState.APPROVED if verdict.approved else ItemState.DENIED
+        run_ = self._runs.get(session.id)
+        if (turn.id, item.key) in self._answered:
+            raise UsageError("That has been answered already.")
+        if run_ is not None and run_.turn.id == turn.id and Can.CONFIRM in run_.profile.traits.can:
+            name = run_.name
+            await self._answering(
+                turn, item, self._client.ask(run_.profile, lambda wire, http: wire.answer(http, name, item, verdict))
+            )
+            run_.states[item.key] = state
+            self._publish(TurnChanged(run_.seen(run_.turn)))
+            return
+        profile = self._profile_of_turn(turn)
+        if profile is None or Can.APPROVE not in profile.traits.can:
+            raise UsageError("The server does not wait for an answer to this any more.")
+        self._refuse_busy(session.id)
+        self._answered.add((turn.id, item.key))
+        said = f"{'Approved' if verdict.approved else 'Denied'}: {item.name}"
+        if verdict.reason:
+            said += f" ({verdict.reason})"
+        request = Request(profile, said, session.id, answers=((item, verdict),), allow_fresh=False)
+        self._begin(session, request)
+        changed = await self._store.set_item_state(turn.id, item.key, state)
+        if changed is not None:
+            self._publish(TurnChanged(changed))
+
+    async def _answering(self, turn: Turn, item: Item, telling: Awaitable[None]) -> None:
+        """Tell an answer once; where that fails, it may be told again."""
+        self._answered.add((turn.id, item.key))
+        try:
+            await telling
+        except PalaverError:
+            self._answered.discard((turn.id, item.key))
+            raise
+
+    def can_steer(self, session_id: str) -> bool:
+        """Whether more can be said to a session that is answering."""
+        run_ = self._runs.get(session_id)
+        return run_ is not None and Can.STEER in run_.profile.traits.can and bool(run_.name)
+
+    async def steer(self, session_id: str, text: str) -> None:
+        """Say more to the server while it answers.
+
+        Raises:
+            UsageError: It cannot be told any more now.
+            TurnError, ConfigError: It refuses, or cannot be reached.
+        """
+        run_ = self._runs.get(session_id)
+        if run_ is None or not self.can_steer(session_id):
+            raise UsageError("This session is not answering any more.", hint="send it as the next prompt")
+        name = run_.name
+        await self._client.ask(run_.profile, lambda wire, http: wire.steer(http, name, text))
+        run_.notes.append(f"You added: {text}")
+        if session_id in self._runs:
+            self._publish(TurnChanged(run_.seen(run_.turn)))
 
     async def settled(self, session_id: str) -> Turn | None:
         """The final state of a session's running turn, once it has one and it is on disk."""
@@ -341,7 +493,7 @@ class Chat:
         runs = [*self._runs.values(), *self._ending.values()]
         tasks = [run_.task for run_ in runs if run_.task is not None]
         for session_id in self.running():
-            self.cancel(session_id, status)
+            self.cancel(session_id, status, lets_go=True)
         for task in [*tasks, *self._chores]:
             with suppress(Exception):
                 await to_end(task)
@@ -365,7 +517,7 @@ class Chat:
 
     async def _run(self, run_: _Run, request: Request, with_history: bool) -> Turn:
         def publish(turn: Turn) -> None:
-            run_.turn = turn
+            run_.turn = turn = run_.seen(turn)
             if turn.status.is_final:
                 # The session is free before its last words are on disk, which may take a locked disk's time.
                 self._ending[turn.id] = run_
@@ -373,11 +525,11 @@ class Chat:
             self._publish(TurnChanged(turn))
 
         async def save(turn: Turn) -> None:
-            await self._save(run_, turn)
+            await self._save(run_, run_.seen(turn))
 
         stream = self._events(run_, request, with_history)
         try:
-            return await run(
+            await run(
                 run_.turn,
                 stream,
                 publish=publish,
@@ -385,9 +537,20 @@ class Chat:
                 stopped=lambda: run_.stop or TurnStatus.INTERRUPTED,
                 clock=self._clock,
             )
+            return run_.turn
         finally:
             self._ending.pop(run_.turn.id, None)
+            if run_.turn.status is TurnStatus.CANCELLED and run_.name and Can.STOP in run_.profile.traits.can:
+                self._chore(self._stop_at_server(run_))
             self._chore(self._after(run_))
+
+    async def _stop_at_server(self, run_: _Run) -> None:
+        """Have the server stop the work that a closed connection does not end."""
+        try:
+            async with asyncio.timeout(STOP_PATIENCE):
+                await self._client.ask(run_.profile, lambda wire, http: wire.stop(http, run_.name))
+        except (PalaverError, TimeoutError) as error:
+            log.info("the server did not stop its run: %s", error)
 
     def _of(self, session_id: str) -> list[_Run]:
         """What runs in a session, or has just ended and is being saved."""
@@ -397,7 +560,7 @@ class Chat:
     async def _events(self, run_: _Run, request: Request, with_history: bool) -> AsyncGenerator[TurnEvent, None]:
         """Everything that happens in a turn: its place on disk, what the server is told, and what it says."""
         session, turn = run_.session, run_.turn
-        if session is not None:
+        if session is not None and not run_.is_resumed:
             begun = await self._store.begin(turn, session, title_from(turn.prompt))
             self._new.pop(session.id, None)
             run_.saved = turn = begun
@@ -405,7 +568,7 @@ class Chat:
             self._chore(self._tell_session(session.id))
             start = await self._take_up(run_, request, turn, with_history)
             request = start.request
-            if start.note:
+            if start.note and not run_.is_resumed:
                 yield Noted(start.note)
         events = self._client.stream(request)
         async with aclosing(events):

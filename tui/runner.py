@@ -135,8 +135,16 @@ class Fold:
     def end(self, status: TurnStatus, error: Failure | None = None) -> Turn:
         """The turn in its final state."""
         self._end_attempt(error.message if error else status.value)
+        # Only a turn that broke off may have a run that goes on.
+        run_name = self._turn.run if status is TurnStatus.INTERRUPTED else ""
         self._turn = replace(
-            self._turn, status=status, error=error, ended_at=self._clock.now(), waiting_until=None, waiting_for=""
+            self._turn,
+            status=status,
+            error=error,
+            ended_at=self._clock.now(),
+            waiting_until=None,
+            waiting_for="",
+            run=run_name,
         )
         return self.snapshot()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tui.client.request import Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Profile
-from tui.errors import Incomplete, Stale, TurnError, Unreachable
+from tui.errors import Incomplete, Refused, Stale, TurnError, Unreachable
 from tui.events import (
     AttemptFailed,
     AttemptStarted,
@@ -189,6 +189,8 @@ class _Turn:
             return explain_unreachable(failure, self._policy.keeps)
         from tui.client.verdict import explain
 
+        if self._request.run and failure.reply.status in (404, 410):
+            return Refused("The server does not know this run any more.", status=failure.reply.status)
         return explain(failure.reply, self._http, shown=self._shown)
 
 

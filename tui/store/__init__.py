@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import LabelTaken, PalaverError, StoreError
-from tui.model import Mapping, Session, TitleSource, Turn
+from tui.model import ItemState, Mapping, Session, TitleSource, Turn
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
 from tui.store.database import Locked
@@ -221,7 +221,41 @@ class Store:
         self._not_saved(trouble)
         return await self.session(session_id)
 
+    async def fork(self, session: Session, of: str, turns: int) -> Session:
+        """Keep a new session that goes on from the first `turns` turns of the session `of`.
+
+        Raises:
+            LabelTaken: Another session has its label.
+            StoreError: It cannot be kept.
+        """
+        made = await self._write(session_sql.fork_session, session, of, turns)
+        if made is None:
+            raise StoreError("There is no such session any more.")
+        return made
+
     # Turns
+
+    async def reopen(self, turn_id: str) -> Turn | None:
+        """Let a turn that was interrupted run on. Gives it as it was, or None where it cannot.
+
+        Raises:
+            SessionBusy: Another window is answering in its session.
+            StoreError: It cannot be noted.
+        """
+        turn = await self._write(
+            turn_sql.reopen_turn, turn_id, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
+        )
+        if turn is not None:
+            self._written.pop(turn_id, None)
+        return turn
+
+    async def set_item_state(self, turn_id: str, key: str, state: ItemState) -> Turn | None:
+        """Note how it went with an item of a turn that has ended. Gives the turn as it is now, where it is there.
+
+        Raises:
+            StoreError: It cannot be noted.
+        """
+        return await self._write(turn_sql.set_item_state, turn_id, key, state)
 
     async def begin(self, turn: Turn, session: Session, title: str = "") -> Turn:
         """Make a turn durable before anything is sent. Gives it with its place in the session.
@@ -299,6 +333,14 @@ class Store:
         """The conversation a server keeps for a session."""
         kept = self._overlay.mappings.get((session_id, origin, protocol, principal))
         return kept or await self._read(session_sql.get_mapping, None, session_id, origin, protocol, principal)
+
+    async def keep_mapping(self, mapping: Mapping) -> None:
+        """Keep a conversation's id, in place of the one known before.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
+        await self._write(session_sql.put_mapping, mapping)
 
     async def mappings(self) -> list[tuple[str, Mapping]]:
         """All conversations, with the label of their session."""

@@ -110,6 +110,27 @@ def put_session(conn: Connection, session: Session) -> Session:
     return session
 
 
+def fork_session(conn: Connection, session: Session, of: str, turns: int) -> Session | None:
+    """Insert a session that goes on from the first `turns` turns of session `of`, which both share from then on.
+
+    Gives it as it is, or None where there is no session `of`.
+
+    Raises:
+        LabelTaken: Another session has its label.
+    """
+    line = lineage(conn, of)
+    if not line:
+        return None
+    # The branch on which the last turn kept lies, so that a fork of a fork hangs on no branch it does not need.
+    parent = next((branch for branch, low, _ in line if low < turns), line[-1][0])
+    put_session(conn, replace(session, turns=turns))
+    conn.execute(
+        "UPDATE branches SET parent_id = ?, base = ? WHERE id = (SELECT branch_id FROM sessions WHERE id = ?)",
+        (parent, turns, session.id),
+    )
+    return get_session(conn, session.id)
+
+
 def update_session(conn: Connection, session_id: str, changes: Fields[str, Any], touch: bool = False) -> Session | None:
     """Change fields of a session; `touch` makes it the one used last. Gives it as it is now, or None if it is gone.
 

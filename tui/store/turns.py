@@ -41,20 +41,38 @@ def begin_turn(
         (storable(title), session.id),
     )
     conn.execute("UPDATE sessions SET draft = '' WHERE id = ? AND draft = ?", (session.id, storable(turn.prompt)))
-    for turn_id, other in conn.execute(
-        f"SELECT id, holder FROM turns WHERE session_id = ? AND status IN {_RUNNING}",  # noqa: S608 - constants only
-        (turn.session_id,),
-    ).fetchall():
-        if other == holder:
-            continue
-        if is_alive(other):
-            pid = other.partition(":")[0]
-            raise SessionBusy(f"This session is answering in another window (process {pid}).")
-        _cut_short(conn, turn_id)
+    _refuse_others(conn, turn.session_id, holder, is_alive)
     branch, _, free = _end_of(conn, turn.session_id)
     turn = replace(turn, depth=free)
     _insert(conn, turn, branch, holder)
     return turn
+
+
+def reopen_turn(conn: Connection, turn_id: str, holder: str, is_alive: Callable[[str], bool]) -> Turn | None:
+    """Let a turn that was interrupted run on. Gives it as it was, or None where it is not one.
+
+    Raises:
+        SessionBusy: Another window, still alive, is answering in its session.
+    """
+    turn = get_turn(conn, turn_id)
+    if turn is None or turn.status is not TurnStatus.INTERRUPTED:
+        return None
+    _refuse_others(conn, turn.session_id, holder, is_alive)
+    _unindex(conn, turn_id)
+    now = sessions.next_revision(conn)
+    conn.execute(
+        "UPDATE turns SET status = 'streaming', error = NULL, ended_at = NULL, holder = ?, revision = ? WHERE id = ?",
+        (holder, now, turn_id),
+    )
+    return turn
+
+
+def set_item_state(conn: Connection, turn_id: str, key: str, state: ItemState) -> Turn | None:
+    """Note how it went with an item of a turn that has ended. Gives the turn as it is now."""
+    now = sessions.next_revision(conn)
+    conn.execute("UPDATE items SET state = ? WHERE turn_id = ? AND key = ?", (state, turn_id, storable(key)))
+    conn.execute("UPDATE turns SET revision = ? WHERE id = ?", (now, turn_id))
+    return get_turn(conn, turn_id)
 
 
 def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session, holder: str) -> Turn:
@@ -154,6 +172,20 @@ def recover(conn: Connection, is_alive: Callable[[str], bool]) -> int:
 def has_running(conn: Connection) -> bool:
     """Whether any turn claims to be running."""
     return conn.execute(f"SELECT 1 FROM turns WHERE status IN {_RUNNING} LIMIT 1").fetchone() is not None  # noqa: S608
+
+
+def _refuse_others(conn: Connection, session_id: str, holder: str, is_alive: Callable[[str], bool]) -> None:
+    """See to it that no one else is answering in a session; what the dead have left is marked as cut short."""
+    for turn_id, other in conn.execute(
+        f"SELECT id, holder FROM turns WHERE session_id = ? AND status IN {_RUNNING}",  # noqa: S608 - constants only
+        (session_id,),
+    ).fetchall():
+        if other == holder:
+            continue
+        if is_alive(other):
+            pid = other.partition(":")[0]
+            raise SessionBusy(f"This session is answering in another window (process {pid}).")
+        _cut_short(conn, turn_id)
 
 
 def _cut_short(conn: Connection, turn_id: str) -> None:

@@ -1,0 +1,253 @@
+"""What servers have beside answers: conversations to fork, adopt, share or forget; models to choose from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tui.client import Client
+from tui.clock import Clock
+from tui.config import Config, Profile
+from tui.errors import LabelTaken, TurnError, UsageError
+from tui.model import (
+    Conversation,
+    ItemKind,
+    Mapping,
+    MappingState,
+    Session,
+    TitleSource,
+    Turn,
+    TurnStatus,
+    check_label,
+    new_id,
+    title_from,
+)
+from tui.store import Store
+from tui.text import one_line
+from tui.traits import Can, Traits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A session made from another one. `note` says what its server had to do with it, where that is worth knowing."""
+
+    session: Session
+    note: str = ""
+
+
+class Conversations:
+    """Talks to servers about conversations. `profile_of` tells where a session's next turn goes; `changed` is told of
+    every session that is new or different."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: Client,
+        config: Config,
+        clock: Clock,
+        *,
+        profile_of: Callable[[Session], Profile],
+        changed: Callable[[Session], None],
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._config = config
+        self._clock = clock
+        self._profile_of = profile_of
+        self._changed = changed
+
+    async def models(self, profile: Profile) -> list[str]:
+        """The models a profile's server has.
+
+        Raises:
+            UsageError: It has no list of them.
+            TurnError, ConfigError: It cannot be asked.
+        """
+        self._require(profile, Can.MODELS, "has no list of models")
+        return await self._client.ask(profile, lambda wire, http: wire.models(http))
+
+    async def listed(self, profile: Profile) -> list[Conversation]:
+        """The conversations a profile's server has for this user, the newest first.
+
+        Raises:
+            UsageError: It has no list of them.
+            TurnError, ConfigError: It cannot be asked.
+        """
+        self._require(profile, Can.LIST, "does not list conversations")
+        return await self._client.ask(profile, lambda wire, http: wire.conversations(http))
+
+    async def mapping(self, session: Session) -> Mapping | None:
+        """The conversation a session's next turn would go on with, as far as is known."""
+        return await self._mapping(session, self._profile_of(session))
+
+    async def fork(self, session: Session, label: str, at: int | None = None) -> Forked:
+        """Make a session that goes on from another one: from its last finished answer, or the last one among its first
+        `at` turns. It has a conversation of its own where the server can make one of that point.
+
+        Raises:
+            UsageError: Nothing of it is finished, or the label cannot be one.
+            LabelTaken: Another session has that label.
+            StoreError: It cannot be kept.
+        """
+        turns = await self._store.turns(session.id, 0, at)
+        done = [turn for turn in turns if turn.status is TurnStatus.DONE]
+        if not done:
+            raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
+        last = done[-1]
+        new = replace(
+            session,
+            id=new_id(),
+            label=check_label(label),
+            title=session.title,
+            created_at=self._clock.now(),
+            pinned=False,
+            unread=False,
+            archived_at=None,
+            deleted_at=None,
+            draft="",
+            scroll=type(session.scroll)(),
+            last_turn_at=last.created_at,
+            last_status=last.status,
+        )
+        made = await self._store.fork(new, session.id, last.depth + 1)
+        kept = turns[: last.depth + 1]
+        note = await self._fork_conversation(session, made, kept, await self._store.count(session.id))
+        self._changed(made)
+        return Forked(made, note)
+
+    async def _fork_conversation(self, old: Session, new: Session, kept: list[Turn], count: int) -> str:
+        """Give a forked session a conversation of its own, if its server can make one. Gives a note for the user."""
+        profile = self._profile_of(old)
+        mapping = await self._mapping(old, profile)
+        if mapping is None or mapping.state is not MappingState.LIVE or not kept:
+            return ""
+        traits, last = profile.traits, kept[-1]
+        there = [turn for turn in kept if (turn.origin, turn.protocol) == (profile.origin, profile.protocol)]
+        conversation_id = ""
+        if traits.names_point:
+            conversation_id = last.conversation_id if there and there[-1] is last else ""
+        elif Can.FORK in traits.can or Can.FORK_AT in traits.can:
+            is_whole = mapping.depth == last.depth and last.depth + 1 == count
+            if not is_whole and Can.FORK_AT not in traits.can:
+                return "The server can fork whole conversations only; this one begins a new one there."
+            told = None if is_whole else sum(turn.status is not TurnStatus.FAILED for turn in there)
+            try:
+                conversation_id = await self._client.ask(
+                    profile, lambda wire, http: wire.fork(http, mapping.conversation_id, told)
+                )
+            except TurnError as error:
+                log.info("the server did not fork: %s", error)
+                return f"The server did not fork its conversation: {error.message}"
+        if conversation_id:
+            await self._keep(new, profile, conversation_id, last.depth)
+        return ""
+
+    async def adopt(self, label: str, conversation_id: str, profile: Profile) -> Session:
+        """Make a session of a conversation that a server has, with what was said in it where the server tells.
+
+        Raises:
+            UsageError: The protocol knows no conversations, or the label cannot be one.
+            LabelTaken: Another session has that label.
+            TurnError, ConfigError: The server cannot be asked, or does not know it.
+            StoreError: It cannot be kept.
+        """
+        traits = profile.traits
+        if not traits.keeps:
+            raise UsageError(f"The {profile.protocol} protocol knows no conversations.")
+        label = check_label(label)
+        if await self._store.find(label):
+            raise LabelTaken(label)
+        turns: list[Turn] = []
+        if Can.READ in traits.can:
+            turns = await self._client.ask(profile, lambda wire, http: wire.recall(http, conversation_id))
+        title = title_from(turns[0].prompt) if turns else ""
+        session = await self._store.create(
+            Session(
+                new_id(),
+                label,
+                title=title,
+                title_source=TitleSource.GENERATED if title else TitleSource.NONE,
+                profile=profile.name,
+                created_at=self._clock.now(),
+                notice=f"This conversation was found on {profile.origin.partition('://')[2]} under the id {conversation_id}.",
+            )
+        )
+        await self._take_in(session, turns)
+        await self._keep(session, profile, conversation_id, len(turns) - 1)
+        session = await self._store.session(session.id) or session
+        self._changed(session)
+        return session
+
+    async def _take_in(self, session: Session, turns: list[Turn]) -> None:
+        for depth, turn in enumerate(turns):
+            await self._store.save(replace(turn, session_id=session.id, depth=depth), None, session)
+
+    async def forget(self, session: Session) -> bool:
+        """Let go of the conversation a session has with its server, which is not told. False where there was none.
+
+        Raises:
+            StoreError: It cannot be noted.
+        """
+        mapping = await self.mapping(session)
+        if mapping is None or mapping.state is MappingState.DETACHED:
+            return False
+        await self._store.keep_mapping(replace(mapping, state=MappingState.DETACHED))
+        return True
+
+    async def share(self, session: Session, at: int | None = None) -> str:
+        """Let others read a session's conversation up to its last finished answer, or the last one among its first `at`
+        turns. Gives the conversation's id, which they need.
+
+        Raises:
+            UsageError: The server does not share, or there is nothing to share.
+            TurnError, ConfigError: The server refuses, or cannot be asked.
+        """
+        profile, mapping = await self._shared(session)
+        answers = [
+            item.key
+            for turn in await self._store.turns(session.id, 0, at)
+            if turn.status is TurnStatus.DONE and turn.protocol == profile.protocol
+            for item in turn.items
+            if item.kind is ItemKind.MESSAGE
+        ]
+        if not answers:
+            raise UsageError("No answer is finished yet.", hint="wait for one")
+        await self._client.ask(profile, lambda wire, http: wire.share(http, mapping.conversation_id, answers[-1]))
+        return mapping.conversation_id
+
+    async def unshare(self, session: Session) -> None:
+        """Let others read a session's conversation no longer.
+
+        Raises:
+            UsageError, TurnError, ConfigError: As for `share`.
+        """
+        profile, mapping = await self._shared(session)
+        await self._client.ask(profile, lambda wire, http: wire.share(http, mapping.conversation_id, ""))
+
+    async def _shared(self, session: Session) -> tuple[Profile, Mapping]:
+        profile = self._profile_of(session)
+        self._require(profile, Can.SHARE, "does not share conversations")
+        mapping = await self._mapping(session, profile)
+        if mapping is None or mapping.state is not MappingState.LIVE:
+            raise UsageError("The server has no conversation for this session yet.", hint="say something first")
+        return profile, mapping
+
+    async def _mapping(self, session: Session, profile: Profile) -> Mapping | None:
+        return await self._store.mapping(session.id, profile.origin, profile.protocol, profile.key.principal)
+
+    async def _keep(self, session: Session, profile: Profile, conversation_id: str, depth: int) -> None:
+        now = self._clock.now()
+        await self._store.keep_mapping(
+            Mapping(
+                session.id, profile.origin, profile.protocol, profile.key.principal, conversation_id, depth, now, now
+            )
+        )
+
+    @staticmethod
+    def _require(profile: Profile, what: Can, otherwise: str) -> Traits:
+        if what not in profile.traits.can:
+            raise UsageError(f"A server of the {profile.protocol} protocol {otherwise}.")
+        return profile.traits
