@@ -10,9 +10,11 @@ import pytest
 from tests.app.transcript.drawing import SAMPLES, STYLED, assert_fits, ground, shown, text_of
 from tests.payloads import payloads
 from tui.app.gate import Gate
-from tui.app.transcript.blocks import Block, FoldBlock, Look, MessageBlock, TurnBlocks, pretty_json
+from tui.app.transcript.blocks import Block, Look, MessageBlock
+from tui.app.transcript.folds import FoldBlock, pretty_json
+from tui.app.transcript.turn_blocks import TurnBlocks
 from tui.app.transcript.wrap import Line
-from tui.model import Failure, Item, ItemKind, Turn, TurnStatus
+from tui.model import Failure, Item, ItemKind, ItemState, Turn, TurnStatus
 from tui.text import FORBIDDEN
 
 ON = ground(60)
@@ -181,7 +183,7 @@ def test_unfolded_reasoning_is_drawn_as_markdown_and_grows() -> None:
         ((result("orphan", "9"),), "▸ result orphan", ["", "  orphan"]),
         (
             (Item("a", ItemKind.APPROVAL, '{"cmd": "rm"}', "shell", "5"),),
-            '▸ wants approval: shell {"cmd": "rm"}',
+            '▸ shell wanted approval {"cmd": "rm"}',
             ["   {", '     "cmd": "rm"', "   }"],
         ),
         (
@@ -196,6 +198,61 @@ def test_unfolded_reasoning_is_drawn_as_markdown_and_grows() -> None:
 def test_what_is_folded_shows_one_line_and_unfolds(items: tuple[Item, ...], folded: str, open_lines: list[str]) -> None:
     assert draw(turn(*items))[2:] == ["", folded]
     assert unfolded(turn(*items))[2:] == ["", folded.replace("▸", "▾"), *open_lines]
+
+
+def test_a_query_and_its_table_are_shown_as_such() -> None:
+    rows = '{"columns": ["city", "n"], "rows": [["Hamburg", 2496], ["Berlin", 960]]}'
+    blocks = TurnBlocks(turn(call('{"sql": "SELECT city\\nFROM t", "title": "Cities"}', name="query"), result(rows)))
+    fold = blocks.blocks[1]
+    assert isinstance(fold, FoldBlock)
+    assert shown(lines_of(fold)) == ["", "▸ query SELECT city FROM t → 2 rows of 2 columns"]
+    fold.toggle()
+    assert shown(lines_of(fold))[2:] == [
+        "   SELECT city",
+        "   FROM t",
+        "   {",
+        '     "title": "Cities"',
+        "   }",
+        "",
+        "  city    │    n",
+        "  ────────┼─────",
+        "  Hamburg │ 2496",
+        "  Berlin  │  960",
+    ]
+    assert fold.source.endswith(rows)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (ItemState.NONE, "→ gone wrong"),
+        (ItemState.FAILED, "→ ✗ gone wrong"),
+        (ItemState.DENIED, "→ denied: gone wrong"),
+    ],
+)
+def test_how_it_went_with_a_tool(state: ItemState, says: str) -> None:
+    one = turn(call(), replace(result("gone wrong"), state=state))
+    assert draw(one)[3] == f'▸ read_file {{"path": "x.py"}} {says}'
+
+
+def test_an_approval_is_open_until_it_is_answered() -> None:
+    item = Item("a", ItemKind.APPROVAL, '{"to": "production"}', "deploy", "q1", ItemState.OPEN)
+    blocks = TurnBlocks(turn(item, finish="approval"))
+    assert draw(blocks.turn)[2:] == [
+        "",
+        "▾ deploy waits for your approval: a approves, d denies",
+        "   {",
+        '     "to": "production"',
+        "   }",
+        "",
+        "? Waits for your approval.",
+    ]
+    for state, says in ((ItemState.APPROVED, "approved"), (ItemState.DENIED, "denied")):
+        blocks = TurnBlocks(turn(item, finish="approval"))
+        before = blocks.blocks[1]
+        blocks.update(turn(replace(item, state=state), finish="approval"))
+        assert blocks.blocks[1] is before
+        assert shown(lines_of(blocks))[2:] == ["", f'▸ deploy {says} {{"to": "production"}}']
 
 
 def test_calls_find_their_results_wherever_they_stand() -> None:

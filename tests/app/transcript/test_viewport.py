@@ -9,7 +9,8 @@ import pytest
 
 from tests.app.transcript.drawing import STYLED, document
 from tui.app.transcript import blocks as blocks_module
-from tui.app.transcript.blocks import FoldBlock, Ground
+from tui.app.transcript.blocks import Ground
+from tui.app.transcript.folds import FoldBlock
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.pieces import Piece
 from tui.app.transcript.selection import depth_of

@@ -40,8 +40,12 @@ def outcome(turn: Turn) -> str:
     """What a turn came to."""
     took = f"{(turn.ended_at or turn.created_at) - turn.created_at:.1f} s"
     match turn.status:
+        case TurnStatus.DONE if turn.open_approvals:
+            return "waits for your approval"
         case TurnStatus.DONE:
             return " · ".join(part for part in (f"done in {took}", tokens(turn.usage)) if part)
+        case TurnStatus.INTERRUPTED if turn.run:
+            return f"let go after {took}; it goes on"
         case TurnStatus.CANCELLED:
             return f"stopped after {took}"
         case TurnStatus.INTERRUPTED:

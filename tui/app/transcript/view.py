@@ -20,7 +20,8 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
 
-from tui.app.transcript.blocks import Block, FoldBlock, Ground, Look
+from tui.app.transcript.blocks import Block, Ground, Look
+from tui.app.transcript.folds import FoldBlock
 from tui.app.transcript.palette import make_palette
 from tui.app.transcript.selection import GUTTER, depth_of, selected_text
 from tui.app.transcript.viewport import Place, Row, Viewport

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from rich.segment import Segment
 
-from tui.app.transcript.blocks import Block, Ground, TurnBlocks, Unit
+from tui.app.transcript.blocks import Block, Ground, Unit
 from tui.app.transcript.layout import GUESS, Layout
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.selection import key_of
+from tui.app.transcript.turn_blocks import TurnBlocks
 from tui.app.transcript.wrap import Line
 from tui.model import Turn
 

@@ -1,0 +1,85 @@
+"""The foot of a turn: how it stands, where that is not simply well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.segment import Segment
+
+from tui.app.transcript.blocks import Block, Ground, Look, Unit
+from tui.app.transcript.pieces import Kind, Piece
+from tui.app.transcript.wrap import Line, plain_lines
+from tui.model import Turn, TurnStatus
+from tui.text import one_line
+
+
+class FootBlock(Block):
+    """How a turn stands, where that is not simply well: notes, errors, what it waits for."""
+
+    look = Look.FOOT
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__()
+        self._lines = _foot_lines(turn)
+        self._unit = Unit(self, Piece("\n".join(text for _, _, text in self._lines), Kind.PLAIN), True)
+
+    def says_same(self, turn: Turn) -> bool:
+        return self._lines == _foot_lines(turn)
+
+    def units(self) -> Iterator[Unit]:
+        if self._lines:
+            yield self._unit
+
+    def draw(self, piece: Piece, ground: Ground) -> list[Line]:  # noqa: ARG002 - a foot has one piece only
+        palette = ground.palette
+        styles = {"note": palette.note, "error": palette.error, "muted": palette.muted}
+        lines: list[Line] = []
+        for mark, look, text in self._lines:
+            wrapped = plain_lines(text, max(8, ground.width - 2), styles[look])
+            for number, line in enumerate(wrapped):
+                line.segments.insert(0, Segment("  " if number else f"{mark} ", styles[look]))
+                line.lead = 2
+            lines += wrapped
+        return lines
+
+    @property
+    def source(self) -> str:
+        return "\n".join(text for _, _, text in self._lines)
+
+
+def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
+    """The foot's lines: a mark, how to draw it, and the words."""
+    lines = [("◆", "note", one_line(note)) for note in turn.notes]
+    match turn.status:
+        case TurnStatus.FAILED:
+            lines += _error_lines("✗", turn)
+        case TurnStatus.INTERRUPTED if turn.run:
+            lines.append(("■", "note", "The connection ended; the server goes on. r takes it up again."))
+        case TurnStatus.INTERRUPTED if turn.error:
+            lines += _error_lines("■", turn)
+        case TurnStatus.INTERRUPTED:
+            lines.append(("■", "error", "Interrupted; what came is kept."))
+        case TurnStatus.CANCELLED:
+            kept = "Cancelled; what came is kept." if turn.has_output else "Cancelled before anything came."
+            lines.append(("■", "note", kept))
+        case TurnStatus.DONE if turn.open_approvals:
+            lines.append(("?", "note", "Waits for your approval."))
+        case TurnStatus.DONE if turn.finish and turn.finish != "approval":
+            lines.append(("■", "note", f"The server stopped early: {one_line(turn.finish, 100)}."))
+        case TurnStatus.DONE if not turn.has_output:
+            lines.append(("·", "muted", "The server finished without saying anything."))
+        case TurnStatus.PENDING | TurnStatus.STREAMING if turn.waiting_for:
+            lines.append(("·", "muted", f"Waiting: {one_line(turn.waiting_for)}"))
+        case TurnStatus.PENDING:
+            lines.append(("·", "muted", "Waiting for an answer…"))
+    return tuple(lines)
+
+
+def _error_lines(mark: str, turn: Turn) -> list[tuple[str, str, str]]:
+    """What went wrong, and under it what can be done about it."""
+    error = turn.error
+    said = one_line(error.message).rstrip(".") + "." if error else "It failed."
+    hint = one_line(error.hint).rstrip(".") if error else ""
+    again = "" if "press r" in hint else "r sends the prompt again"
+    advice = (" " if hint.endswith("?") else "; ").join(part for part in (hint, again) if part)
+    return [(mark, "error", said), (" ", "muted", f"{advice}.")]

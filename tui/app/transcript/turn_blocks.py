@@ -1,0 +1,76 @@
+"""A turn as blocks: its prompt, the items of its answer, its foot."""
+
+from __future__ import annotations
+
+from tui.app.transcript.blocks import Block, Ground, MessageBlock, PromptBlock, Unit
+from tui.app.transcript.folds import ApprovalBlock, NoticeBlock, ReasoningBlock, ToolBlock
+from tui.app.transcript.foot import FootBlock
+from tui.model import Item, ItemKind, Turn
+
+
+class TurnBlocks:
+    """The blocks of a turn, kept up with it while it changes."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self._prompt = PromptBlock(turn.prompt)
+        self._items: dict[str, Block] = {}
+        self._foot = FootBlock(turn)
+        self._take(turn)
+
+    def update(self, turn: Turn) -> None:
+        """Go on with a newer state of the turn."""
+        if turn.prompt != self.turn.prompt:
+            self._prompt = PromptBlock(turn.prompt)
+        self.turn = turn
+        if not self._foot.says_same(turn):
+            self._foot = FootBlock(turn)
+        self._take(turn)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All of them, from the prompt to the foot, less those that have nothing to show."""
+        foot = [self._foot] if self._foot.source else []
+        return [self._prompt, *self._items.values(), *foot]
+
+    def units(self) -> list[Unit]:
+        return [unit for block in self.blocks for unit in block.units()]
+
+    def height(self, ground: Ground) -> int:
+        """The number of lines, guessed where they are not drawn."""
+        return sum(unit.height(ground) for unit in self.units())
+
+    def _take(self, turn: Turn) -> None:
+        results = {item.call_id: item for item in turn.items if item.kind is ItemKind.TOOL_RESULT and item.call_id}
+        called = {item.call_id for item in turn.items if item.kind is ItemKind.TOOL_CALL}
+        kept: dict[str, Block] = {}
+        newest = turn.items[-1] if turn.items else None
+        for item in turn.items:
+            if item.kind is ItemKind.TOOL_RESULT and item.call_id in called:
+                continue
+            if not item.text and not item.name and item.kind is not ItemKind.REASONING:
+                continue
+            is_live = item is newest and not turn.status.is_final
+            result = results.get(item.call_id) if item.kind is ItemKind.TOOL_CALL else None
+            kept[item.key] = self._block(item, result, is_live)
+        self._items = kept
+
+    def _block(self, item: Item, result: Item | None, is_live: bool) -> Block:
+        known = self._items.get(item.key)
+        match item.kind:
+            case ItemKind.MESSAGE:
+                return known if isinstance(known, MessageBlock) and known.update(item) else MessageBlock(item)
+            case ItemKind.REASONING:
+                reasoning = known if isinstance(known, ReasoningBlock) else ReasoningBlock(item)
+                reasoning.update(item, is_live)
+                return reasoning
+            case ItemKind.APPROVAL:
+                approval = known if isinstance(known, ApprovalBlock) else ApprovalBlock(item)
+                approval.update(item)
+                return approval
+            case ItemKind.TOOL_CALL | ItemKind.TOOL_RESULT:
+                tool = known if isinstance(known, ToolBlock) else ToolBlock(item, result)
+                tool.update(item, result)
+                return tool
+            case _:
+                return known if isinstance(known, NoticeBlock) and known.source == item.text else NoticeBlock(item)
