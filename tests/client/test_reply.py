@@ -38,6 +38,11 @@ def message_of(body: str) -> str:
             id="detail of error",
         ),
         pytest.param(
+            {"status": {"type": "t", "code": 424, "message": "m", "stacktrace": ["secret"]}},
+            Reply(400, "m", "424", "t", form="json"),
+            id="status object",
+        ),
+        pytest.param(
             {"detail": [{"loc": ["body", "input", 0], "msg": "Field required", "type": "missing"}, {"msg": "two"}]},
             Reply(400, "input.0: Field required", param="input.0", form="json"),
             id="list of faults",

@@ -20,7 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from tui import __version__
-from tui.addresses import is_loopback
+from tui.addresses import is_loopback, origin_of
 from tui.client.library import httpx
 from tui.client.ndjson import LineDecoder
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
@@ -104,7 +104,16 @@ class Http:
         return str(self.profile.key)
 
     def url(self, path: str) -> str:
-        """The address of `path`, which may have a query, below the profile's base URL, whose query it keeps."""
+        """The address of `path`, which may have a query, below the profile's base URL, whose query it keeps. A whole
+        address is what it is.
+
+        Raises:
+            ConfigError: It is on another origin, to which nothing of this profile is sent.
+        """
+        if path.startswith(("http://", "https://")):
+            if origin_of(path) != self.profile.origin:
+                raise ConfigError(f"{path!r} is not on {self.profile.origin}: nothing is sent there.")
+            return path
         parts = urlsplit(self.profile.base_url)
         path, _, query = path.partition("?")
         queries = "&".join(one for one in (parts.query, query) if one)
@@ -119,15 +128,16 @@ class Http:
         *,
         accept: str = "text/event-stream, application/json",
         headers: Mapping[str, str] | None = None,
+        is_patient: bool = False,
     ) -> AsyncIterator[httpx.Response]:
-        """The response to a request, its body unread.
+        """The response to a request, its body unread. With `is_patient` it may be as long in coming as it likes.
 
         Raises:
             Rejected: Its status is not 200.
             Refused: It is something no client can use: a redirect, a compressed or a web page.
             Unreachable: There was none.
         """
-        async with self._send(method, path, body, accept, headers) as response:
+        async with self._send(method, path, body, accept, headers, is_patient=is_patient) as response:
             yield response
 
     async def call(
@@ -146,18 +156,25 @@ class Http:
             raise self._wrong_kind(response, raw) from None
 
     async def events(
-        self, response: httpx.Response, *, lines: bool = False
+        self,
+        response: httpx.Response,
+        *,
+        lines: bool = False,
+        decoder: Decoder | None = None,
+        waits: Callable[[], bool] | None = None,
     ) -> AsyncGenerator[ServerSentEvent | Any, None]:
         """The events of a response; or, where the server did not stream, its JSON value as the only one.
 
-        With `lines` each line is an event of its own (NDJSON).
+        With `lines` each line is an event of its own (NDJSON). `decoder` is given by who wants to know of it what is no
+        event, such as the time to wait before connecting again. While `waits` says so, a response that was opened with
+        patience may be silent.
 
         Raises:
             Refused: It is neither, or holds something too large.
             Incomplete: The connection was lost, or fell silent.
         """
-        decoder = LineDecoder() if lines else Decoder()
-        chunks = self._chunks(response)
+        reads = LineDecoder() if lines else decoder or Decoder()
+        chunks = self._chunks(response, waits)
         async with aclosing(chunks):
             head = b""
             async for chunk in chunks:
@@ -176,14 +193,14 @@ class Http:
                 yield self._whole(response, raw)
                 return
             try:
-                for event in decoder.feed(head):
+                for event in reads.feed(head):
                     yield event
                 async for chunk in chunks:
-                    for event in decoder.feed(chunk):
+                    for event in reads.feed(chunk):
                         yield event
             except TooLarge:
                 raise Refused(f"{self.host} sent an event too large to read (16 MiB).") from None
-        last = decoder.end()
+        last = reads.end()
         if last is not None:
             yield last
 
@@ -197,16 +214,23 @@ class Http:
         headers: Mapping[str, str] | None,
         *,
         may_be_empty: bool = False,
+        is_patient: bool = False,
     ) -> AsyncIterator[httpx.Response]:
         assert self._client is not None
+        idle, connect = self.profile.idle_timeout, self.profile.connect_timeout
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         fields = {"accept": accept} | ({"content-type": "application/json"} if content is not None else {})
         fields |= headers or {}
         try:
             request = self._client.build_request(method, self.url(path), content=content, headers=fields)
-            response = await self._client.send(request, stream=True)
+            if is_patient:
+                request.extensions["timeout"] = httpx.Timeout(idle, connect=connect, read=None, pool=None).as_dict()
+            async with asyncio.timeout(idle + connect if is_patient else None):
+                response = await self._client.send(request, stream=True)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError):
             raise self._no_address() from None
+        except TimeoutError:
+            raise self._explain(httpx.ReadTimeout("")) from None
         except httpx.HTTPError as error:
             raise self._explain(error) from None
         try:
@@ -260,13 +284,21 @@ class Http:
                 raise Refused(f"{self.host} sent an answer too large to read (16 MiB).")
         return b"".join(parts)
 
-    async def _chunks(self, response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    async def _chunks(
+        self, response: httpx.Response, waits: Callable[[], bool] | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        body = aiter(response.aiter_raw())
         try:
-            async for chunk in response.aiter_raw():
+            while True:
+                limit = self.profile.idle_timeout if waits is not None and not waits() else None
+                async with asyncio.timeout(limit):
+                    chunk = await anext(body, None)
+                if chunk is None:
+                    return
                 if self._on_bytes is not None:
                     self._on_bytes(chunk)
                 yield chunk
-        except httpx.ReadTimeout:
+        except (httpx.ReadTimeout, TimeoutError):
             raise Incomplete(f"{self.host} sent nothing for {self.profile.idle_timeout:.0f} s: stalled") from None
         except httpx.RemoteProtocolError as error:
             if _is_malformed(error):

@@ -133,6 +133,8 @@ def _error(value: Any, status: int) -> Reply:
             return _detail(detail, status)
         case {"errors": [first, *_]}:
             return _error(first, status)
+        case {"status": {"message": _} as inner}:
+            return _fields(inner, status)
         case {"message": _} | {"error_code": _}:
             return _fields(value, status)
         case [{"msg": _}, *_]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol, cast
 
@@ -127,8 +127,12 @@ async def read_events(
     accept: str = "text/event-stream, application/json",
     headers: Mapping[str, str] | None = None,
     lines: bool = False,
+    opened: Callable[[Mapping[str, str]], Iterator[TurnEvent]] | None = None,
+    waits: Callable[[], bool] | None = None,
 ) -> AsyncGenerator[TurnEvent, None]:
-    """Make a request and read the answer with `reader`, up to and including Finished. `lines`: it is NDJSON.
+    """Make a request and read the answer with `reader`, up to and including Finished. `lines`: it is NDJSON. `opened` gives
+    the events there are in an answer's headers, once it has begun. While `waits` says so, as where the user has been asked
+    something, the server may be silent for as long as it likes.
 
     Raises:
         Incomplete: It ended without the protocol's terminal event.
@@ -137,8 +141,11 @@ async def read_events(
     state = _Reading(http.host, reader)
     now = asyncio.get_running_loop().time
     patience: float | None = None
-    async with http.open(method, path, body, accept=accept, headers=headers) as response:
-        events = http.events(response, lines=lines)
+    is_patient = waits is not None
+    async with http.open(method, path, body, accept=accept, headers=headers, is_patient=is_patient) as response:
+        for one in opened(response.headers) if opened else ():
+            yield one
+        events = http.events(response, lines=lines, waits=waits)
         async with aclosing(events):
             try:
                 while not state.at_end:
