@@ -292,12 +292,12 @@ class Http:
             while True:
                 limit = self.profile.idle_timeout if waits is not None and not waits() else None
                 async with asyncio.timeout(limit):
-                    chunk = await anext(body, None)
-                if chunk is None:
-                    return
+                    chunk = await anext(body)
                 if self._on_bytes is not None:
                     self._on_bytes(chunk)
                 yield chunk
+        except StopAsyncIteration:
+            return
         except (httpx.ReadTimeout, TimeoutError):
             raise Incomplete(f"{self.host} sent nothing for {self.profile.idle_timeout:.0f} s: stalled") from None
         except httpx.RemoteProtocolError as error:
