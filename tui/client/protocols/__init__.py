@@ -99,8 +99,12 @@ class Wire(Protocol):
     async def recall(self, http: Http, conversation_id: str) -> list[Turn]:
         """What was said in a conversation, as turns that are done (`Can.READ`)."""
 
-    async def share(self, http: Http, conversation_id: str, until: str) -> None:
-        """Let others read a conversation up to the item of key `until`; up to none where that is empty (`Can.SHARE`)."""
+    async def conversation(self, http: Http, conversation_id: str) -> Conversation:
+        """One conversation, which may be someone else's (`Can.SHARE`)."""
+
+    async def share(self, http: Http, conversation_id: str, until: str | None) -> None:
+        """Let others read a conversation up to the item of key `until`; where that is None, up to the newest answer;
+        where it is empty, up to none (`Can.SHARE`)."""
 
     async def fork(self, http: Http, conversation_id: str, turns: int | None) -> str:
         """Make a conversation of the first `turns` turns of another one, or of all. Gives its id (`Can.FORK`)."""
