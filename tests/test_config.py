@@ -265,7 +265,7 @@ def test_profiles_from_the_environment(
     profile = load(tmp_path / "none.toml", environ).profile()
     assert (profile.name, profile.protocol, profile.base_url, profile.model) == (name, protocol, url, model)
     assert (profile.key.kind == "env") is key
-    assert profile.idle_timeout == (600 if protocol == "genie" else 120)
+    assert profile.idle_timeout == {"genie": 600, "ollama": 300}.get(protocol, 120)
 
 
 def test_half_of_what_a_profile_needs_makes_none(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ TRAITS: Mapping[str, Traits] = MappingProxyType(
             telling=Telling.ALL,
             can=frozenset({Can.MODELS}),
             options=MappingProxyType({"keep_alive": str}),
+            idle_timeout=300.0,  # a large model takes minutes to load, in silence
         ),
         "genie": Traits(
             telling=Telling.NOTHING,

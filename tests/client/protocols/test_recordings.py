@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -38,6 +38,7 @@ MARKDOWN = (
 THOUGHT = "The user wants me to think. Let me consider it step by step. Done."
 AFTER = "Here is the answer after thinking."
 ARGUMENTS = '{"location":"San Francisco","unit":"celsius"}'
+SPACED = '{"location": "San Francisco", "unit": "celsius"}'
 CUT = "This answer will be cut in the middle be"
 CUT_LATER = "This answer will be cut in the middle because the fixture di"
 
@@ -64,6 +65,9 @@ CHAT, KEPT, UNKEPT = Wanted(), Wanted(keeps=True), Wanted()
 LOST_EARLY = Wanted("", FAILED, 5)
 
 
+CLAUDE = "claude-3-5-sonnet-20241022"
+
+
 def broken(text: str, **more: Any) -> Wanted:
     return Wanted(text, INTERRUPTED, 7, **more)
 
@@ -82,11 +86,32 @@ WANTED = {
     "aimock/err-cc-emptycontent": CHAT,
     "aimock/err-cc-emptymessages": CHAT,
     "aimock/err-cc-unknownmodel": Wanted(model="no-such-model"),
+    "aimock/err-msg-emptymessages": CHAT,
+    "aimock/err-msg-nomaxtokens": CHAT,
+    "aimock/err-msg-unknownmodel": Wanted(model="no-such-model"),
+    "aimock/err-ollama-emptymessages": CHAT,
+    "aimock/err-ollama-unknownmodel": Wanted(model="no-such-model"),
     "aimock/err-resp-emptyinput": KEPT,
     "aimock/err-resp-emptylist": KEPT,
     "aimock/err-resp-staleprev-stream": KEPT,
     "aimock/err-resp-unknownconv-stream": KEPT,
     "aimock/err-resp-unknownmodel": Wanted(model="no-such-model", keeps=True),
+    "aimock/msg-disconnect": broken(CUT, model=CLAUDE),
+    "aimock/msg-markdown": Wanted(MARKDOWN, model=CLAUDE),
+    "aimock/msg-slow": Wanted(SLOW, model=CLAUDE),
+    "aimock/msg-think": Wanted(AFTER, reasoning=THOUGHT, model=CLAUDE),
+    "aimock/msg-truncate": broken(CUT[:20], model=CLAUDE),
+    "aimock/msg-turn1": Wanted(model=CLAUDE),
+    "aimock/msg-turn2": Wanted(SECOND, model="c"),
+    "aimock/msg-weather": Wanted("", calls=(("get_weather", ARGUMENTS),), model=CLAUDE, finish="tool_use"),
+    "aimock/ollama-disconnect": broken(f"{CUT_LATER}sconnects after some", model="llama3"),
+    "aimock/ollama-markdown": Wanted(MARKDOWN, model="llama3"),
+    "aimock/ollama-slow": Wanted(SLOW, model="llama3"),
+    "aimock/ollama-think": Wanted(AFTER, reasoning=THOUGHT, model="llama3"),
+    "aimock/ollama-truncate": broken(f"{CUT}cause the fixture tr", model="llama3"),
+    "aimock/ollama-turn1": Wanted(model="llama3"),
+    "aimock/ollama-turn2": Wanted(SECOND, model="c"),
+    "aimock/ollama-weather": Wanted("", calls=(("get_weather", SPACED),), model="llama3"),
     "aimock/resp-disconnect": LOST_EARLY,
     "aimock/resp-markdown": Wanted(MARKDOWN, keeps=True),
     "aimock/resp-slow": Wanted(SLOW, keeps=True),
@@ -153,7 +178,13 @@ WANTED = {
 
 
 def profile_of(one: Recording) -> Profile:
-    return CHAT_PROFILE if one.protocol == "chat" else PROFILE
+    match one.protocol:
+        case "chat":
+            return CHAT_PROFILE
+        case "responses":
+            return PROFILE
+        case protocol:
+            return replace(PROFILE, protocol=protocol)
 
 
 def server_of(one: Recording, chunks: list[bytes], *, clean: bool) -> Bytes:
@@ -175,7 +206,7 @@ async def replay(one: Recording, chunks: list[bytes], *, clean: bool, **request:
 
 @dataclass(frozen=True)
 class Line:
-    """One `data:` line of a recording: where its value ends, where the empty line after it does, and what it says."""
+    """One event of a recording: where its value ends, where what marks its end does, and what it says."""
 
     ends: int
     dispatched: int
@@ -189,6 +220,8 @@ def lines(body: bytes) -> Iterator[Line]:
         at += len(line)
         if line.startswith(b"data: {") and line.endswith(b"\n"):
             yield Line(at - 1, at + 1, json.loads(line[6:]))
+        elif line.startswith(b"{") and line.endswith(b"\n"):
+            yield Line(at - 1, at, json.loads(line))
 
 
 def text_of(one: Recording) -> str:
@@ -205,7 +238,7 @@ def id_of(one: Recording) -> str:
 def ends_within(one: Recording, cut: int, *, clean: bool) -> bool:
     """Whether the protocol's own terminal event came within the first `cut` bytes.
 
-    An event counts once the empty line after it came, or, where the body ends cleanly, once its value did.
+    An event counts once what marks its end came, or, where the body ends cleanly, once its value did.
     """
     ended = False
     for line in lines(one.body):
@@ -214,6 +247,10 @@ def ends_within(one: Recording, cut: int, *, clean: bool) -> bool:
         value = line.value
         if one.protocol == "chat":
             ended = ended or any(choice.get("finish_reason") for choice in value["choices"])
+        elif one.protocol == "anthropic":
+            ended = ended or bool(value.get("delta", {}).get("stop_reason"))
+        elif one.protocol == "ollama":
+            ended = ended or value["done"]
         elif value.get("type") == "response.created":
             ended = False
         elif value.get("type") == "response.completed":
@@ -397,9 +434,18 @@ REFUSED = {
     "aimock/err-cc-nomessages": refused("Missing required parameter: 'messages'."),
     "aimock/err-cc-wrongkey": no_key("Invalid API key"),
     "aimock/err-conv-create-empty": missing("Not found."),
+    "aimock/err-msg-malformed": refused("Malformed JSON: Unexpected end of JSON input."),
+    "aimock/err-msg-wrongkey": no_key("Invalid API key"),
+    "aimock/err-ollama-malformed": refused("Malformed JSON body: Unexpected end of JSON input."),
+    "aimock/err-ollama-nomessages": refused("Invalid request: messages array is required."),
+    "aimock/err-ollama-wrongkey": no_key("Invalid API key"),
     "aimock/err-resp-malformed": refused("Malformed JSON: Unexpected end of JSON input."),
     "aimock/err-resp-noinput": failed("req.input is not iterable."),
     "aimock/err-resp-nokey": no_key("Invalid API key"),
+    "aimock/msg-err429": LIMITED,
+    "aimock/msg-err500": failed(SORRY, 2),
+    "aimock/ollama-err429": LIMITED,
+    "aimock/ollama-err500": failed(SORRY, 2),
     "aimock/resp-err429": LIMITED,
     "aimock/resp-err500": failed(SORRY),
     "llama-cpp-python/err-cc-malformed": failed("Internal Server Error.", 2),
@@ -435,6 +481,7 @@ REFUSED = {
     "smg/err-resp-unknownconv": stale("No conversation found with id 'conv_0123456789abcdef0123456789abcdef0123456789abcdef'."),
     "smg/err-resp-unknownconv-stream": stale("No conversation found with id 'conv_0123456789abcdef0123456789abcdef"),
     "smg/exp-continue-6": stale("Previous response with id 'resp-M6l2nYjDtnnF6Fg9' not found."),
+    "smg/msg-turn1": failed("Messages API not yet implemented for this router."),
     "smg/resp-after-delete": stale("Previous response with id 'resp-o3P565NxdP71_Hcw' not found."),
     "smg/resp-err429": LIMITED,
     "smg/resp-err500": failed(SORRY),

@@ -33,11 +33,17 @@ class Recording:
 
     @property
     def protocol(self) -> str:
-        return "chat" if self.path.endswith("/chat/completions") else "responses"
+        ends = {"/chat/completions": "chat", "/messages": "anthropic", "/api/chat": "ollama"}
+        return next((protocol for end, protocol in ends.items() if self.path.endswith(end)), "responses")
+
+    @property
+    def in_lines(self) -> bool:
+        """Whether every line is an event of its own."""
+        return "application/x-ndjson" in self.headers.get("content-type", "")
 
     @property
     def streamed(self) -> bool:
-        return self.status == 200 and "text/event-stream" in self.headers.get("content-type", "")
+        return self.status == 200 and ("text/event-stream" in self.headers.get("content-type", "") or self.in_lines)
 
     @property
     def sent(self) -> Any:
@@ -49,9 +55,10 @@ class Recording:
 
     def borders(self) -> list[int]:
         """Where in the body one event ends and the next may begin."""
+        border = b"\n" if self.in_lines else b"\n\n"
         found, at = [0], 0
-        while (at := self.body.find(b"\n\n", at)) >= 0:
-            at += 2
+        while (at := self.body.find(border, at)) >= 0:
+            at += len(border)
             found.append(at)
         return found
 
