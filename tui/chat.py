@@ -20,6 +20,7 @@ from tui.model import (
     Item,
     ItemState,
     Mapping,
+    Provenance,
     Scroll,
     Session,
     TitleSource,
@@ -331,9 +332,12 @@ class Chat:
         """
         if not prompt.strip():
             raise UsageError("The prompt is empty.", hint="say something")
+        if session is not None and session.provenance is Provenance.FOREIGN:
+            raise UsageError("This conversation is someone else's.", hint="fork it to go on: /fork")
         profile = profile or self.profile_of(session)
         key = session.id if session else ""
-        request = Request(profile, prompt, key, allow_fresh=allow_fresh, budget=budget)
+        is_forked = session is not None and session.provenance is Provenance.FORKED
+        request = Request(profile, prompt, key, allow_fresh=allow_fresh, is_forked=is_forked, budget=budget)
         return self._begin(session, request, with_history)
 
     def _begin(self, session: Session | None, request: Request, with_history: bool = True) -> Turn:

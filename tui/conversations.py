@@ -15,6 +15,8 @@ from tui.model import (
     ItemKind,
     Mapping,
     MappingState,
+    Provenance,
+    Scroll,
     Session,
     TitleSource,
     Turn,
@@ -28,6 +30,10 @@ from tui.text import one_line
 from tui.traits import Can, Traits
 
 log = logging.getLogger(__name__)
+
+FORK_NOTICE = "This was forked from someone's conversation, who may be allowed to see more than you are."
+
+_FORKED = " (forked)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ class Conversations:
         done = [turn for turn in turns if turn.status is TurnStatus.DONE]
         if not done:
             raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
-        last = done[-1]
+        last, is_own = done[-1], session.provenance is Provenance.OWN
         new = replace(
             session,
             id=new_id(),
@@ -108,9 +114,12 @@ class Conversations:
             archived_at=None,
             deleted_at=None,
             draft="",
-            scroll=type(session.scroll)(),
+            scroll=Scroll(),
+            shared=None,
             last_turn_at=last.created_at,
             last_status=last.status,
+            provenance=Provenance.OWN if is_own else Provenance.FORKED,
+            notice=session.notice if is_own else FORK_NOTICE,
         )
         made = await self._store.fork(new, session.id, last.depth + 1)
         kept = turns[: last.depth + 1]
@@ -143,6 +152,8 @@ class Conversations:
                 return f"The server did not fork its conversation: {error.message}"
         if conversation_id:
             await self._keep(new, profile, conversation_id, last.depth)
+        elif old.provenance is Provenance.FOREIGN:
+            return "The server did not fork it; the next prompt begins a new conversation."
         return ""
 
     async def adopt(self, label: str, conversation_id: str, profile: Profile) -> Session:
@@ -160,10 +171,18 @@ class Conversations:
         label = check_label(label)
         if await self._store.find(label):
             raise LabelTaken(label)
-        turns: list[Turn] = []
+        found, turns = Conversation(conversation_id), list[Turn]()
+        if Can.SHARE in traits.can:
+            found = await self._client.ask(profile, lambda wire, http: wire.conversation(http, conversation_id))
         if Can.READ in traits.can:
             turns = await self._client.ask(profile, lambda wire, http: wire.recall(http, conversation_id))
-        title = title_from(turns[0].prompt) if turns else ""
+        title = found.title or (title_from(turns[0].prompt) if turns else "")
+        notice = f"This conversation was found on {profile.origin.partition('://')[2]}, as {conversation_id}."
+        provenance = Provenance.OWN
+        if not found.is_own:
+            notice, provenance = f"{notice} It is someone else's: fork it to go on.", Provenance.FOREIGN
+        elif found.title.endswith(_FORKED):
+            notice, provenance = f"{notice} {FORK_NOTICE}", Provenance.FORKED
         session = await self._store.create(
             Session(
                 new_id(),
@@ -172,7 +191,8 @@ class Conversations:
                 title_source=TitleSource.GENERATED if title else TitleSource.NONE,
                 profile=profile.name,
                 created_at=self._clock.now(),
-                notice=f"This conversation was found on {profile.origin.partition('://')[2]} under the id {conversation_id}.",
+                notice=notice,
+                provenance=provenance,
             )
         )
         await self._take_in(session, turns)
@@ -206,17 +226,30 @@ class Conversations:
             TurnError, ConfigError: The server refuses, or cannot be asked.
         """
         profile, mapping = await self._shared(session)
-        answers = [
-            item.key
-            for turn in await self._store.turns(session.id, 0, at)
-            if turn.status is TurnStatus.DONE and turn.protocol == profile.protocol
-            for item in turn.items
-            if item.kind is ItemKind.MESSAGE
-        ]
-        if not answers:
+        done = [turn for turn in await self._store.turns(session.id, 0, at) if turn.status is TurnStatus.DONE]
+        if not done:
             raise UsageError("No answer is finished yet.", hint="wait for one")
-        await self._client.ask(profile, lambda wire, http: wire.share(http, mapping.conversation_id, answers[-1]))
+        last = done[-1]
+        is_newest = last.depth == mapping.depth
+        until = None if is_newest else await self._server_key(session, profile, mapping, last.depth)
+        await self._client.ask(profile, lambda wire, http: wire.share(http, mapping.conversation_id, until))
+        await self._note_shared(session, last.depth + 1)
         return mapping.conversation_id
+
+    async def _server_key(self, session: Session, profile: Profile, mapping: Mapping, depth: int) -> str:
+        """The server's name for a turn's answer. What a fork copied has another one than it had before, so it is asked."""
+        told = await self._client.ask(profile, lambda wire, http: wire.recall(http, mapping.conversation_id))
+        ours = await self._store.turns(session.id, 0, depth + 1)
+        place = sum(turn.status is not TurnStatus.FAILED for turn in ours) - 1
+        answers = [item.key for turn in told[place : place + 1] for item in turn.items if item.kind is ItemKind.MESSAGE]
+        if not answers:
+            raise UsageError("The server does not know this answer.", hint="share up to another one")
+        return answers[-1]
+
+    async def _note_shared(self, session: Session, turns: int | None) -> None:
+        now = await self._store.update(session.id, shared=turns)
+        if now is not None:
+            self._changed(now)
 
     async def unshare(self, session: Session) -> None:
         """Let others read a session's conversation no longer.
@@ -226,6 +259,7 @@ class Conversations:
         """
         profile, mapping = await self._shared(session)
         await self._client.ask(profile, lambda wire, http: wire.share(http, mapping.conversation_id, ""))
+        await self._note_shared(session, None)
 
     async def _shared(self, session: Session) -> tuple[Profile, Mapping]:
         profile = self._profile_of(session)

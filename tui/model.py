@@ -60,6 +60,15 @@ class ItemState(StrEnum):
     FAILED = "failed"
 
 
+class Provenance(StrEnum):
+    """Whose a session's conversation is: the user's, one made from another one, or someone else's, which can be read and
+    forked but not gone on with."""
+
+    OWN = ""
+    FORKED = "forked"
+    FOREIGN = "foreign"
+
+
 class TitleSource(StrEnum):
     """Who wrote a session's title; one the user wrote is never overwritten."""
 
@@ -225,7 +234,11 @@ class Scroll:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A local, named thread of turns. `notice` is what has to be known of where it came from."""
+    """A local, named thread of turns.
+
+    `notice` is what has to be known of where it came from. `shared` is how many of its turns others may read on the
+    server, where that is known.
+    """
 
     id: str
     label: str
@@ -244,6 +257,8 @@ class Session:
     draft: str = ""
     scroll: Scroll = field(default_factory=Scroll)
     notice: str = ""
+    provenance: Provenance = Provenance.OWN
+    shared: int | None = None
 
     @property
     def name(self) -> str:

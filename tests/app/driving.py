@@ -16,6 +16,7 @@ from tui.app.app import PalaverApp
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
 from tui.chat import Chat
+from tui.client import Client
 from tui.config import Config, Profile
 from tui.store import Store
 
@@ -105,8 +106,9 @@ async def window(
     theme: str = "",
     keys: dict[str, str] | None = None,
     warnings: tuple[str, ...] = (),
+    client: Client | None = None,
 ) -> AsyncIterator[Window]:
-    """A window on a history, with a server played by hand behind its profiles."""
+    """A window on a history, with a server played by hand behind its profiles; or with a client of its own, any."""
     profiles = profiles or (PROFILE,)
     config = Config(
         {profile.name: profile for profile in profiles},
@@ -117,7 +119,7 @@ async def window(
     )
     server, waits = FakeServer(), Waits()
     store = Store(history)
-    chat = Chat(store, client_of(server, waits), config)
+    chat = Chat(store, client or client_of(server, waits), config)
     store.on_health = chat.tell_health
     app = PalaverApp(chat, store, wish or Wish())
     talk = Talk(chat, store, server, waits)

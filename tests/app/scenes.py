@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,9 +201,10 @@ async def tools(stage: Stage) -> None:
         "id": "f",
         "call_id": "c",
         "name": "query",
-        "arguments": '{"sql": "SELECT city, n FROM t"}',
+        "arguments": '{"sql": "SELECT city, count(*) AS n\\nFROM bridges\\nGROUP BY city ORDER BY n DESC"}',
     }
-    result = {"type": "function_call_output", "id": "o", "call_id": "c", "output": "3 rows"}
+    rows = {"columns": ["city", "n"], "rows": [["Hamburg", 2496], ["Berlin", 960], ["Venice", 435]]}
+    result = {"type": "function_call_output", "id": "o", "call_id": "c", "output": json.dumps(rows)}
     reasoning = {"type": "response.reasoning_summary_text.delta", "item_id": "r", "summary_index": 0}
     await stage.send("Which city has the most bridges?")
     exchange = (await stage.server.request()).respond()
@@ -213,6 +215,24 @@ async def tools(stage: Stage) -> None:
     exchange.event(delta(text)).event(completed(text)).end()
     await stage.until(lambda: "done in" in stage.screen.status_bar.text)
     await stage.pilot.press("tab", "up", "enter")
+
+
+async def approval(stage: Stage) -> None:
+    arguments = {"service": "checkout", "version": "2.1.0", "to": "production"}
+    asked = {
+        "type": "mcp_approval_request",
+        "id": "mcpr_1",
+        "server_label": "ops",
+        "name": "deploy",
+        "arguments": json.dumps(arguments),
+    }
+    await stage.send("Ship 2.1.0 of checkout")
+    exchange = (await stage.server.request()).respond()
+    exchange.event(delta("All checks are green. I would deploy it now."))
+    exchange.event({"type": "response.output_item.done", "output_index": 1, "item": asked})
+    exchange.event(completed("All checks are green. I would deploy it now.")).end()
+    await stage.until(lambda: "waits for" in stage.screen.status_bar.text)
+    await stage.pilot.press("tab")
 
 
 async def help_keys(stage: Stage) -> None:
@@ -237,6 +257,7 @@ SCENES = {
     "failed": Scene(failed, size=(80, 24)),
     "long": Scene(long, size=(80, 24)),
     "tools": Scene(tools, size=(90, 30)),
+    "approval": Scene(approval, size=(90, 24)),
     "narrow": Scene(answer, size=(50, 24)),
     "smallest": Scene(answer, size=(40, 12)),
     "light": Scene(answer, size=(110, 40), theme="textual-light"),

@@ -145,10 +145,12 @@ class PalaverApp(App[None]):
 
 def _bound_classes() -> list[Any]:
     from tui.app.screens.help import HelpScreen
+    from tui.app.screens.picker import Picker
     from tui.app.screens.switcher import Switcher
     from tui.app.transcript.view import TranscriptView
     from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
     from tui.app.widgets.prompt import Prompt
     from tui.app.widgets.sidebar import Sidebar
 
-    return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, Switcher, HelpScreen, TextDialog, ConfirmDialog]
+    dialogs = [Picker, Switcher, HelpScreen, TextDialog, ConfirmDialog]
+    return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, *dialogs]

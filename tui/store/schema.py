@@ -58,6 +58,8 @@ def m002_runs(db: Database) -> None:
         "ALTER TABLE turns ADD COLUMN run TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE items ADD COLUMN state TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE sessions ADD COLUMN notice TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE sessions ADD COLUMN provenance TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE sessions ADD COLUMN shared INTEGER",
     ):
         db.execute(statement)
 

@@ -10,15 +10,15 @@ from sqlite3 import Connection, IntegrityError
 from typing import Any
 
 from tui.errors import LabelTaken
-from tui.model import Mapping, MappingState, Scroll, Session, TitleSource, TurnStatus, new_id
+from tui.model import Mapping, MappingState, Provenance, Scroll, Session, TitleSource, TurnStatus, new_id
 from tui.text import storable
 
 _COLUMNS = (
     "id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned, archived_at, "
-    "deleted_at, unread, draft, scroll, notice"
+    "deleted_at, unread, draft, scroll, notice, provenance, shared"
 )
 _EDITABLE = frozenset(
-    "label title title_source profile model pinned archived_at deleted_at unread draft scroll notice".split()
+    "label title title_source profile model pinned archived_at deleted_at unread draft scroll notice shared".split()
 )
 
 
@@ -238,7 +238,7 @@ def _mapping(row: Sequence[Any]) -> Mapping:
 def _session(row: Iterable[Any]) -> Session:
     (
         session_id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned,
-        archived_at, deleted_at, unread, draft, scroll, notice,
+        archived_at, deleted_at, unread, draft, scroll, notice, provenance, shared,
     ) = row  # fmt: skip
     return Session(
         id=session_id,
@@ -258,6 +258,8 @@ def _session(row: Iterable[Any]) -> Session:
         draft=draft,
         scroll=_scroll(scroll),
         notice=notice,
+        provenance=Provenance(provenance) if provenance in set(Provenance) else Provenance.OWN,
+        shared=shared,
     )
 
 

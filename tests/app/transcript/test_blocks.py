@@ -240,12 +240,12 @@ def test_an_approval_is_open_until_it_is_answered() -> None:
     blocks = TurnBlocks(turn(item, finish="approval"))
     assert draw(blocks.turn)[2:] == [
         "",
-        "▾ deploy waits for your approval: a approves, d denies",
+        "▾ deploy wants your approval",
         "   {",
         '     "to": "production"',
         "   }",
         "",
-        "? Waits for your approval.",
+        "? Waits for your approval: in here, a approves, d denies.",
     ]
     for state, says in ((ItemState.APPROVED, "approved"), (ItemState.DENIED, "denied")):
         blocks = TurnBlocks(turn(item, finish="approval"))

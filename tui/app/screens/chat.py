@@ -21,10 +21,11 @@ from textual.widgets import Static, TextArea
 
 from tui.app.commands import Command
 from tui.app.run import Wish
-from tui.app.screens import status
+from tui.app.screens import slash, status
 from tui.app.screens.chores import Chores
 from tui.app.screens.help import HelpScreen, Key, keys_of
 from tui.app.screens.keeper import Keeper
+from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.switcher import Switcher
@@ -36,9 +37,10 @@ from tui.app.widgets.sidebar import Sidebar
 from tui.app.widgets.status_bar import StatusBar
 from tui.chat import Change, Chat, HealthChanged, SessionChanged, TurnChanged
 from tui.errors import PalaverError
-from tui.model import Session, Turn, TurnStatus
+from tui.model import Provenance, Session, Turn, TurnStatus
 from tui.store import Store
 from tui.text import one_line, safe_url
+from tui.traits import Can
 
 NARROW = 80
 """Columns below which the sidebar is laid over the transcript."""
@@ -103,6 +105,7 @@ class ChatScreen(Screen[None]):
         self._journey = _Journey()
         self._moving = asyncio.Lock()
         self._actions = SessionActions(chat, self._list, self)
+        self._server = ServerActions(chat, self._list, self)
         self._keeper = Keeper(chat, self._as_it_stands, self.set_timer)
         self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
         self._news = ""
@@ -225,6 +228,7 @@ class ChatScreen(Screen[None]):
         self._chat.attend(session.id)
         self.app.come_back = session.label  # type: ignore[attr-defined]
         self.transcript.hint = self._hint(session)
+        self.transcript.mark(session.notice, session.shared)
         self.transcript.show(count, session.scroll, turns)
         self.transcript.put([turn for turn in journey.changed.values() if turn.session_id == session.id])
         self.prompt.set_history(prompts)
@@ -235,6 +239,8 @@ class ChatScreen(Screen[None]):
         self._refresh_all()
         await self._chat.mark_read(session.id)
         await self._remember(session.id)
+        if turns and turns[-1].run:
+            await self._chat.resume(session)
 
     def _hint(self, session: Session) -> tuple[str, ...]:
         """What an empty transcript says."""
@@ -317,6 +323,7 @@ class ChatScreen(Screen[None]):
         if self._session is not None and session.id == self._session.id:
             self._session = replace(session, scroll=self._session.scroll, draft=self._session.draft)
             self.app.come_back = session.label  # type: ignore[attr-defined]
+            self.transcript.mark(session.notice, session.shared)
             if session.unread:
                 self.do(self._chat.mark_read(session.id))
             self._refresh_status()
@@ -327,12 +334,40 @@ class ChatScreen(Screen[None]):
 
     @on(Prompt.Submitted)
     def _submit(self, event: Prompt.Submitted) -> None:
-        if self._session is None:
+        if slash.run(event.text, self._slash_commands()):
+            self.prompt.add_history(event.text)
+        elif self._session is None:
             self._journey.sent.append(event.text)
         else:
             self._send_text(self._session, event.text)
 
+    def _slash_commands(self) -> slash.Commands:
+        """What can be typed after a slash here; what the server cannot do is not among it."""
+        server = self._server
+        offered: dict[str, Callable[[str], object]] = {
+            "/profile": lambda name: self._actions.use_profile(name) if name else self._name_profiles(),
+            "/model": server.choose_model,
+            "/fork": server.fork,
+            "/forget": lambda _: server.forget(),
+        }
+        if server.can(Can.SHARE):
+            offered |= {"/share": lambda _: server.share(), "/unshare": lambda _: server.unshare()}
+        if server.can(Can.LIST):
+            offered["/conversations"] = lambda _: server.adopt()
+        return offered
+
+    def _name_profiles(self) -> None:
+        self.say(f"Profiles: {', '.join(self._chat.config.profiles)}")
+
     def _send_text(self, session: Session, text: str) -> None:
+        if self._chat.can_steer(session.id):
+            self.do(self._steer(session, text))
+            return
+        if session.provenance is Provenance.FOREIGN:
+            self.prompt.give_back(text)
+            self.say("This conversation is someone else's: fork it to go on")
+            self._server.fork()
+            return
         try:
             self._chat.send(session, text)
         except PalaverError as error:
@@ -343,10 +378,32 @@ class ChatScreen(Screen[None]):
         self.transcript.go_to_end()
         self.refresh_bindings()
 
+    async def _steer(self, session: Session, text: str) -> None:
+        """Say more to a server that is answering."""
+        try:
+            await self._chat.steer(session.id, text)
+        except PalaverError:
+            self.prompt.give_back(text)
+            raise
+        self.prompt.add_history(text)
+        self.say("The server was told")
+
     @on(TranscriptView.ResendWanted)
     def _resend(self, event: TranscriptView.ResendWanted) -> None:
-        if self._session is not None and event.turn.session_id == self._session.id:
+        if self._session is None or event.turn.session_id != self._session.id:
+            return
+        if event.turn.run:
+            self.do(self._chat.resume(self._session))
+        else:
             self._send_text(self._session, event.turn.prompt)
+
+    @on(TranscriptView.AnswerWanted)
+    def _answer(self, event: TranscriptView.AnswerWanted) -> None:
+        self._server.answer(event.turn, event.item, Wished(event.approved, event.for_all, event.with_reason))
+
+    @on(TranscriptView.ForkWanted)
+    def _fork(self, event: TranscriptView.ForkWanted) -> None:
+        self._server.fork(at=event.turn.depth + 1)
 
     def action_stop(self) -> None:
         if self._session is not None and self._chat.cancel(self._session.id):
@@ -428,6 +485,9 @@ class ChatScreen(Screen[None]):
             self.app.copy_to_clipboard(selected)
             self.clear_selection()
             self.say(f"Copied {len(selected):,} characters")
+        elif self._session is not None and self._chat.lets_go_of(self._session.id):
+            self._chat.cancel(self._session.id, lets_go=True)
+            self.say("Let go of; the server goes on")
         elif self._session is not None and self._chat.cancel(self._session.id):
             self.say("Stopping…")
         elif self.prompt.text:
@@ -504,6 +564,20 @@ class ChatScreen(Screen[None]):
         if actions.deleted:
             title = f"Undo delete of {actions.deleted[-1].name}"
             yield command(title, "Bring it back", "session.restore", actions.restore)
+        yield command("Model", "Choose what answers the next prompt", "", self._server.choose_model)
+        yield command("Fork", "Go on from here in another session", "transcript.fork", self._server.fork)
+        yield command("Forget conversation", "Begin a new one on the server; it is not told", "", self._server.forget)
+        if self._server.can(Can.SHARE):
+            yield command("Share", "Let others read this up to its last answer", "", self._server.share)
+            yield command("Stop sharing", "Let others read this no longer", "", self._server.unshare)
+        if self._server.can(Can.LIST):
+            title = "Conversations on the server"
+            yield command(title, "Make a session of one", "", self._server.adopt)
+        asked = self.transcript.question
+        if asked is not None:
+            name = asked[1].name or "it"
+            for title, yes in ((f"Approve {name}", True), (f"Deny {name}", False)):
+                yield Command(title, "What the server asks", partial(self._server.answer, *asked, Wished(yes)))
         yield command("Sidebar", "Show or hide it", "view.sidebar", self.action_sidebar)
         yield command("Help", "All keys", "app.help", self.action_help)
         for name, profile in self._chat.config.profiles.items():

@@ -231,7 +231,7 @@ class ApprovalBlock(FoldBlock):
     def _label(self) -> tuple[str, str]:
         name = one_line(self.item.name or "something", 60)
         if self.is_open:
-            return f"{name} ", "waits for your approval: a approves, d denies"
+            return f"{name} ", "wants your approval"
         said = {ItemState.APPROVED: "approved", ItemState.DENIED: "denied"}.get(self.item.state, "wanted approval")
         return f"{name} ", " ".join(part for part in (said, one_line(self.item.text, 200)) if part)
 

@@ -1,4 +1,4 @@
-"""The foot of a turn: how it stands, where that is not simply well."""
+"""Lines of ours in a transcript: the foot of a turn, which tells how it stands, and marks at places of the session."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from tui.model import Turn, TurnStatus
 from tui.text import one_line
 
 
-class FootBlock(Block):
-    """How a turn stands, where that is not simply well: notes, errors, what it waits for."""
+class _Lines(Block):
+    """Lines of ours: each a mark, how to draw it, and the words."""
 
     look = Look.FOOT
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, lines: tuple[tuple[str, str, str], ...]) -> None:
         super().__init__()
-        self._lines = _foot_lines(turn)
-        self._unit = Unit(self, Piece("\n".join(text for _, _, text in self._lines), Kind.PLAIN), True)
-
-    def says_same(self, turn: Turn) -> bool:
-        return self._lines == _foot_lines(turn)
+        self._lines = lines
+        self._unit = Unit(self, Piece("\n".join(text for _, _, text in lines), Kind.PLAIN), True)
 
     def units(self) -> Iterator[Unit]:
         if self._lines:
@@ -47,6 +44,23 @@ class FootBlock(Block):
         return "\n".join(text for _, _, text in self._lines)
 
 
+class MarkBlock(_Lines):
+    """A line about a place in the session, not about a turn."""
+
+    def __init__(self, mark: str, text: str) -> None:
+        super().__init__(((mark, "muted", one_line(text)),))
+
+
+class FootBlock(_Lines):
+    """How a turn stands, where that is not simply well: notes, errors, what it waits for."""
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__(_foot_lines(turn))
+
+    def says_same(self, turn: Turn) -> bool:
+        return self._lines == _foot_lines(turn)
+
+
 def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
     """The foot's lines: a mark, how to draw it, and the words."""
     lines = [("◆", "note", one_line(note)) for note in turn.notes]
@@ -63,7 +77,7 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
             kept = "Cancelled; what came is kept." if turn.has_output else "Cancelled before anything came."
             lines.append(("■", "note", kept))
         case TurnStatus.DONE if turn.open_approvals:
-            lines.append(("?", "note", "Waits for your approval."))
+            lines.append(("?", "note", "Waits for your approval: in here, a approves, d denies."))
         case TurnStatus.DONE if turn.finish and turn.finish != "approval":
             lines.append(("■", "note", f"The server stopped early: {one_line(turn.finish, 100)}."))
         case TurnStatus.DONE if not turn.has_output:

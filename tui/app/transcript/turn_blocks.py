@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from tui.app.transcript.blocks import Block, Ground, MessageBlock, PromptBlock, Unit
 from tui.app.transcript.folds import ApprovalBlock, NoticeBlock, ReasoningBlock, ToolBlock
-from tui.app.transcript.foot import FootBlock
+from tui.app.transcript.foot import FootBlock, MarkBlock
 from tui.model import Item, ItemKind, Turn
 
 
 class TurnBlocks:
-    """The blocks of a turn, kept up with it while it changes."""
+    """The blocks of a turn, kept up with it while it changes.
 
-    def __init__(self, turn: Turn) -> None:
+    `before` and `after` are lines of ours above and below it.
+    """
+
+    def __init__(self, turn: Turn, before: str = "", after: str = "") -> None:
         self.turn = turn
+        self._before = [MarkBlock("◆", before)] if before else []
+        self._after = [MarkBlock("⇡", after)] if after else []
         self._prompt = PromptBlock(turn.prompt)
         self._items: dict[str, Block] = {}
         self._foot = FootBlock(turn)
@@ -31,7 +36,7 @@ class TurnBlocks:
     def blocks(self) -> list[Block]:
         """All of them, from the prompt to the foot, less those that have nothing to show."""
         foot = [self._foot] if self._foot.source else []
-        return [self._prompt, *self._items.values(), *foot]
+        return [*self._before, self._prompt, *self._items.values(), *foot, *self._after]
 
     def units(self) -> list[Unit]:
         return [unit for block in self.blocks for unit in block.units()]

@@ -21,11 +21,11 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from tui.app.transcript.blocks import Block, Ground, Look
-from tui.app.transcript.folds import FoldBlock
+from tui.app.transcript.folds import ApprovalBlock, FoldBlock
 from tui.app.transcript.palette import make_palette
 from tui.app.transcript.selection import GUTTER, depth_of, selected_text
 from tui.app.transcript.viewport import Place, Row, Viewport
-from tui.model import Scroll, Turn, TurnStatus
+from tui.model import Item, Scroll, Turn, TurnStatus
 
 MEASURE = 116
 """The widest a line of text gets, in cells: longer ones are hard to read."""
@@ -50,11 +50,16 @@ class TranscriptView(ScrollView, can_focus=True):
     """
 
     BINDINGS = [
+        Binding("a", "answer(True)", "Approve", id="transcript.approve"),
+        Binding("A,shift+a", "answer(True, True)", "Approve all", id="transcript.approve-all", show=False),
+        Binding("d", "answer(False)", "Deny", id="transcript.deny"),
+        Binding("D,shift+d", "answer(False, False, True)", "Deny, with a reason", id="transcript.deny-why", show=False),
         Binding("up", "step(-1)", "Message up", id="transcript.previous"),
         Binding("down", "step(1)", "Message down", id="transcript.next", show=False),
         Binding("enter", "toggle_fold", "Unfold", id="transcript.fold"),
         Binding("y", "copy_block", "Copy", id="transcript.copy"),
         Binding("u", "next_code", "Copy code", id="transcript.code"),
+        Binding("f", "fork", "Fork", id="transcript.fork", show=False),
         Binding("r", "resend", "Send again", id="transcript.resend"),
         Binding("escape", "leave", "Back", id="transcript.leave", show=False),
         Binding("home", "go_home", "First line", id="transcript.home", show=False),
@@ -95,6 +100,24 @@ class TranscriptView(ScrollView, can_focus=True):
             super().__init__()
             self.turn = turn
 
+    class AnswerWanted(Message):
+        """A question of the server's is to be answered: with yes or no, for all like it, with a reason to ask for."""
+
+        def __init__(self, turn: Turn, item: Item, approved: bool, for_all: bool, with_reason: bool) -> None:
+            super().__init__()
+            self.turn = turn
+            self.item = item
+            self.approved = approved
+            self.for_all = for_all
+            self.with_reason = with_reason
+
+    class ForkWanted(Message):
+        """A session that goes on after this turn is wanted."""
+
+        def __init__(self, turn: Turn) -> None:
+            super().__init__()
+            self.turn = turn
+
     class Copied(Message):
         """Text is to be copied; `what` names it."""
 
@@ -123,6 +146,11 @@ class TranscriptView(ScrollView, can_focus=True):
         self._port.put(turns)
         self._cursor, self._code, self.has_news = None, (-1, -1), False
         self._paint(everything=True)
+
+    def mark(self, notice: str, shared: int | None) -> None:
+        """Have a notice above everything, and a line after the last of the `shared` turns that others may read."""
+        self._port.mark(notice, shared)
+        self._paint_soon()
 
     def put(self, turns: list[Turn]) -> None:
         """Take in turns, new or changed."""
@@ -236,6 +264,26 @@ class TranscriptView(ScrollView, can_focus=True):
                 self.post_message(self.Copied(found[number], f"code block {number + 1} of {len(found)}"))
                 return
 
+    def action_answer(self, approved: bool, for_all: bool = False, with_reason: bool = False) -> None:
+        asked = self.question
+        if asked is not None:
+            self.post_message(self.AnswerWanted(*asked, approved, for_all, with_reason))
+
+    @property
+    def question(self) -> tuple[Turn, Item] | None:
+        """What waits for the user's word: under the cursor, or else first in the newest turn."""
+        current = self.current
+        if current and isinstance(current[1], ApprovalBlock) and current[1].is_open:
+            return current[0], current[1].item
+        newest = self.turn_at(self.count - 1)
+        waiting = newest.open_approvals if newest is not None else ()
+        return (newest, waiting[0]) if newest is not None and waiting else None
+
+    def action_fork(self) -> None:
+        turn = self.current[0] if self.current else self.turn_at(self.count - 1)
+        if turn is not None:
+            self.post_message(self.ForkWanted(turn))
+
     def action_resend(self) -> None:
         turn = self._resendable()
         if turn is not None:
@@ -252,6 +300,8 @@ class TranscriptView(ScrollView, can_focus=True):
             return self._cursor is not None and isinstance(self._cursor[1], FoldBlock)
         if action == "copy_block":
             return self.current is not None
+        if action == "answer":
+            return self.question is not None
         if action == "resend":
             return self._resendable() is not None
         return bool(self.count) or action != "step"

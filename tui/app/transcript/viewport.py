@@ -60,6 +60,8 @@ class Viewport:
         self.height = 0
         self.rows: list[Row] = []
         self.layout = Layout()
+        self._notice = ""
+        self._shared: int | None = None
         self._need = need
         self._turns: dict[int, TurnBlocks] = {}
         self._asked: set[int] = set()
@@ -88,11 +90,25 @@ class Viewport:
             if known is not None and known.turn.id == turn.id:
                 known.update(turn)
             else:
-                self._turns[turn.depth] = TurnBlocks(turn)
+                self._turns[turn.depth] = self._blocks(turn)
             self._asked.discard(turn.depth)
         if was_missing and self.place.depth in self._turns:
             self._settle()
         self._give_up_far_ones()
+
+    def mark(self, notice: str, shared: int | None) -> None:
+        """Have `notice` above everything, and a line after the last of the turns that others may read."""
+        if (notice, shared) == (self._notice, self._shared):
+            return
+        changed = {0, (self._shared or 0) - 1, (shared or 0) - 1}
+        self._notice, self._shared = notice, shared
+        for depth in changed & set(self._turns):
+            self._turns[depth] = self._blocks(self._turns[depth].turn)
+
+    def _blocks(self, turn: Turn) -> TurnBlocks:
+        before = self._notice if turn.depth == 0 else ""
+        after = "Shared up to here; what follows is not." if turn.depth + 1 == self._shared else ""
+        return TurnBlocks(turn, before, after)
 
     def drop_from(self, count: int) -> None:
         """Forget the turns from depth `count` on."""

@@ -1,0 +1,231 @@
+"""What the user does with the server of the session shown: its models, its conversations, its questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tui.app.screens.picker import Choice, Picker
+from tui.app.screens.session_actions import Stage
+from tui.app.screens.sessions import SessionList
+from tui.app.widgets.dialogs import TextDialog
+from tui.chat import Chat
+from tui.errors import UsageError
+from tui.model import Conversation, Item, Session, Turn, Verdict, check_label
+from tui.text import one_line
+from tui.traits import Can
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """What the user wants said to a question: yes or no, to all like it, and whether there is a reason to ask for."""
+
+    approved: bool
+    for_all: bool = False
+    with_reason: bool = False
+
+
+class ServerActions:
+    """Each action asks what it has to ask, has `Chat` do it, and tells what came of it."""
+
+    def __init__(self, chat: Chat, sessions: SessionList, stage: Stage) -> None:
+        self._chat = chat
+        self._list = sessions
+        self._stage = stage
+
+    def can(self, what: Can) -> bool:
+        """Whether the server of the session shown can do something."""
+        session = self._stage.session
+        return session is not None and what in self._chat.profile_of(session).traits.can
+
+    # Models
+
+    def choose_model(self, name: str = "") -> None:
+        """Let the next prompt go to a model: the one named, or one to be chosen from the server's list."""
+        session = self._stage.session
+        if session is None:
+            return
+        if name:
+            self._stage.do(self._use_model(session, name))
+        else:
+            self._stage.do(self._list_models(session))
+
+    async def _list_models(self, session: Session) -> None:
+        self._stage.say("Asking the server for its models…")
+        profile = self._chat.profile_of(session)
+        names = await self._chat.conversations.models(profile)
+        self._stage.say("")
+
+        def done(choice: str | None) -> None:
+            if choice is not None:
+                self._stage.do(self._use_model(session, choice.removeprefix("new:")))
+
+        marks = {profile.model: " (now)"}
+        choices = [Choice(name, one_line(name, 100) + marks.get(name, "")) for name in names]
+        picker = Picker(
+            "Model", choices, hint="A few letters of a model", empty="The server names none.", new="Enter uses “{}”."
+        )
+        self._stage.app.push_screen(picker, done)
+
+    async def _use_model(self, session: Session, name: str) -> None:
+        now = await self._chat.set_profile(session.id, self._chat.profile_of(session).name, name)
+        self._stage.say(f"The next prompt goes to {now.model}")
+
+    # Forks
+
+    def fork(self, label: str = "", at: int | None = None) -> None:
+        """Make a session that goes on from the one shown, from its end or after its first `at` turns."""
+        session = self._stage.session
+        if session is None:
+            return
+
+        def done(label: str | None) -> None:
+            if label is not None:
+                self._stage.do(self._fork(session, label, at))
+
+        if label:
+            done(label)
+        else:
+            question = "The new session's label" if at is None else f"The new session's label (its first {at} turns)"
+            self._stage.app.push_screen(TextDialog(question, self._free_label(session), check_label), done)
+
+    def _free_label(self, session: Session) -> str:
+        taken = {one.label for one in self._list.sessions}
+        number = 2
+        while f"{session.label}-{number}" in taken:
+            number += 1
+        return f"{session.label}-{number}"
+
+    async def _fork(self, session: Session, label: str, at: int | None) -> None:
+        forked = await self._chat.conversations.fork(session, label, at)
+        self._list.put(forked.session)
+        await self._stage.visit(forked.session)
+        self._stage.say(forked.note or f"{one_line(forked.session.label, 60)} goes on from here")
+
+    # Sharing
+
+    def share(self, at: int | None = None) -> None:
+        session = self._stage.session
+        if session is not None:
+            self._stage.do(self._share(session, at))
+
+    async def _share(self, session: Session, at: int | None) -> None:
+        conversation_id = await self._chat.conversations.share(session, at)
+        self._stage.app.copy_to_clipboard(conversation_id)
+        self._stage.say("Shared up to the last answer; the conversation's id is copied")
+
+    def unshare(self) -> None:
+        session = self._stage.session
+        if session is not None:
+            self._stage.do(self._unshare(session))
+
+    async def _unshare(self, session: Session) -> None:
+        await self._chat.conversations.unshare(session)
+        self._stage.say("No longer shared")
+
+    # The server's conversations
+
+    def adopt(self) -> None:
+        """Choose one of the server's conversations, and make a session of it."""
+        session = self._stage.session
+        if session is not None:
+            self._stage.do(self._list_conversations(session))
+
+    async def _list_conversations(self, session: Session) -> None:
+        self._stage.say("Asking the server for its conversations…")
+        profile = self._chat.profile_of(session)
+        found = await self._chat.conversations.listed(profile)
+        self._stage.say("")
+
+        def done(choice: str | None) -> None:
+            chosen = next((one for one in found if one.id == choice), None)
+            if chosen is not None:
+                self._ask_label(chosen)
+
+        choices = [Choice(one.id, one_line(one.title or one.id, 100)) for one in found]
+        picker = Picker(
+            "Conversations on the server", choices, hint="A few letters of a title", empty="There are none."
+        )
+        self._stage.app.push_screen(picker, done)
+
+    def _ask_label(self, conversation: Conversation) -> None:
+        def done(label: str | None) -> None:
+            if label is not None and self._stage.session is not None:
+                self._stage.do(self._adopt(label, conversation, self._stage.session))
+
+        proposal = one_line(conversation.title or conversation.id, 40)
+        self._stage.app.push_screen(TextDialog("The session's label", proposal, check_label), done)
+
+    async def _adopt(self, label: str, conversation: Conversation, beside: Session) -> None:
+        session = await self._chat.conversations.adopt(label, conversation.id, self._chat.profile_of(beside))
+        self._list.put(session)
+        await self._stage.visit(session)
+        self._stage.say(f"{one_line(session.label, 60)} goes on from the server's conversation")
+
+    def forget(self) -> None:
+        session = self._stage.session
+        if session is not None:
+            self._stage.do(self._forget(session))
+
+    async def _forget(self, session: Session) -> None:
+        forgotten = await self._chat.conversations.forget(session)
+        said = "The next prompt begins a new conversation" if forgotten else "There is no conversation to let go of"
+        self._stage.say(said)
+
+    # Questions
+
+    def answer(self, turn: Turn, item: Item, wished: Wished) -> None:
+        """Say yes or no to what a turn asks."""
+        if wished.with_reason:
+            question = f"Why not {one_line(item.name, 40)}? (the server is told)"
+            self._ask(
+                question, lambda reason: self._answer(turn, item, Verdict(wished.approved, reason=reason.strip()))
+            )
+        elif wished.approved and (fields := fields_of(item)):
+            self._ask_fields(turn, item, fields, {})
+        else:
+            self._answer(turn, item, Verdict(wished.approved, wished.for_all))
+
+    def _ask_fields(self, turn: Turn, item: Item, fields: list[str], content: dict[str, Any]) -> None:
+        """Ask for the fields of a form, one after the other, and send them."""
+        if not fields:
+            self._answer(turn, item, Verdict(True, content=content))
+            return
+        first, *others = fields
+        self._ask(
+            one_line(first, 100), lambda value: self._ask_fields(turn, item, others, {**content, first: _typed(value)})
+        )
+
+    def _ask(self, question: str, then: Callable[[str], None]) -> None:
+        def done(text: str | None) -> None:
+            if text is not None:
+                then(text)
+
+        self._stage.app.push_screen(TextDialog(question, "", str), done)
+
+    def _answer(self, turn: Turn, item: Item, verdict: Verdict) -> None:
+        session = self._stage.session
+        if session is None or session.id != turn.session_id:
+            raise UsageError("That was asked in another session.")
+        self._stage.do(self._chat.answer(session, turn, item, verdict))
+        self._stage.say("Approved" if verdict.approved else "Denied")
+
+
+def fields_of(item: Item) -> list[str]:
+    """The fields of the form that a question asks to be filled in."""
+    try:
+        schema = json.loads(item.text).get("schema")
+        return list(schema["properties"]) if schema else []
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return []
+
+
+def _typed(text: str) -> Any:
+    """A field as it is sent: a number or a truth value where it looks like one."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
