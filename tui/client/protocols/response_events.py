@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -30,7 +30,7 @@ from tui.events import (
 from tui.model import Item, ItemKind, ItemState, Usage
 
 _ID_LIMIT = 4096
-_NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
+NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
 _REASONING = "response.reasoning"
 _CALLS = {
     "function_call": "arguments",
@@ -125,7 +125,7 @@ class ResponsesReader:
             case "response.failed":
                 raise Rejected(read_error({"error": table(payload.get("response")).get("error") or {}}), in_stream=True)
             case "error":
-                raise Rejected(read_error(_error_of(payload)), in_stream=True)
+                raise Rejected(read_error(error_of(payload)), in_stream=True)
             case _ if kind.startswith(_REASONING) and kind.endswith(".delta"):
                 yield from self._reasoning_delta(payload, kind)
             case _ if kind.rpartition(".")[0] in _CALL_EVENTS:
@@ -157,10 +157,17 @@ class ResponsesReader:
         model = text(response.get("model"))
         if model:
             yield ModelNamed(model)
-        run = text(response.get("id"))
+        run = self._run_of(response)
         if self.runs and run and run != self.run:
-            self.run = check_id(run, self._host)
-            yield RunNamed(run)
+            yield self._name(run)
+
+    def _run_of(self, response: Payload) -> str:
+        """The name a response has as a run in the background."""
+        return text(response.get("id"))
+
+    def _name(self, run: str) -> TurnEvent:
+        self.run = check_id(run, self._host)
+        return RunNamed(run)
 
     def _key(self, payload: Payload, kind: ItemKind) -> str:
         """The item an event belongs to: by its id, else its place, else the newest item of its kind."""
@@ -272,6 +279,20 @@ class ResponsesReader:
         response that ends in an unanswered call ends the answer only if nothing follows; nor is its id safe to go on
         from, as servers refuse to until the call is answered.
         """
+        reason = yield from self._closed(response, kind)
+        yield from self._issued(response)
+        if self.run:
+            yield RunNamed("")
+        if self._approvals and not reason:
+            reason = "approval"
+        if self._asked and not reason:
+            self._may_go_on = True
+            return
+        self.over = True
+        yield Finished(reason)
+
+    def _closed(self, response: Payload, kind: str) -> Generator[TurnEvent, None, str]:
+        """All that the end of a response says of it. Gives the server's word for why it stopped early, if it did."""
         yield from self._named(response)
         status = text(response.get("status"))
         if status in ("failed", "cancelled"):
@@ -286,18 +307,9 @@ class ResponsesReader:
             reason = reason or "incomplete"
             if not self._seen:
                 raise Refused(f"{self._host} gave no answer: {reason}.")
-        yield from self._issued(response)
         self._responses += 1
         self._now.clear()
-        if self.run:
-            yield RunNamed("")
-        if self._approvals and not reason:
-            reason = "approval"
-        if self._asked and not reason:
-            self._may_go_on = True
-            return
-        self.over = True
-        yield Finished(reason)
+        return reason
 
     def _issued(self, response: Payload) -> Iterator[TurnEvent]:
         """What the next turn can go on from."""
@@ -305,7 +317,7 @@ class ResponsesReader:
             return
         if self._conversation_id:
             yield ConversationIssued(self._conversation_id)
-        elif response.get("store") is False or response.get("id") in (None, _NO_ID):
+        elif response.get("store") is False or response.get("id") in (None, NO_ID):
             yield ConversationUnsupported()
         elif not self._asked:
             yield ConversationIssued(check_id(response.get("id"), self._host))
@@ -390,7 +402,7 @@ def read_usage(usage: Payload) -> Usage | None:
     return read if read.input_tokens or read.output_tokens else None
 
 
-def _error_of(payload: Payload) -> dict[str, Any]:
+def error_of(payload: Payload) -> dict[str, Any]:
     """An `error` event's error, which is flat in the API and nested in some servers."""
     inner = payload.get("error")
     if isinstance(inner, dict | str):
