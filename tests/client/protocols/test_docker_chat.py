@@ -141,6 +141,7 @@ async def test_docker_9_the_user_reads_one_line_and_keeps_what_came() -> None:
     assert len(told.turn.attempts) == 1
 
 
+@pytest.mark.fault("N19")
 async def test_docker_10_the_end_of_the_body_without_the_sentinel_is_a_cut() -> None:
     told = await served([f"data: {json.dumps(one)}\n\n" for one in (ROLE, chunk(content="All of it"), STOP)])
     assert (told.turn.status, told.exit_status, told.turn.conversation_id) == (TurnStatus.INTERRUPTED, 7, "")
