@@ -10,6 +10,9 @@ from typing import Any
 from tests.servers.base import Answer, Asked, Broken, Service, event, json_answer, manner, stream_answer, words_of
 
 MODELS = ("fake", "other")
+VERSIONS = ("2023-01-01", "2023-06-01", "2026-10-21")
+SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+"""What the newest version takes no more."""
 KNOWN = frozenset(
     "model messages max_tokens stream system temperature top_p top_k stop_sequences thinking tools tool_choice metadata "
     "service_tier container context_management mcp_servers output_config cache_control".split()
@@ -38,12 +41,15 @@ class Anthropic(Service):
         """There is nothing to forget."""
 
     async def answer(self, asked: Asked) -> Answer:
-        if self.key and "x-api-key" not in asked.headers:
+        given = asked.headers.get("x-api-key") or asked.headers.get("authorization", "").removeprefix("Bearer ")
+        if self.key and not given:
             return self._error(401, "authentication_error", "x-api-key header is required")
-        if self.key and asked.headers["x-api-key"] != self.key:
+        if self.key and given != self.key:
             return self._error(401, "authentication_error", "invalid x-api-key")
-        if asked.headers.get("anthropic-version") != "2023-06-01":
-            return self._error(400, "invalid_request_error", "anthropic-version: header is required")
+        version = asked.headers.get("anthropic-version", "")
+        if version not in VERSIONS:
+            wrong = f'"{version}" is not a valid version' if version else "header is required"
+            return self._error(400, "invalid_request_error", f"anthropic-version: {wrong}")
         match asked.method, asked.path:
             case "GET", "/v1/models":
                 return json_answer(self._models(int(asked.query.get("limit", 20))))
@@ -63,7 +69,8 @@ class Anthropic(Service):
         body = asked.json
         if not isinstance(body, dict):
             return self._error(400, "invalid_request_error", "The request body is not valid JSON")
-        wrong = next(_faults(body), "")
+        known = KNOWN - SAMPLING if asked.headers["anthropic-version"] == VERSIONS[-1] else KNOWN
+        wrong = next(_faults(body, known), "")
         if wrong:
             return self._error(400, "invalid_request_error", wrong)
         if body["model"] not in MODELS:
@@ -142,10 +149,10 @@ class Anthropic(Service):
         return json_answer({"type": "error", "error": error, "request_id": request_id}, status, request_id=request_id)
 
 
-def _faults(body: dict[str, Any]) -> Iterator[str]:
+def _faults(body: dict[str, Any], known: frozenset[str]) -> Iterator[str]:
     """What is wrong with a request, in the server's words."""
     yield from (f"{name}: Field required" for name in ("model", "max_tokens", "messages") if name not in body)
-    yield from (f"{name}: Extra inputs are not permitted" for name in body if name not in KNOWN)
+    yield from (f"{name}: Extra inputs are not permitted" for name in body if name not in known)
     if not isinstance(body["max_tokens"], int) or body["max_tokens"] < 1:
         yield "max_tokens: Input should be greater than or equal to 1"
     messages = body["messages"]

@@ -136,7 +136,11 @@ async def test_the_key_has_a_header_of_its_own(monkeypatch: pytest.MonkeyPatch) 
         ({"model": "none"}, "model: none"),
         ({"params": {"max_tokens": 0}}, "max_tokens: Input should be greater than or equal to 1"),
         ({"params": {"max_token": 5}}, "max_token: Extra inputs are not permitted"),
-        ({"headers": (("anthropic-version", "2020-01-01"),)}, "anthropic-version: header is required"),
+        ({"headers": (("anthropic-version", "2020-01-01"),)}, 'anthropic-version: "2020-01-01" is not a valid version'),
+        (
+            {"headers": (("anthropic-version", "2026-10-21"),), "params": {"temperature": 1}},
+            "temperature: Extra inputs are not permitted",
+        ),
     ],
 )
 async def test_what_it_does_not_take_is_a_refusal_in_its_words(
@@ -145,6 +149,12 @@ async def test_what_it_does_not_take_is_a_refusal_in_its_words(
     told = await ask(server, "hello", profile=profile_of(server, **changes))
     assert (told.exit_status, len(server.service.asked)) == (6, 1)
     assert words in told.words
+
+
+async def test_a_profile_may_ask_for_another_version(server: Running) -> None:
+    told = await ask(server, "hello", profile=profile_of(server, headers=(("anthropic-version", "2026-10-21"),)))
+    assert told.turn.status is DONE
+    assert server.service.asked[0].headers["anthropic-version"] == "2026-10-21"
 
 
 async def test_an_answer_that_is_not_streamed(server: Running) -> None:
@@ -250,3 +260,8 @@ def test_the_stand_in_refuses_what_the_server_refuses(server: Running, body: Any
     assert reply.status_code == 400
     assert reply.json()["error"] == {"type": "invalid_request_error", "message": words}
     assert reply.json()["request_id"] == reply.headers["request-id"]
+
+
+def test_the_stand_in_wants_to_be_told_a_version(server: Running) -> None:
+    reply = httpx.post(f"{server.url}/v1/messages", json={}, trust_env=False)
+    assert (reply.status_code, reply.json()["error"]["message"]) == (400, "anthropic-version: header is required")
