@@ -77,7 +77,7 @@ def test_json_is_one_object_and_complete(write_config: Write) -> None:
     )
     assert (made["usage"]["input_tokens"], made["usage"]["output_tokens"]) == (3, 5)
     assert made["error"] is None
-    assert made["items"] == [{"kind": "message", "name": "", "call_id": "", "text": "fine\x1b é"}]
+    assert made["items"] == [{"kind": "message", "name": "", "call_id": "", "text": "fine\x1b é", "state": None}]
 
 
 def test_json_lines_tell_everything_as_it_comes(write_config: Write) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from dataclasses import replace
@@ -18,8 +19,8 @@ from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.config import Config
 from tui.console import print_error
-from tui.errors import Exit, UsageError
-from tui.model import Session, Turn, TurnStatus, check_label
+from tui.errors import Exit, PalaverError, UsageError
+from tui.model import Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.store import Health, Store
 from tui.text import one_line
@@ -42,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-fresh", action="store_true", help="fail when the server has forgotten the conversation")
     parser.add_argument("--no-history", action="store_true", help="do not tell the server what was said before")
     parser.add_argument("--timeout", metavar="S", type=_seconds, help="give up after S seconds")
+    word = parser.add_mutually_exclusive_group()
+    word.add_argument("--approve", action="store_true", help="say yes to what the session's newest answer asks")
+    word.add_argument("--deny", action="store_true", help="say no to it; PROMPT is the reason")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -52,7 +56,10 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("--raw and --output do not go together.")
     label = check_label(args.session) if args.session is not None else ""
     prompt = _prompt(args)
-    if not prompt.strip():
+    is_answer = args.approve or args.deny
+    if is_answer and not label:
+        raise UsageError("Only a session can be answered in.", hint="name it with -s")
+    if not prompt.strip() and not is_answer:
         raise UsageError("There is no prompt.", hint="give it as words, on standard input, or with --file")
     for warning in config.warnings:
         _say(warning)
@@ -81,6 +88,9 @@ class _Ask:
         self._reader_left = False
         self._told_of_history = False
         self._notes = 0
+        self._asked: set[str] = set()
+        self._questions: set[asyncio.Task[None]] = set()
+        self._session_kept: Session | None = None
         self._last: Turn | None = None
 
     async def run(self) -> int:
@@ -107,11 +117,34 @@ class _Ask:
         for notice in self._store.notices:
             _say(notice)
         session = await self._chat.open(self._label)
-        self._key = session.id
+        self._key, self._session_kept = session.id, session
         self._chat.attend(session.id)
         return session
 
     async def _turn(self, session: Session | None) -> Turn:
+        args = self._args
+        if session is not None and (args.approve or args.deny):
+            await self._answer(session, Verdict(args.approve, reason="" if args.approve else self._prompt.strip()))
+        else:
+            self._send(session)
+        if self._signal:
+            self._stop()
+        if args.timeout:
+            asyncio.get_running_loop().call_later(args.timeout, self._time_out)
+        turn = await self._chat.settled(self._key)
+        assert turn is not None
+        return turn
+
+    async def _answer(self, session: Session, verdict: Verdict) -> None:
+        """Answer what the newest turn asks, which begins another one."""
+        count = await self._chat.count(session.id)
+        newest = await self._chat.turns(session.id, max(0, count - 1))
+        asked = newest[-1].open_approvals if newest else ()
+        if not asked:
+            raise UsageError("Nothing in this session waits for an answer.")
+        await self._chat.answer(session, newest[-1], asked[0], verdict)
+
+    def _send(self, session: Session | None) -> None:
         args = self._args
         profile = self._chat.profile_of(session, args.profile, args.model)
         if args.system is not None:
@@ -124,13 +157,6 @@ class _Ask:
             with_history=not args.no_history,
             budget=args.timeout or 60.0,
         )
-        if self._signal:
-            self._stop()
-        if args.timeout:
-            asyncio.get_running_loop().call_later(args.timeout, self._time_out)
-        turn = await self._chat.settled(self._key)
-        assert turn is not None
-        return turn
 
     def _make_printer(self) -> Printer:
         if self._args.raw:
@@ -147,6 +173,8 @@ class _Ask:
                 _say(note)
             self._notes = len(turn.notes)
             self._printer.show(turn)
+            if not turn.status.is_final:
+                self._confirm(turn)
 
     def _health(self, health: Health) -> None:
         # Once is enough: the answer is what was asked for.
@@ -162,7 +190,8 @@ class _Ask:
 
     def _stop(self) -> None:
         status = TurnStatus.CANCELLED if self._signal == signal.SIGINT else TurnStatus.INTERRUPTED
-        self._chat.cancel(self._key, status)
+        lets_go = status is TurnStatus.INTERRUPTED or self._chat.lets_go_of(self._key)
+        self._chat.cancel(self._key, status, lets_go=lets_go and bool(self._label))
 
     def _time_out(self) -> None:
         self._timed_out = self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
@@ -176,12 +205,17 @@ class _Ask:
         if self._reader_left or self._out.broken:
             return int(Exit.READER_LEFT) if self._out.reader_left else int(Exit.BUG)
         if turn.status is TurnStatus.DONE:
+            if turn.open_approvals:
+                self._say_asked(turn)
+                return int(Exit.INCOMPLETE)
             if turn.finish in _CUT_SHORT:
                 _say(f"the server stopped the answer early: {turn.finish}")
                 return int(Exit.INCOMPLETE)
             return int(Exit.DONE)
         if self._signal:
-            sys.stderr.write("Cancelled.\n")
+            sys.stderr.write("The server goes on.\n" if turn.run else "Cancelled.\n")
+            if turn.run:
+                _say(f"palaver {shlex.quote(self._label)} shows the rest")
             return 128 + self._signal
         if self._timed_out:
             _say(f"no complete answer in {self._args.timeout:g} s")
@@ -190,6 +224,32 @@ class _Ask:
             _say(str(turn.error))
             return turn.error.exit_status
         return int(Exit.INCOMPLETE)
+
+    def _confirm(self, turn: Turn) -> None:
+        """Have what a server waits for in the middle of its answer approved or denied, once each."""
+        for item in turn.open_approvals:
+            if item.key not in self._asked:
+                self._asked.add(item.key)
+                task = asyncio.get_running_loop().create_task(self._ask_user(turn, item))
+                self._questions.add(task)
+                task.add_done_callback(self._questions.discard)
+
+    async def _ask_user(self, turn: Turn, item: Item) -> None:
+        _say(f"{item.name} wants your approval: {item.text}")
+        approved = await asyncio.to_thread(_read_yes) if sys.stdin.isatty() else None
+        if approved is None:
+            _say("denied, as no one is here to ask; in the window you are asked")
+        reason = "" if approved is not None else "no one was there to ask"
+        try:
+            await self._chat.answer(self._session_kept, turn, item, Verdict(bool(approved), reason=reason))
+        except PalaverError as error:
+            _say(str(error))
+
+    def _say_asked(self, turn: Turn) -> None:
+        for item in turn.open_approvals:
+            _say(f"{item.name} wants your approval: {item.text}")
+        if self._label:
+            _say(f"palaver ask -s {shlex.quote(self._label)} --approve (or --deny) answers it")
 
 
 def _prompt(args: argparse.Namespace) -> str:
@@ -203,6 +263,13 @@ def _prompt(args: argparse.Namespace) -> str:
     if len(prompt) > INPUT_LIMIT:
         raise UsageError(f"The prompt is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
     return prompt
+
+
+def _read_yes() -> bool:
+    """Whether the user says yes, at the terminal."""
+    sys.stderr.write("palaver: approve it? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _read_input() -> str:

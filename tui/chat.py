@@ -417,7 +417,7 @@ class Chat:
             return None
         return replace(profile, model=turn.model or profile.model)
 
-    async def answer(self, session: Session, turn: Turn, item: Item, verdict: Verdict) -> None:
+    async def answer(self, session: Session | None, turn: Turn, item: Item, verdict: Verdict) -> None:
         """Say what the user thinks of something a turn asks: to the run that waits for it, or as the next turn.
 
         Raises:
@@ -426,7 +426,7 @@ class Chat:
             StoreError: It cannot be noted.
         """
         state = ItemState.APPROVED if verdict.approved else ItemState.DENIED
-        run_ = self._runs.get(session.id)
+        run_ = self._runs.get(turn.session_id)
         if (turn.id, item.key) in self._answered:
             raise UsageError("That has been answered already.")
         if run_ is not None and run_.turn.id == turn.id and Can.CONFIRM in run_.profile.traits.can:
@@ -438,7 +438,7 @@ class Chat:
             self._publish(TurnChanged(run_.seen(run_.turn)))
             return
         profile = self._profile_of_turn(turn)
-        if profile is None or Can.APPROVE not in profile.traits.can:
+        if session is None or profile is None or Can.APPROVE not in profile.traits.can:
             raise UsageError("The server does not wait for an answer to this any more.")
         self._refuse_busy(session.id)
         self._answered.add((turn.id, item.key))

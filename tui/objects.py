@@ -21,7 +21,8 @@ def turn_object(turn: Turn, label: str) -> dict[str, Any]:
         "status": turn.status,
         "text": turn.text,
         "items": [
-            {"kind": item.kind, "name": item.name, "call_id": item.call_id, "text": item.text} for item in turn.items
+            {"kind": item.kind, "name": item.name, "call_id": item.call_id, "text": item.text, "state": item.state or None}
+            for item in turn.items
         ],
         "conversation_id": turn.conversation_id or None,
         "profile": turn.profile,
@@ -56,6 +57,8 @@ def session_object(session: Session) -> dict[str, object]:
         "last_turn_at": iso(session.last_turn_at),
         "archived_at": iso(session.archived_at),
         "deleted_at": iso(session.deleted_at),
+        "notice": session.notice or None,
+        "shared_turns": session.shared,
     }
 
 

@@ -53,8 +53,12 @@ def test_testing_one_says_what_works(write_config: Write) -> None:
         assert [(line[0], line[1]) for line in lines] == [
             ("key", "ok"),
             ("models", "ok"),
+            ("reach", "ok"),
+            ("auth", "ok"),
             ("answer", "ok"),
-            ("conversation", "ok"),
+            ("stream", "-"),
+            ("continue", "ok"),
+            ("cancel", "-"),
         ]
         assert "m0, m1, m2, m3, m4 and 2 more" in done.stdout
         assert server.calls[0].headers["authorization"] == f"Bearer {CANARY}"

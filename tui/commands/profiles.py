@@ -5,17 +5,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import TypeVar
 
 from tui import config_file, logs, paths
-from tui.chat import Chat, TurnChanged
+from tui.chat import Chat
 from tui.client import Client
-from tui.commands.table import print_line, print_table
+from tui.commands.table import moment, print_json, print_line, print_table
+from tui.commands.trial import Trial
 from tui.config import Config, Profile
-from tui.errors import Exit, PalaverError
-from tui.keys import read_key
-from tui.model import Turn, TurnStatus
+from tui.errors import Exit
+from tui.model import Conversation
+from tui.objects import iso
 from tui.store import Store
 from tui.text import one_line
+
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands.add_parser("list", help="all profiles, and where each comes from (the default)")
     show = commands.add_parser("show", help="everything a profile says, but no key")
     show.add_argument("name", metavar="NAME", nargs="?", default="")
-    test = commands.add_parser("test", help="try a profile: key, server, models, an answer, a second turn")
+    test = commands.add_parser("test", help="try a profile: key, models, an answer, going on, stopping")
     test.add_argument("name", metavar="NAME", nargs="?", default="")
+    models = commands.add_parser("models", help="the models a profile's server has")
+    models.add_argument("name", metavar="NAME", nargs="?", default="")
+    talks = commands.add_parser("conversations", help="the conversations a profile's server has for you")
+    talks.add_argument("name", metavar="NAME", nargs="?", default="")
+    talks.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -34,7 +45,11 @@ def main(args: argparse.Namespace) -> int:
         case "show":
             _show(config.profile(args.name))
         case "test":
-            return asyncio.run(_test(config, config.profile(args.name)))
+            return asyncio.run(Trial(config, config.profile(args.name), _line).run())
+        case "models":
+            return asyncio.run(_models(config, config.profile(args.name)))
+        case "conversations":
+            return asyncio.run(_conversations(config, config.profile(args.name), args.json))
         case _:
             _list(config)
     return int(Exit.DONE)
@@ -59,6 +74,7 @@ def _show(profile: Profile) -> None:
         ("headers", ", ".join(name for name, _ in profile.headers) or "none"),
         ("system", profile.system or "none"),
         ("continue_by", profile.continue_by),
+        ("options", ", ".join(f"{name} = {json.dumps(value)}" for name, value in profile.options.items()) or "none"),
         ("replay", "yes" if profile.replay else "no"),
         ("connect_timeout", f"{profile.connect_timeout:g} s"),
         ("idle_timeout", f"{profile.idle_timeout:g} s"),
@@ -69,43 +85,34 @@ def _show(profile: Profile) -> None:
         print_line(f"{name:16} {one_line(value)}")
 
 
-async def _test(config: Config, profile: Profile) -> int:
-    """Try what a profile has to be able to do, one line each; the status is that of the first failure."""
-    client = Client()
-    status = int(Exit.DONE)
-    try:
-        await read_key(profile.key)
-        _line("key", True, str(profile.key))
-    except PalaverError as error:
-        _line("key", False, str(error))
-        return int(error.exit_status)
-    try:
-        names = await client.ask(profile, lambda wire, http: wire.models(http))
-        _line("models", True, ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""))
-    except PalaverError as error:
-        # Many servers have no list of models; an answer is what counts.
-        _line("models", None, str(error))
-    chat = Chat(Store(paths.find().history_file), client, config)
-    turn = await _say(chat, profile, "Say the word: ready")
-    if turn.status is TurnStatus.DONE:
-        first = (turn.first_text_at or turn.created_at) - turn.created_at
-        _line("answer", True, f"“{one_line(turn.text, 60)}” from {turn.model or 'the model'} after {first:.1f} s")
-    else:
-        _line("answer", False, str(turn.error))
-        status = turn.error.exit_status if turn.error else int(Exit.REFUSED)
-    if turn.status is TurnStatus.DONE and profile.traits.keeps:
-        _line(
-            "conversation", bool(turn.conversation_id), "kept by the server" if turn.conversation_id else "no id came"
-        )
-    await chat.aclose()
-    return status
+async def _models(config: Config, profile: Profile) -> int:
+    for name in await _ask(config, lambda chat: chat.conversations.models(profile)):
+        print_line(one_line(name))
+    return int(Exit.DONE)
 
 
-async def _say(chat: Chat, profile: Profile, prompt: str) -> Turn:
-    last: list[Turn] = []
-    chat.subscribe(lambda change: last.append(change.turn) if isinstance(change, TurnChanged) else None)
-    chat.send(None, prompt, profile=profile, budget=10.0)
-    return await chat.settled("") or last[-1]
+async def _conversations(config: Config, profile: Profile, as_json: bool) -> int:
+    found = await _ask(config, lambda chat: chat.conversations.listed(profile))
+    if as_json:
+        print_json([{**asdict(one), "used_at": iso(one.used_at)} for one in found])
+        return int(Exit.DONE)
+    rows = [(one.id, one.title, moment(one.used_at), ", ".join(_marks(one))) for one in found]
+    print_table(("CONVERSATION", "TITLE", "LAST USED", ""), rows, "The server has no conversations.")
+    return int(Exit.DONE)
+
+
+def _marks(conversation: Conversation) -> list[str]:
+    marks = {"someone else's": not conversation.is_own, "shared": conversation.is_shared}
+    return [word for word, holds in marks.items() if holds]
+
+
+async def _ask(config: Config, question: Callable[[Chat], Awaitable[T]]) -> T:
+    """Ask a server something that no history is needed for."""
+    chat = Chat(Store(paths.find().history_file), Client(), config)
+    try:
+        return await question(chat)
+    finally:
+        await chat.aclose()
 
 
 def _line(name: str, ok: bool | None, text: str) -> None:

@@ -41,8 +41,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete.add_argument("label", metavar="LABEL")
     restore = commands.add_parser("restore", help="take a session out of the trash")
     restore.add_argument("label", metavar="LABEL")
+    fork = commands.add_parser("fork", help="a new session that goes on from another one")
+    fork.add_argument("label", metavar="LABEL")
+    fork.add_argument("new", metavar="NEW")
+    _add_place(fork, "after this turn, counted from 1 (default: the last finished answer)")
+    adopt = commands.add_parser("adopt", help="make a session of a conversation the server has")
+    adopt.add_argument("label", metavar="LABEL", help="the new session's")
+    adopt.add_argument("conversation", metavar="CONVERSATION_ID")
+    adopt.add_argument("-p", "--profile", default="", help="the server, by its profile's name")
+    detach = commands.add_parser("detach", help="let go of the server's conversation, which is not told")
+    detach.add_argument("label", metavar="LABEL")
+    share = commands.add_parser("share", help="let others read the server's conversation, and print its id")
+    share.add_argument("label", metavar="LABEL")
+    _add_place(share, "up to this turn, counted from 1 (default: the last finished answer)")
+    share.add_argument("--undo", action="store_true", help="let them read it no longer")
     mapping = commands.add_parser("map", help="the conversations that servers keep")
     mapping.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_place(parser: argparse.ArgumentParser, help_text: str) -> None:
+    parser.add_argument("--at", metavar="TURN", type=_turn, help=help_text)
+
+
+def _turn(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("has to be 1 or more")
+    return number
 
 
 def main(args: argparse.Namespace) -> int:
@@ -72,6 +97,11 @@ async def _main(args: argparse.Namespace) -> int:
 
 async def _change(chat: Chat, args: argparse.Namespace) -> str:
     """Change a session. Gives what has happened, in words, which are true once it is known to be saved."""
+    if args.command == "adopt":
+        session = await chat.conversations.adopt(args.label, args.conversation, chat.config.profile(args.profile))
+        return (
+            f"{one_line(session.label)} goes on from {one_line(args.conversation)}; {_turns(session.turns)} came along"
+        )
     session = await _named(chat, args.label, deleted=args.command == "restore")
     name = one_line(args.label)
     match args.command:
@@ -80,6 +110,18 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
         case "title":
             session = await chat.set_title(session.id, args.text)
             return f"{one_line(session.label)}: {one_line(session.title) or 'no title of its own'}"
+        case "fork":
+            forked = await chat.conversations.fork(session, args.new, args.at)
+            said = f"{one_line(forked.session.label)} goes on from {_turns(forked.session.turns)} of {name}"
+            return f"{said}\n{forked.note}" if forked.note else said
+        case "detach":
+            forgotten = await chat.conversations.forget(session)
+            return f"{name} begins a new conversation next time" if forgotten else f"{name} has no conversation"
+        case "share" if args.undo:
+            await chat.conversations.unshare(session)
+            return f"{name} is shared no longer"
+        case "share":
+            return await chat.conversations.share(session, args.at)
         case "pin":
             await chat.pin(session.id, not args.undo)
             return f"{name} is {'no longer ' if args.undo else ''}pinned"
@@ -112,6 +154,10 @@ async def history() -> AsyncIterator[Chat]:
     finally:
         await chat.aclose()
         await store.close()
+
+
+def _turns(count: int) -> str:
+    return f"{count:,} turn{'s' if count != 1 else ''}"
 
 
 async def _named(chat: Chat, label: str, *, deleted: bool = False) -> Session:
@@ -148,6 +194,8 @@ async def _show(chat: Chat, args: argparse.Namespace) -> None:
         print_json(session_object(session) | {"messages": [turn_json(turn, session.label) for turn in full]})
         return
     print_line(one_line(session.name))
+    if session.notice:
+        print_line(f"[{one_line(session.notice)}]")
     for turn in turns:
         print_line()
         print_line(f"── {moment(turn.created_at)} · {turn.profile} · {one_line(turn.model, 60)} · {turn.status}")
