@@ -54,7 +54,8 @@ class _Run:
 class AgentServer(Service):
     """`sessions` are all there are; any id is one. With a `database` it runs in the background, too.
 
-    `plain` answers whole, as if it had not been asked to stream.
+    `plain` answers whole, as if it had not been asked to stream. That many of the next questions after a run as `down` says
+    come no further than a gateway.
     """
 
     def __init__(self, *, pace: float = 0.0, key: str = "", database: bool = True) -> None:
@@ -62,6 +63,7 @@ class AgentServer(Service):
         self.sessions: dict[str, list[Item]] = {}
         self.database = database
         self.plain = False
+        self.down = 0
         self._runs: dict[str, _Run] = {}
         self._numbers = itertools.count(1)
 
@@ -172,19 +174,23 @@ class AgentServer(Service):
         last = after
         while True:
             run.changed.clear()
+            status = run.status
             for number in range(last + 1 if last else 0, len(run.events)):
                 yield _frame({**run.events[number], "sequence_number": number, "response_id": run.id})
                 last = number
                 if run.breaks and number == 4:
                     run.breaks = False
                     raise Broken
-            if run.status == "completed":
+            if status == "completed":
                 yield b"data: [DONE]\n\n"
-            if run.status != "in_progress":
+            if status != "in_progress":
                 return
             await run.changed.wait()
 
     def _retrieve(self, run_id: str, query: Any) -> Answer:
+        if self.down:
+            self.down -= 1
+            return _detail(502, "upstream connect error")
         if not self.database:
             return _detail(501, "Response retrieval requires a database configuration.")
         after, streams = int(query.get("starting_after", 0)), query.get("stream") == "true"

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -480,8 +481,6 @@ def test_genie_19_an_answer_without_its_end_is_incomplete() -> None:
 
 @pytest.mark.parametrize("clean_end", [True, False])
 async def test_genie_19_cut_anywhere_nothing_is_done_and_nothing_kept(clean_end: bool) -> None:
-    import httpx
-
     raw = b"".join(replied(*WHOLE))
     for cut in range(0, len(raw), 61):
         lost = None if clean_end else httpx.ReadError("gone")
@@ -591,7 +590,7 @@ async def test_an_answer_in_another_format_is_refused() -> None:
 # A conversation that is gone, and what only looks like it
 
 
-def http(status: int, code: str = "", message: str = "") -> Reply:
+def refusal(status: int, code: str = "", message: str = "") -> Reply:
     return read_reply(status, json.dumps({"error_code": code, "message": message}).encode())
 
 
@@ -602,39 +601,41 @@ def frame(code: str, message: str = "") -> Reply:
 
 
 STALE = {
-    "404": http(404, "RESOURCE_DOES_NOT_EXIST", f"Conversation {ID} does not exist"),
-    "404, without the word": http(404, "RESOURCE_DOES_NOT_EXIST", f"{ID} does not exist"),
-    "404, saying nothing": http(404, "RESOURCE_DOES_NOT_EXIST"),
-    "404, or not allowed": http(404, "RESOURCE_DOES_NOT_EXIST", f"Conversation {ID} does not exist or no permission"),
-    "400": http(400, "INVALID_PARAMETER_VALUE", "Invalid conversation id"),
-    "400, saying nothing": http(400, "INVALID_PARAMETER_VALUE"),
-    "500, saying nothing": http(500, "INTERNAL_ERROR"),
-    "500, of the conversation": http(500, "INTERNAL_ERROR", f"Could not load conversation {ID}"),
+    "404": refusal(404, "RESOURCE_DOES_NOT_EXIST", f"Conversation {ID} does not exist"),
+    "404, without the word": refusal(404, "RESOURCE_DOES_NOT_EXIST", f"{ID} does not exist"),
+    "404, saying nothing": refusal(404, "RESOURCE_DOES_NOT_EXIST"),
+    "404, or not allowed": refusal(
+        404, "RESOURCE_DOES_NOT_EXIST", f"Conversation {ID} does not exist or no permission"
+    ),
+    "400": refusal(400, "INVALID_PARAMETER_VALUE", "Invalid conversation id"),
+    "400, saying nothing": refusal(400, "INVALID_PARAMETER_VALUE"),
+    "500, saying nothing": refusal(500, "INTERNAL_ERROR"),
+    "500, of the conversation": refusal(500, "INTERNAL_ERROR", f"Could not load conversation {ID}"),
     "frame": frame("RESOURCE_DOES_NOT_EXIST", "No such conversation"),
     "frame, saying nothing": frame("NOT_FOUND"),
     "frame, invalid": frame("INVALID_PARAMETER_VALUE", "conversationId"),
 }
 
 NOT_STALE = {
-    "401": http(401, "UNAUTHENTICATED", "Invalid access token."),
-    "403": http(403, "PERMISSION_DENIED", f"Conversation {ID} is not yours"),
-    "429": http(429, "REQUEST_LIMIT_EXCEEDED", "Too many requests"),
-    "409": http(409, "ABORTED", f"Conversation {ID} is in use"),
-    "503": http(503, "TEMPORARILY_UNAVAILABLE", ""),
+    "401": refusal(401, "UNAUTHENTICATED", "Invalid access token."),
+    "403": refusal(403, "PERMISSION_DENIED", f"Conversation {ID} is not yours"),
+    "429": refusal(429, "REQUEST_LIMIT_EXCEEDED", "Too many requests"),
+    "409": refusal(409, "ABORTED", f"Conversation {ID} is in use"),
+    "503": refusal(503, "TEMPORARILY_UNAVAILABLE", ""),
     "502, a page": read_reply(502, b"<html><title>Bad gateway</title></html>"),
     "404, a page": read_reply(404, b"<html><title>Not found</title></html>"),
     "404, plain": read_reply(404, b"Not Found"),
     "500, empty": read_reply(500, b""),
-    "no route": http(404, "ENDPOINT_NOT_FOUND", "No API found for 'POST /data-rooms/tools/onechat/responses'"),
-    "warehouse": http(404, "RESOURCE_DOES_NOT_EXIST", "Warehouse wh-missing does not exist"),
-    "warehouse, of the conversation": http(404, "RESOURCE_DOES_NOT_EXIST", f"The warehouse of conversation {ID} is gone"),
-    "workspace": http(404, "RESOURCE_DOES_NOT_EXIST", "Workspace 17 does not exist"),
-    "no workspace": http(400, "", "Credential was not sent or was of an unsupported type for this API"),
-    "body": http(400, "MALFORMED_REQUEST", "Could not parse request object: Expected 'START_OBJECT'"),
-    "table": http(400, "INVALID_PARAMETER_VALUE", "The table samples.x does not exist"),
-    "too long": http(400, "INVALID_PARAMETER_VALUE", f"Conversation {ID} is too long"),
-    "busy": http(400, "INVALID_STATE", f"Conversation {ID} is busy"),
-    "500, of a query": http(500, "INTERNAL_ERROR", "The query failed"),
+    "no route": refusal(404, "ENDPOINT_NOT_FOUND", "No API found for 'POST /data-rooms/tools/onechat/responses'"),
+    "warehouse": refusal(404, "RESOURCE_DOES_NOT_EXIST", "Warehouse wh-missing does not exist"),
+    "warehouse, of the conversation": refusal(404, "RESOURCE_DOES_NOT_EXIST", f"The warehouse of conversation {ID} is gone"),
+    "workspace": refusal(404, "RESOURCE_DOES_NOT_EXIST", "Workspace 17 does not exist"),
+    "no workspace": refusal(400, "", "Credential was not sent or was of an unsupported type for this API"),
+    "body": refusal(400, "MALFORMED_REQUEST", "Could not parse request object: Expected 'START_OBJECT'"),
+    "table": refusal(400, "INVALID_PARAMETER_VALUE", "The table samples.x does not exist"),
+    "too long": refusal(400, "INVALID_PARAMETER_VALUE", f"Conversation {ID} is too long"),
+    "busy": refusal(400, "INVALID_STATE", f"Conversation {ID} is busy"),
+    "500, of a query": refusal(500, "INTERNAL_ERROR", "The query failed"),
     "frame, warehouse": frame("RESOURCE_DOES_NOT_EXIST", "No eligible SQL warehouse found"),
     "frame, of a query": frame("INTERNAL_ERROR", "The query failed"),
     "frame, saying nothing": frame("INTERNAL_ERROR"),
@@ -659,7 +660,7 @@ def test_genie_7_what_only_looks_like_it(name: str) -> None:
 
 
 def test_a_short_id_is_not_found_by_chance() -> None:
-    reply = http(404, "RESOURCE_DOES_NOT_EXIST", "The table abc does not exist")
+    reply = refusal(404, "RESOURCE_DOES_NOT_EXIST", "The table abc does not exist")
     assert not is_stale(reply, Request(PROFILE, "hello", conversation_id="abc"))
 
 
