@@ -527,14 +527,19 @@ def test_without_runs_none_is_named() -> None:
     assert [event for event in told.events if isinstance(event, RunNamed)] == []
 
 
-def test_agent_server_17_what_is_told_again_is_not_doubled() -> None:
-    events = of_run(
-        created(), delta("one "), delta("two "), delta("three"), done(message("one two three")), completed()
-    )
+@pytest.mark.parametrize("whole", [[done(message("one two three"))], []], ids=["told whole, too", "in pieces only"])
+def test_agent_server_17_what_is_told_again_is_not_doubled(whole: list[dict[str, Any]]) -> None:
+    events = of_run(created(), delta("one "), delta("two "), delta("three"), *whole, completed())
     for cut in range(1, len(events)):
         for again in range(cut + 1):
             told = answer(*events[:cut], *events[again:], "[DONE]", runs=True)
             assert told.items == said("one two three"), (cut, again)
+
+
+def test_agent_server_17_the_first_event_is_told_again_where_it_was_the_only_one() -> None:
+    """Servers do, as they take the number 0 for none."""
+    first, second = of_run(delta("one "), delta("two"))
+    assert answer(first, first, second, "[DONE]", runs=True).text == "one two"
 
 
 def test_agent_server_17_the_reader_knows_the_number_to_go_on_from() -> None:
