@@ -1,0 +1,55 @@
+"""Telling those who want to know what has changed: the state of turns, of sessions, of the history."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tui.model import Session, Turn
+from tui.store import Health
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChanged:
+    """A turn, as it stands now."""
+
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """A session, as it stands now; one with `deleted_at` is gone from the list."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChanged:
+    """How the history fares now."""
+
+    health: Health
+
+
+Change = TurnChanged | SessionChanged | HealthChanged
+
+
+class Publisher:
+    """Tells subscribers of changes."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Callable[[Change], None]] = []
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Tell `callback` of every change; it must return at once. Gives what ends that."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
+
+    def _publish(self, change: Change) -> None:
+        for callback in list(self._subscribers):
+            try:
+                callback(change)
+            except Exception:
+                log.exception("a subscriber failed")

@@ -1,0 +1,309 @@
+"""Turns, run one at a time in each session: sent, followed, saved, stopped. The turn belongs to no window."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tui.changes import TurnChanged
+from tui.client import Client, Request
+from tui.clock import Clock
+from tui.config import Config, Profile
+from tui.continuity import Start, mapping_after, take_up
+from tui.errors import PalaverError, UsageError
+from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
+from tui.model import ItemState, Provenance, Session, Turn, TurnStatus, new_id, title_from
+from tui.runner import run, to_end
+from tui.sessions import Sessions
+from tui.store import Store
+from tui.traits import Can
+
+log = logging.getLogger(__name__)
+
+STOP_PATIENCE = 5.0
+"""Seconds the server's own call for stopping a run may take."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A turn that is running.
+
+    `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
+    after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
+    stream; `is_resumed` is whether it had been interrupted before.
+    """
+
+    session: Session | None
+    turn: Turn
+    profile: Profile
+    task: asyncio.Task[Turn] | None = None
+    saved: Turn | None = None
+    stop: TurnStatus | None = None
+    lets_go: bool = False
+    is_stateless: bool = False
+    is_resumed: bool = False
+    name: str = ""
+    states: dict[str, ItemState] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def seen(self, turn: Turn) -> Turn:
+        """`turn` with what was learnt beside its stream."""
+        self.name = turn.run or self.name
+        if self.notes:
+            turn = replace(turn, notes=(*turn.notes, *self.notes))
+        if self.states:
+            items = (replace(item, state=self.states.get(item.key, item.state)) for item in turn.items)
+            turn = replace(turn, items=tuple(items))
+        if self.is_resumed and turn.error is not None and turn.error.kind == "refused":
+            # The server does not know the run any more: there is nothing to take up a third time.
+            turn = replace(turn, run="")
+        return turn
+
+
+class Turns(Sessions):
+    """Runs turns: a task for each, at most one in a session."""
+
+    def __init__(self, store: Store, client: Client, config: Config, clock: Clock) -> None:
+        super().__init__(store, config, clock)
+        self._client = client
+        self._runs: dict[str, Run] = {}
+        self._ending: dict[str, Run] = {}
+        self._mine: set[str] = set()
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._closed = False
+
+    async def count(self, session_id: str) -> int:
+        """How many turns a session has."""
+        live = [run_.turn.depth + 1 for run_ in self._of(session_id)]
+        return max([await self._store.count(session_id), *live])
+
+    async def turns(self, session_id: str, start: int = 0, stop: int | None = None) -> list[Turn]:
+        """A session's turns from depth `start` up to, not including, `stop`; a running one as it stands now."""
+        turns = {turn.id: turn for turn in await self._store.turns(session_id, start, stop)}
+        for run_ in self._of(session_id):
+            if run_.turn.depth >= start and (stop is None or run_.turn.depth < stop):
+                turns[run_.turn.id] = run_.turn
+        return sorted(turns.values(), key=lambda turn: turn.depth)
+
+    async def turn(self, turn_id: str) -> Turn | None:
+        """One turn, with its attempts."""
+        return await self._store.turn(turn_id)
+
+    async def prompts(self, session_id: str) -> list[str]:
+        """What the user said in a session, oldest first."""
+        return await self._store.prompts(session_id)
+
+    def is_running(self, session_id: str) -> bool:
+        return session_id in self._runs
+
+    def running(self) -> tuple[str, ...]:
+        """The sessions that are answering in this window."""
+        return tuple(self._runs)
+
+    def profile_of(self, session: Session | None, profile: str = "", model: str = "") -> Profile:
+        """Where a session's next turn goes, unless told otherwise.
+
+        Raises:
+            ConfigError: There is no such profile.
+        """
+        known = session.profile if session and session.profile in self.config.profiles else ""
+        found = self.config.profile(profile or known)
+        model = model or (session.model if session and not profile else "")
+        return replace(found, model=model) if model else found
+
+    def send(
+        self,
+        session: Session | None,
+        prompt: str,
+        *,
+        profile: Profile | None = None,
+        allow_fresh: bool = True,
+        with_history: bool = True,
+        budget: float = 60.0,
+    ) -> Turn:
+        """Begin a turn and give its first state; what follows is told to subscribers. Without a session nothing is kept.
+
+        Raises:
+            UsageError: There is nothing to say, or the session is answering already.
+        """
+        if not prompt.strip():
+            raise UsageError("The prompt is empty.", hint="say something")
+        if session is not None and session.provenance is Provenance.FOREIGN:
+            raise UsageError("This conversation is someone else's.", hint="fork it to go on: /fork")
+        profile = profile or self.profile_of(session)
+        key = session.id if session else ""
+        is_forked = session is not None and session.provenance is Provenance.FORKED
+        request = Request(profile, prompt, key, allow_fresh=allow_fresh, is_forked=is_forked, budget=budget)
+        return self._begin(session, request, with_history)
+
+    def _begin(self, session: Session | None, request: Request, with_history: bool = True) -> Turn:
+        profile, key = request.profile, request.session_id
+        self._refuse_busy(key)
+        turn = Turn(
+            id=new_id(),
+            session_id=key,
+            depth=session.turns if session else 0,
+            prompt=request.prompt,
+            created_at=self._clock.now(),
+            profile=profile.name,
+            protocol=profile.protocol,
+            model=profile.model,
+            origin=profile.origin,
+        )
+        self._start(Run(session, turn, profile), request, with_history)
+        return turn
+
+    def _refuse_busy(self, session_id: str) -> None:
+        if session_id in self._runs:
+            raise UsageError("This session is still answering.", hint="wait, or stop it with Esc")
+        if self._closed:
+            raise UsageError("Palaver is closing.")
+
+    def _start(self, run_: Run, request: Request, with_history: bool = True) -> None:
+        self._runs[run_.turn.session_id] = run_
+        self._mine.add(run_.turn.id)
+        self._publish(TurnChanged(run_.turn))
+        run_.task = asyncio.get_running_loop().create_task(self._run(run_, request, with_history))
+
+    def cancel(self, session_id: str, status: TurnStatus = TurnStatus.CANCELLED, *, lets_go: bool = False) -> bool:
+        """Stop a session's running turn, and the server's work on it; or only let go of that, where it can go on without
+        us. False where there is nothing to stop."""
+        run_ = self._runs.get(session_id)
+        if run_ is None or run_.task is None or run_.stop is not None:
+            return False
+        run_.lets_go = lets_go and Can.RESUME in run_.profile.traits.can and bool(run_.name)
+        run_.stop = TurnStatus.INTERRUPTED if run_.lets_go else status
+        # One pass of the loop later: a task cancelled before its first step would never clean up.
+        asyncio.get_running_loop().call_soon(run_.task.cancel)
+        return True
+
+    def lets_go_of(self, session_id: str) -> bool:
+        """Whether Ctrl+C means to let go of a session's running turn, not to stop it."""
+        run_ = self._runs.get(session_id)
+        return run_ is not None and Can.DETACH in run_.profile.traits.can and bool(run_.name)
+
+    async def delete(self, session_id: str) -> Session:
+        """Put a session into the trash, from where it can be restored. What it was answering is stopped first."""
+        self.cancel(session_id)
+        await self.settled(session_id)
+        return await super().delete(session_id)
+
+    async def settled(self, session_id: str) -> Turn | None:
+        """The final state of a session's running turn, once it has one and it is on disk."""
+        last = None
+        for run_ in self._of(session_id):
+            if run_.task is not None:
+                last = await asyncio.shield(run_.task)
+        return last
+
+    async def aclose(self, status: TurnStatus = TurnStatus.INTERRUPTED) -> None:
+        """Stop everything that runs, keeping what came."""
+        self._closed = True
+        runs = [*self._runs.values(), *self._ending.values()]
+        tasks = [run_.task for run_ in runs if run_.task is not None]
+        for session_id in self.running():
+            self.cancel(session_id, status, lets_go=True)
+        for task in [*tasks, *self._chores]:
+            with suppress(Exception):
+                await to_end(task)
+
+    async def _run(self, run_: Run, request: Request, with_history: bool) -> Turn:
+        def publish(turn: Turn) -> None:
+            run_.turn = turn = run_.seen(turn)
+            if turn.status.is_final:
+                # The session is free before its last words are on disk, which may take a locked disk's time.
+                self._ending[turn.id] = run_
+                del self._runs[turn.session_id]
+            self._publish(TurnChanged(turn))
+
+        async def save(turn: Turn) -> None:
+            await self._save(run_, run_.seen(turn))
+
+        stream = self._events(run_, request, with_history)
+        try:
+            await run(
+                run_.turn,
+                stream,
+                publish=publish,
+                save=save,
+                stopped=lambda: run_.stop or TurnStatus.INTERRUPTED,
+                clock=self._clock,
+            )
+            return run_.turn
+        finally:
+            self._ending.pop(run_.turn.id, None)
+            if run_.turn.status is TurnStatus.CANCELLED and run_.name and Can.STOP in run_.profile.traits.can:
+                self._chore(self._stop_at_server(run_))
+            self._chore(self._after(run_))
+
+    async def _stop_at_server(self, run_: Run) -> None:
+        """Have the server stop the work that a closed connection does not end."""
+        try:
+            async with asyncio.timeout(STOP_PATIENCE):
+                await self._client.ask(run_.profile, lambda wire, http: wire.stop(http, run_.name))
+        except (PalaverError, TimeoutError) as error:
+            log.info("the server did not stop its run: %s", error)
+
+    def _of(self, session_id: str) -> list[Run]:
+        """What runs in a session, or has just ended and is being saved."""
+        ending = [run_ for run_ in self._ending.values() if run_.turn.session_id == session_id]
+        return [*ending, self._runs[session_id]] if session_id in self._runs else ending
+
+    async def _events(self, run_: Run, request: Request, with_history: bool) -> AsyncGenerator[TurnEvent, None]:
+        """Everything that happens in a turn: its place on disk, what the server is told, and what it says."""
+        session, turn = run_.session, run_.turn
+        if session is not None and not run_.is_resumed:
+            begun = await self._store.begin(turn, session, title_from(turn.prompt))
+            self._new.pop(session.id, None)
+            run_.saved = turn = begun
+            yield Placed(begun.depth)
+            self._chore(self._tell_session(session.id))
+            start = await self._take_up(run_, request, turn, with_history)
+            request = start.request
+            if start.note and not run_.is_resumed:
+                yield Noted(start.note)
+        events = self._client.stream(request)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, ConversationUnsupported):
+                    run_.is_stateless = True
+                yield event
+
+    async def _take_up(self, run_: Run, request: Request, turn: Turn, with_history: bool) -> Start:
+        """The request with its conversation, or with what was said before."""
+        profile = request.profile
+
+        async def earlier(after: int) -> list[Turn]:
+            return await self.turns(turn.session_id, after + 1, turn.depth) if with_history else []
+
+        mapping = await self._store.mapping(turn.session_id, profile.origin, profile.protocol, profile.key.principal)
+        start = await take_up(request, mapping, earlier, now=self._clock.now(), lifetime=self.config.conversation_ttl)
+        run_.is_stateless = start.is_stateless
+        return start
+
+    async def _save(self, run_: Run, turn: Turn) -> None:
+        session = run_.session
+        if session is None:
+            return
+        principal = run_.profile.key.principal
+        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
+        if await self._store.save(turn, run_.saved, session, mapping):
+            run_.saved = turn
+
+    async def _after(self, run_: Run) -> None:
+        """What a session's row needs once its turn is over."""
+        if run_.session is None:
+            return
+        if run_.turn.session_id != self._attended and run_.turn.status is not TurnStatus.CANCELLED:
+            await self._store.update(run_.turn.session_id, unread=True)
+        await self._tell_session(run_.turn.session_id)
+
+    def _chore(self, work: Any) -> None:
+        """Do something small beside all else, and have it done before closing."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
