@@ -10,7 +10,7 @@ import pytest
 
 from tests.chatting import Chatting, chatting
 from tests.fake_server import PROFILE
-from tests.servers import responses
+from tests.servers import agent_server, responses
 from tests.servers.base import Running, serving
 from tui.config import Profile
 from tui.errors import LabelTaken, UsageError
@@ -240,3 +240,19 @@ async def test_what_a_server_cannot_do_is_refused_in_words(t: Chatting) -> None:
     with pytest.raises(UsageError, match="knows no conversations"):
         await t.chat.conversations.adopt("found", "x", replace(t.profile, protocol="chat"))
     assert await t.chat.conversations.models(t.profile) == ["fake", "other"]
+
+
+async def test_agent_server_15_sending_after_a_turn_that_was_stopped_says_what_the_server_holds(
+    history: Path,
+) -> None:
+    with serving(agent_server.make()) as running:
+        async with chatting(history, Profile("here", "agent-server", running.url)) as t:
+            session = await t.chat.open("work")
+            await t.say(session, "one")
+            t.chat.send(session, "hang on")
+            await t.until(lambda: t.newest().text)
+            t.chat.cancel(session.id)
+            await t.ended(session)
+            turn = await t.say(session, "two")
+            assert turn.notes == ("The server still holds what was said last without an answer.",)
+            assert (await t.say(session, "three")).notes == ()

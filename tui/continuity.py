@@ -53,7 +53,10 @@ async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *
             history = await said()
         elif traits.telling is Telling.MISSED and request.profile.replay:
             history = await said(mapping.depth)
-        return Start(replace(request, conversation_id=mapping.conversation_id, history=history))
+        note = ""
+        if traits.telling is Telling.AT_FIRST and await earlier(mapping.depth):
+            note = "The server still holds what was said last without an answer."
+        return Start(replace(request, conversation_id=mapping.conversation_id, history=history), note)
     if traits.telling is Telling.ALL:
         return Start(replace(request, history=await said()))
     why = "A new conversation was started on this server"

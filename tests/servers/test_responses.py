@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.client.turns import Told, new_turn, take
-from tests.fake_server import PROFILE, Waits
+from tests.fake_server import PROFILE, FakeServer, Waits, client_of, completed
 from tests.servers import responses
 from tests.servers.base import Running, serving
 from tui.client import Client, Request
@@ -144,6 +144,20 @@ async def test_an_answer_to_a_question_the_server_does_not_keep_tells_the_questi
         "arguments": '{"to": "production"}',
     }
     assert said["approval_request_id"] == "mcpr_1"
+
+
+async def test_a_run_that_is_told_whole_is_asked_for_until_it_is_done() -> None:
+    """Some servers run in the background but do not stream it."""
+    fake = FakeServer()
+    background = replace(PROFILE, options={"background": True})
+    running = asyncio.create_task(take(client_of(fake), background, "hello"))
+    (await fake.request()).answer(200, {"id": "resp_1", "status": "queued", "output": []})
+    for status in ("in_progress", "completed"):
+        exchange = await fake.request()
+        assert (exchange.request.method, exchange.path) == ("GET", "/v1/responses/resp_1")
+        exchange.answer(200, completed("Fine.")["response"] | {"status": status})
+    told = await running
+    assert (told.turn.status, told.turn.text, told.turn.run) == (DONE, "Fine.", "")
 
 
 async def test_models(server: Running) -> None:

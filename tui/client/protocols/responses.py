@@ -103,7 +103,7 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
     def again() -> AsyncGenerator[TurnEvent, None] | None:
         return _rest(http, reader.run, reader) if reader.run else None
 
-    events = follow(http, begun, again) if reader.runs else begun
+    events = follow(http, _to_its_end(http, begun, reader), again) if reader.runs else begun
     async with aclosing(events):
         async for event in events:
             yield event
@@ -132,6 +132,20 @@ async def _begin(http: Http, request: Request) -> tuple[ResponsesReader, AsyncGe
         runs=bool(sent.get("background")),
     )
     return reader, read_events(http, path(), sent, reader)
+
+
+async def _to_its_end(
+    http: Http, begun: AsyncGenerator[TurnEvent, None], reader: ResponsesReader
+) -> AsyncGenerator[TurnEvent, None]:
+    """What a run says, also where the server only tells that it has begun."""
+    try:
+        async with aclosing(begun) as events:
+            async for event in events:
+                yield event
+    except NotDone:
+        async with aclosing(_rest(http, reader.run, reader)) as events:
+            async for event in events:
+                yield event
 
 
 async def _rest(http: Http, run: str, reader: ResponsesReader) -> AsyncGenerator[TurnEvent, None]:
