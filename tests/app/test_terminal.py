@@ -295,7 +295,7 @@ def test_our_own_mistake_is_told_in_a_line(
     code = (
         "import sys, tui.app.screens.chat as s\n"
         "def broken(*a):\n    secret = 'sk-CANARY-77'\n    raise ValueError('broken on purpose')\n"
-        "s.keys_of = broken\n"
+        "s.HelpScreen = type('H', (), {'__init__': broken})\n"
         "from tui.cli import main\nsys.exit(main([]))\n"
     )
     script = tmp_path / "broken.py"
