@@ -56,7 +56,7 @@ EXAMPLE = """\
 # theme = "textual-dark"
 
 # [profiles.work]
-# protocol = "responses"               # or "chat" for any OpenAI-compatible server
+# protocol = "responses"               # or chat, anthropic, ollama, genie, agent-server, rill, agenta, docker-chat, docker-agent
 # base_url = "https://api.example.com/v1"
 # model = "some-model"
 # api_key_env = "EXAMPLE_API_KEY"      # or api_key_command = ["pass", "show", "example"]

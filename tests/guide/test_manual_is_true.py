@@ -6,6 +6,7 @@ import argparse
 import json
 import re
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from textual.theme import BUILTIN_THEMES
 from textual.widgets import TextArea
 
 from tests.app.driving import window
+from tests.fake_server import PROFILE
 from tests.guide import reading
 from tui import ask, cli
 from tui.app.app import PalaverApp, _bound_classes
-from tui.app.screens.chat import TINY
 from tui.app.screens.help import MARKS
+from tui.app.screens.session_screen import TINY
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.sidebar import GROUPS, Sidebar
 from tui.client import fresh_note
@@ -34,11 +36,12 @@ from tui.model import AttemptKind, Item, ItemKind, MappingState, Session, Turn, 
 from tui.objects import session_object, turn_json
 from tui.paths import find
 from tui.store import schema
+from tui.traits import TRAITS
 
 # Keys
 
 _WORDS = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn"}
-_KEY = re.compile(r"((Ctrl|Alt|Shift)\+)*(F\d+|Esc|Enter|Tab|Up|Down|PgUp|PgDn|Home|End|[A-Z]|\[)|[yur]")
+_KEY = re.compile(r"((Ctrl|Alt|Shift)\+)*(F\d+|Esc|Enter|Tab|Up|Down|PgUp|PgDn|Home|End|[A-Z]|\[)|[yurfadAD]")
 _UNBINDABLE = {"Ctrl+M", "Ctrl+I", "Ctrl+H", "Ctrl+["}
 
 
@@ -79,7 +82,9 @@ def test_the_tables_hold_every_key_of_the_window() -> None:
     named = {name for row in KEY_ROWS for name in reading.spans_in(row[2])}
     # The sidebar's own paging is never reached: the transcript's takes those keys first.
     left_out = {"sidebar.page-up", "sidebar.page-down"}
-    assert {name for name in bindings() if not name.startswith(("help.", "switcher.", "dialog."))} == named | left_out
+    assert {
+        name for name in bindings() if not name.startswith(("help.", "picker.", "switcher.", "dialog."))
+    } == named | left_out
 
 
 def test_every_key_the_manual_mentions_is_bound() -> None:
@@ -401,11 +406,19 @@ def test_the_fields_of_json() -> None:
 
 # Everything else that stands in code
 
+SLASH_COMMANDS = {span for row in reading.rows("Commands after a slash") for span in reading.spans_in(row[0])}
+
+
+async def test_every_word_after_a_slash_is_in_the_table(history: Path) -> None:
+    async with window(history, replace(PROFILE, protocol="rill")) as w:
+        assert set(w.screen._slash_commands()) == SLASH_COMMANDS
+
+
 _KNOWN = re.compile(
     r"""
-    https?://\S* | ~/.* | \d+ | \*\*\* | <.*> | [A-Z][A-Za-z-]+:\ Bearer\ … | /responses | /chat/completions
-    | (palaver|history|config)\.[a-z.-]+ | [a-z_]+\ =\ .+ | docker\ agent\ .+
-    | \[keys\] | parser(-2)? | recovered-1 | chat-[12] | gpt-5
+    https?://\S* | ~/.* | \d+ | \*\*\* | <.*> | [A-Z][A-Za-z-]+:\ Bearer\ … | /responses | /chat/completions | /invoke
+    | (palaver|history|config)\.[a-z.-]+ | [a-z_]+\ =\ .+ | docker\ agent(\ .+)? | parser-2 | root
+    | \[keys\] | parser(-2)? | recovered-1 | chat-[12] | gpt-5 | claude-[a-z0-9-]+
     | (ctrl|alt)\+[a-z]+ | f\d | pageup | escape | \\ | \+ | - | palaver/ | /demo | more | contents | true | false | localhost
     | ::1 | 127\.… | max_output_tokens | max_tokens | store | kill\ -9 | NAME | LABEL
     """,
@@ -421,6 +434,7 @@ def test_everything_in_code_is_of_a_known_kind(empty_history: sqlite3.Connection
     made = turn_json(Turn("t", "s", 0, "p"), "label")
     known = {*bindings(), *options(), *PROFILE_KEYS, *TOP_KEYS, *PROTOCOLS, *CONTINUE_BY, *TurnStatus, *MappingState}
     known |= {*BUILTIN_THEMES, *made, *columns(empty_history, "messages"), *columns(empty_history, "conversation_map")}
+    known |= {*SLASH_COMMANDS, *(name for traits in TRAITS.values() for name in traits.options)}
     known |= {*AttemptKind, *COMMANDS, "item", "delta", "replace", "note", "turn", "type", "conversation_map", *_THEIRS}
     empty_history.close()
     for title, span in reading.spans():

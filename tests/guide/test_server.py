@@ -72,7 +72,9 @@ async def test_the_first_answer_says_who_is_talking_and_what_there_is_to_try() -
     told = await take(client(), GUIDE, "how do I fork a session?")
     assert told.turn.status is TurnStatus.DONE
     text = told.turn.text
-    assert text.startswith("## Forking a session\n\nThere is no fork command **yet**.")
+    assert text.startswith(
+        "## Forking a session\n\nA fork is a new session that goes on from an answer of another one."
+    )
     assert "no language model" in text
     assert all(f"`/demo {word}`" in text for word in ("long", "slow", "tools", "fail", "forget"))
     assert told.turn.model == "guide"

@@ -19,6 +19,7 @@ MARKS = (
     ("✗", "the last prompt failed; r sends it again"),
     ("◆", "a note on how a turn went"),
     ("■", "an answer that was stopped or broke off; what came is kept"),
+    ("?", "the answer waits for your approval"),
     ("▸", "folded: reasoning, a tool's call; Enter or a click unfolds it"),
 )
 
