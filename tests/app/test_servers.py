@@ -11,13 +11,13 @@ import pytest
 
 from tests.app.driving import Window, window
 from tests.fake_server import PROFILE, Waits
-from tests.servers import responses
+from tests.servers import docker_agent, responses
 from tests.servers.base import Running, serving
 from tui.app.screens.picker import Picker
 from tui.app.widgets.dialogs import TextDialog
 from tui.client import Client
 from tui.config import Profile
-from tui.model import ItemState, TurnStatus
+from tui.model import ItemKind, ItemState, TurnStatus
 
 
 @pytest.fixture
@@ -154,3 +154,21 @@ async def test_the_palette_offers_what_the_server_can_do(server: Running, histor
         titles = {command.title for command in w.app.palette_commands()}
         assert {"Model", "Fork", "Forget conversation", "Approve ops.deploy", "Deny ops.deploy"} <= titles
         assert not {"Share", "Stop sharing", "Conversations on the server"} & titles
+
+
+async def test_a_run_that_waits_in_the_middle_is_answered_in_place(history: Path) -> None:
+    with serving(docker_agent.make()) as running:
+        profile = Profile("here", "docker-agent", running.url, "root")
+        async with window(history, profile, client=Client(sleep=Waits())) as w:
+            await w.send("approve it")
+            await w.until(lambda: "waits for your approval" in w.status)
+            await w.until(lambda: "wants your approval" in w.said)
+            await w.send("and be careful")
+            await w.until(lambda: "You added: and be careful" in w.said)
+            await w.press("tab", "d")
+            await w.until(lambda: not w.talk.chat.running())
+            await w.until(lambda: "done in" in w.status)
+            (session,) = await w.talk.chat.sessions()
+            (turn,) = await w.talk.chat.turns(session.id)
+            assert [item.state for item in turn.items if item.kind is ItemKind.APPROVAL] == [ItemState.DENIED]
+            assert "You added: and be careful" in turn.notes

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from tui.chat import Chat
 from tui.errors import ConfigError
 from tui.model import Session, Turn, TurnStatus, Usage
+from tui.text import one_line
 
 SILENCE = 30.0
 """Seconds without text after which the silence is mentioned."""
@@ -27,6 +28,8 @@ def destination(chat: Chat, session: Session) -> tuple[str, ...]:
 def progress(turn: Turn, now: float) -> str:
     """How a running turn stands."""
     elapsed = max(0.0, now - turn.created_at)
+    if turn.open_approvals:
+        return f"{one_line(turn.open_approvals[0].name, 30)} waits for your approval"
     if turn.waiting_until is not None:
         left = max(0.0, turn.waiting_until - now)
         return f"{turn.waiting_for} · again in {left:.0f} s"
