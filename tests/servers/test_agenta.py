@@ -26,6 +26,7 @@ from tui.client import Client, Request
 from tui.client.http import Http
 from tui.client.protocols import agenta as wire
 from tui.client.protocols.agenta_runs import Liveness, look
+from tui.client.reply import Rejected
 from tui.config import Profile
 from tui.credentials import Secret
 from tui.errors import Refused, UsageError
@@ -385,10 +386,12 @@ async def test_agenta_8_keepalives_keep_an_answer_alive() -> None:
 # Trouble while following
 
 
-async def play(script: dict[str, list[Any]], told: Told, **request: Any) -> FakeServer:
-    """A turn with a server that gives these answers, by path; the last of them for ever."""
-    server = FakeServer()
-    running = asyncio.create_task(take(client_of(server), HERE, told=told, **request))
+Script = dict[str, list[Any]]
+"""What to answer to requests, by path: a status (0 breaks the connection) and a value. The last is for ever."""
+
+
+async def answer_all(server: FakeServer, running: asyncio.Task[Told], script: Script) -> None:
+    """Answer what a turn asks until it is over."""
     while not running.done():
         getting = asyncio.create_task(server.request())
         await asyncio.wait({running, getting}, return_when=asyncio.FIRST_COMPLETED)
@@ -403,6 +406,13 @@ async def play(script: dict[str, list[Any]], told: Told, **request: Any) -> Fake
         else:
             exchange.answer(status, value)
     await running
+
+
+async def play(script: Script, told: Told, **request: Any) -> FakeServer:
+    """A turn with a server that answers by `script`."""
+    server = FakeServer()
+    running = asyncio.create_task(take(client_of(server), HERE, told=told, **request))
+    await answer_all(server, running, script)
     return server
 
 
@@ -441,6 +451,7 @@ async def test_trouble_while_following_is_waited_out() -> None:
         ),
         ((0, None), FAILED, "The run cannot be followed: The connection to agenta.localhost:1 was lost"),
         ((200, {"stream": None}), FAILED, "The server does not know this run any more."),
+        ((302, {}), FAILED, "agenta.localhost:1 answered with the unexpected status 302."),
         ((200, "nonsense"), FAILED, "The server does not know this run any more."),
     ],
 )
@@ -462,6 +473,32 @@ async def test_an_answer_that_broke_off_says_so_where_no_records_are_kept() -> N
     assert (told.turn.status, told.turn.text) == (INTERRUPTED, "half an answer")
     assert told.words == "The connection was lost; the 3 words that came are kept."
     assert told.turn.run, "it may still be taken up"
+
+
+async def test_an_answer_that_broke_off_and_was_stopped_keeps_what_was_shown() -> None:
+    """What was being said when a run was stopped is in no record."""
+    server, told = FakeServer(), Told(new_turn(HERE, "hello"))
+    running = asyncio.create_task(take(client_of(server), HERE, "hello", told=told))
+    exchange = await server.request()
+    exchange.respond().event({"type": "text-delta", "id": "m1", "delta": "half an answer"}).break_off()
+    kept = [{"record_index": 0, "attributes": {"type": "message", "text": "hello"}, "record_source": "user", "turn_id": "t"},
+            {"record_index": 1, "attributes": {"type": "done", "stopReason": "cancelled"}, "turn_id": "t"}]  # fmt: skip
+    script = {"/streams/watch": NO_WATCH, "/streams/": [IDLE], "/records/query": [(200, {"records": kept})]}
+    await answer_all(server, running, script)
+    assert (told.turn.status, told.turn.text, told.turn.finish) == (DONE, "half an answer", "cancelled")
+
+
+async def test_a_turn_is_over_although_another_one_runs() -> None:
+    told = Told(new_turn(HERE, "hello"))
+    rows = [{"record_index": 0, "attributes": {"type": "message", "text": "hello"}, "record_source": "user", "turn_id": "t"},
+            {"record_index": 1, "attributes": {"type": "message", "text": "fine"}, "turn_id": "t"},
+            {"record_index": 2, "attributes": {"type": "done", "stopReason": "end_turn"}, "turn_id": "t"},
+            {"record_index": 0, "attributes": {"type": "message"}, "record_source": "user", "turn_id": "u"}]  # fmt: skip
+    live = (200, {"stream": {"flags": {"is_alive": True, "is_running": True}}})
+    await play(
+        {"/streams/watch": NO_WATCH, "/streams/": [live], "/records/query": [(200, {"records": rows})]}, told, run="s"
+    )
+    assert (told.turn.status, told.turn.text) == (DONE, "fine")
 
 
 async def test_a_run_that_ended_in_an_error_says_so() -> None:
@@ -609,6 +646,36 @@ async def test_a_server_that_takes_it_for_something_else_is_said_to() -> None:
         (await server.request()).answer(200, {"mode": "attach", "session_id": "s"})
         with pytest.raises(Refused, match="took this for something else"):
             await telling
+
+
+async def test_other_trouble_is_no_reason_to_try_another_shape() -> None:
+    server = FakeServer()
+    async with Http(HERE, None, server, headers=wire.headers) as http:
+        telling = asyncio.create_task(wire.steer(http, "s", "hello"))
+        (await server.request()).answer(422, {"detail": "Session id 's' is invalid."})
+        with pytest.raises(Rejected):
+            await telling
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("finish", ["other", "stop"])
+async def test_what_was_added_may_come_to_nothing(finish: str) -> None:
+    """The server says that something runs, and no one works on it."""
+    server, told = FakeServer(), Told(new_turn(HERE, "hello"))
+    running = asyncio.create_task(take(client_of(server), HERE, "hello", told=told))
+    asked = await server.request()
+    session = asked.json["session_id"]
+    asked.respond().event({"type": "text-delta", "id": "m1", "delta": "half"})
+    async with Http(HERE, None, server, headers=wire.headers) as http:
+        telling = asyncio.create_task(wire.steer(http, session, "more"))
+        (await server.request()).answer(200, {"mode": "steer", "session_id": session})
+        await telling
+    asked.event({"type": "finish", "finishReason": finish}).event("[DONE]").end()
+    live = (200, {"stream": {"flags": {"is_alive": True, "is_running": True}}})
+    script = {"/streams/watch": NO_WATCH, "/streams/": [live], "/records/query": [(200, {"records": []})]}
+    await answer_all(server, running, script)
+    assert (told.turn.status, told.turn.text, told.turn.finish, told.turn.run) == (DONE, "half", "other", "")
+    assert told.turn.notes == ("Nothing has come of what was added.",)
 
 
 # Approvals

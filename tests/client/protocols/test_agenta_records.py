@@ -244,6 +244,9 @@ PAUSED = [row(0, message("two"), turn="t2", user=True, second=2), row(1, asks(),
         pytest.param(Wanted(asked=frozenset({"gone"}), known=frozenset(one["record_id"] for one in PAUSED)), PAUSED + GOES_ON,
                      False, ["t3"], id="the question is not recorded"),
         pytest.param(Wanted("two"), [], True, [], id="nothing"),
+        pytest.param(Wanted("one", is_steered=True), ONE, True, [], id="steered, nothing yet"),
+        pytest.param(Wanted("three", is_steered=True), PAUSED + GOES_ON, True, [], id="steered, nothing written yet"),
+        pytest.param(Wanted("one"), ONE + RUNNING, True, ["t1"], id="another one runs"),
     ],
 )  # fmt: skip
 def test_the_runs_of_a_turn(wanted: Wanted, rows: list[dict[str, Any]], running: bool, turns: list[str]) -> None:

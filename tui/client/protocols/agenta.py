@@ -110,6 +110,7 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
 async def _asked(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None]:
     """A prompt's answer. Where its stream breaks off, or the run is steered, the rest comes from the records."""
     reader, sizes = AgentaReader(http.host, request.conversation_id), dict[str, int]()
+    agenta_sessions.was_steered(request.conversation_id)
     last: list[TurnEvent] = []
     trouble: Incomplete | None = None
     try:
@@ -129,7 +130,7 @@ async def _asked(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
         yield Waiting(_BEFORE_TAKING_UP, LOST)
         await http.sleep(_BEFORE_TAKING_UP)
         yield AttemptStarted(AttemptKind.RESUMED, reader.session)
-    elif Finished("other") not in last or not await _goes_on(http, reader.session, wanted):
+    elif not await _goes_on(http, reader.session, wanted, last):
         for event in last:
             yield event
         return
@@ -207,8 +208,12 @@ async def _answered(http: Http, session: str, request: Request) -> AsyncGenerato
             yield event
 
 
-async def _goes_on(http: Http, session: str, wanted: Wanted) -> bool:
-    """Whether a run that was ended goes on as another one, with what was said to it."""
+async def _goes_on(http: Http, session: str, wanted: Wanted, last: list[TurnEvent]) -> bool:
+    """Whether a run that ended with `last` goes on as another one, with what was said to it meanwhile."""
+    if agenta_sessions.was_steered(session) and (Finished() in last or Finished("other") in last):
+        return True
+    if Finished("other") not in last:
+        return False
     if (await _liveness(http, session)).is_running:
         return True
     try:

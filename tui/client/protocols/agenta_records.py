@@ -125,8 +125,8 @@ class Wanted:
     def among(self, runs: list[Run], *, is_running: bool) -> list[Run]:
         """Those of `runs` that belong to the turn; none while they cannot be told from others."""
         chosen = self._after_question(runs) if self.asked else self._from_prompt(runs)
-        if is_running and chosen and chosen[-1].is_whole:
-            # Something runs, and this has ended: it may be the same words, said before.
+        if is_running and chosen and chosen[-1] is runs[-1] and chosen[-1].is_whole:
+            # Something runs that nothing is written of yet, and this has ended: it may be the same words, said before.
             return []
         return chosen
 
@@ -139,14 +139,23 @@ class Wanted:
     def _from_prompt(self, runs: list[Run]) -> list[Run]:
         begun = [place for place, run in enumerate(runs) if self._is_begun_by(run)]
         if not begun:
-            is_other = runs and (runs[-1].prompt is not None or (self.is_steered and runs[-1].stop == "cancelled"))
-            return [] if is_other else runs[-1:]
+            return self._newest(runs)
+        if self.is_steered:
+            return runs[begun[-1] + 1 :]
         chosen = runs[begun[-1] : begun[-1] + 1]
         for run in runs[begun[-1] + 1 :]:
             if run.prompt is not None and chosen[-1].stop not in (None, "cancelled"):
                 break
             chosen.append(run)
-        return chosen[1:] if self.is_steered else chosen
+        return chosen
+
+    def _newest(self, runs: list[Run]) -> list[Run]:
+        """The newest run, where prompts are not written, or it is one that needed none."""
+        newest = runs[-1:]
+        if self.is_steered and any(run.stop == "cancelled" for run in newest):
+            return []
+        by_prompt = runs if self.is_steered else newest
+        return [] if any(run.prompt is not None for run in by_prompt) else newest
 
     def _is_begun_by(self, run: Run) -> bool:
         if self.turn and run.turn:
@@ -189,11 +198,16 @@ def runs_of(records: Iterable[Record]) -> list[Run]:
     """The runs that records belong to, the oldest first."""
     named: dict[str, list[Record]] = {}
     unnamed: list[Record] = []
+    seen: dict[tuple[str, int | None], list[Payload]] = {}
     for record in records:
-        group = named.setdefault(record.turn, []) if record.turn else unnamed
-        # One that was written twice, as its writer tries again when it hears nothing, is still one.
-        if not any((one.index, one.event) == (record.index, record.event) for one in group if record.turn):
-            group.append(record)
+        if not record.turn:
+            unnamed.append(record)
+            continue
+        same = seen.setdefault((record.turn, record.index), [])
+        if record.event not in same:
+            # One that was written twice, as its writer tries again when it hears nothing, is still one.
+            same.append(record.event)
+            named.setdefault(record.turn, []).append(record)
     runs = _split(unnamed) + [Run(_in_order(group)) for group in named.values()]
     times = [min((record.at for record in run.records if record.at is not None), default=None) for run in runs]
     if None in times:

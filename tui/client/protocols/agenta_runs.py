@@ -19,7 +19,7 @@ from tui.client.retry import is_limited
 from tui.client.sse import Decoder, ServerSentEvent
 from tui.client.verdict import explain
 from tui.errors import Incomplete, Refused, TurnError, Unreachable
-from tui.events import ItemWhole, RunNamed, TurnEvent, Used, Waiting
+from tui.events import ItemWhole, Noted, RunNamed, TurnEvent, Used, Waiting
 from tui.model import Item
 
 LOST = "The connection was lost; the run goes on and is taken up again"
@@ -28,7 +28,7 @@ GONE = "The server does not know this run any more."
 WATCH_FOR = 60.0
 """Seconds without a notice after which the records are looked at all the same: a notice may be lost."""
 
-_LONGEST_PAUSE = 8.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 8.0
 _RECONNECT = 1.0
 _SETTLING = (0.5, 1.0, 2.0, 4.0)
 _BEGINNING = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
@@ -134,7 +134,8 @@ class Bell:
                 break
             if event is None:
                 await self.aclose()
-                await self._http.sleep(_RECONNECT if self._decoder.retry is None else self._decoder.retry / 1000)
+                asked = self._decoder.retry
+                await self._http.sleep(_RECONNECT if asked is None else max(_SHORTEST_PAUSE, asked / 1000))
             elif not isinstance(event, ServerSentEvent):
                 self._gives_notice = False
             elif _is_displacement(event):
@@ -191,7 +192,7 @@ async def follow(
         Refused: The server does not know of it.
     """
     reader, telling, bell = AgentaReader(http.host, session), _Telling(shown), Bell(http, session)
-    schedule = _BEGINNING if wanted.asked else _SETTLING
+    schedule = _BEGINNING if wanted.asked or wanted.is_steered else _SETTLING
     tried = quiet = size = 0
     news = False
     try:
@@ -204,7 +205,7 @@ async def follow(
                 for event in reader.displaced():
                     yield event
                 return
-            except (Incomplete, Unreachable, Rejected) as error:
+            except (Incomplete, Unreachable, Rejected, Refused) as error:
                 _check_patience(http, error, trouble, tried)
                 yield Waiting(WAITS[tried], LOST)
                 await http.sleep(WAITS[tried])
@@ -214,7 +215,9 @@ async def follow(
                 yield Waiting(0.0, "")
             tried, news, size = 0, len(records) != size, len(records)
             runs = wanted.among(runs_of(records), is_running=live.is_running)
-            is_over = not live.is_running and (quiet == len(schedule) or (bool(runs) and runs[-1].is_whole))
+            # A session may count as running although no one works on what was said to it.
+            is_quiet = not live.is_running or (wanted.is_steered and not runs)
+            is_over = (bool(runs) and runs[-1].is_whole) or (is_quiet and quiet == len(schedule))
             account = tell(runs, whole=is_over)
             for item in telling.items(account, is_over=is_over):
                 yield item
@@ -222,17 +225,22 @@ async def follow(
                 break
             if runs:
                 schedule = _SETTLING
-            quiet = 0 if live.is_running else 1 if news else min(quiet + 1, len(schedule))
+            quiet = 0 if not is_quiet else 1 if news else min(quiet + 1, len(schedule))
     finally:
         await bell.aclose()
+    if not runs and wanted.is_steered:
+        yield Noted("Nothing has come of what was added.")
+        for event in reader.last("other"):
+            yield event
+        return
     if not runs:
         raise _nothing(wanted, trouble, is_known=live.is_known or bool(records))
-    for event in _end(account, http, reader):
+    for event in _end(account, http, reader, was_shown=shown > 0):
         yield event
 
 
-def _end(account: Account, http: Http, reader: AgentaReader) -> Iterator[TurnEvent]:
-    """The last events of a run that is over.
+def _end(account: Account, http: Http, reader: AgentaReader, *, was_shown: bool) -> Iterator[TurnEvent]:
+    """The last events of a run that is over. `was_shown`: the user has seen something of it.
 
     Raises:
         TurnError: It did not end well.
@@ -242,11 +250,12 @@ def _end(account: Account, http: Http, reader: AgentaReader) -> Iterator[TurnEve
     failure = account.failure
     if failure is None and account.stop == "error":
         failure = Reply(0, "the run failed", form="json")
-    if failure is not None or not account.items:
+    is_empty = not account.items and not was_shown
+    if failure is not None or is_empty:
         yield RunNamed("")
     if failure is not None:
-        raise explain(failure, http, shown=bool(account.items))
-    if not account.items:
+        raise explain(failure, http, shown=not is_empty)
+    if is_empty:
         raise Refused("The agent produced no output.")
     if account.stop is None and not account.ends_in_words:
         raise Incomplete("the run ended without an answer")
@@ -263,6 +272,8 @@ def _check_patience(http: Http, error: Exception, trouble: Incomplete | None, tr
         if trouble is None and error.reply.status in (404, 410):
             raise Refused(GONE, status=error.reply.status) from None
         raise trouble or explain(error.reply, http) from None
+    if isinstance(error, Refused):
+        raise trouble or error from None
     if tried == len(WAITS):
         said = explain(error.reply, http).message if isinstance(error, Rejected) else str(error)
         raise trouble or Incomplete(f"the run cannot be followed: {said}") from None

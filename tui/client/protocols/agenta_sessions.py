@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,8 @@ from tui.client.reply import Rejected
 from tui.errors import Refused, UsageError
 from tui.model import Conversation, Failure, Item, ItemState, Turn, TurnStatus, Verdict, new_id
 
+_steered: set[str] = set()
+_UNKNOWN_FIELD = re.compile(r"(?i)\b(extra|unexpected|unknown|unrecognized|not permitted|not allowed)\b")
 _NO_SUCH_CALL = (400, 404, 405, 422, 429, 501)
 
 
@@ -54,19 +57,41 @@ async def steer(http: Http, run: str, said: str) -> None:
     session = checked(run)
     if not said.strip():
         raise UsageError("There is nothing to say.", hint="say something")
-    main = {"data": {"inputs": {"messages": [{"role": "user", "content": said}]}}}
-    older = {"prompt": said}
-    for shape in (main | older, main, older):
-        sent = {"session_id": session, **shape, "force": True, "detached": True}
-        try:
-            done = table(await http.call("POST", place(http, "/sessions/streams/"), sent))
-        except Rejected as refused:
-            if refused.reply.status not in (400, 422) or shape is older:
-                raise
-            continue
+    # Noted before it is sent: what runs may end before the reply to this is here.
+    _steered.add(session)
+    is_taken = False
+    try:
+        done = await _steer(http, session, said)
         if done.get("mode") not in (None, "steer", "send"):
             raise Refused(f"{http.host} took this for something else ({str(done['mode'])[:40]}).")
-        return
+        is_taken = True
+    finally:
+        if not is_taken:
+            _steered.discard(session)
+
+
+async def _steer(http: Http, session: str, said: str) -> Payload:
+    main = {"data": {"inputs": {"messages": [{"role": "user", "content": said}]}}}
+    older = {"prompt": said}
+    for shape in (main | older, main):
+        try:
+            return table(await _command(http, session, shape))
+        except Rejected as refused:
+            if refused.reply.status not in (400, 422) or not _UNKNOWN_FIELD.search(refused.reply.text):
+                raise
+    return table(await _command(http, session, older))
+
+
+async def _command(http: Http, session: str, shape: Payload) -> Any:
+    sent = {"session_id": session, **shape, "force": True, "detached": True}
+    return await http.call("POST", place(http, "/sessions/streams/"), sent)
+
+
+def was_steered(session: str) -> bool:
+    """Whether this process has said more to a session since this was asked last."""
+    is_so = session in _steered
+    _steered.discard(session)
+    return is_so
 
 
 async def conversations(http: Http) -> list[Conversation]:
