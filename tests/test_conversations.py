@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,27 @@ async def test_an_approval_is_answered_once_and_stays_answered(t: Chatting, serv
     async with chatting(history, t.profile) as other:
         before, _ = await other.chat.turns(session.id)
         assert before.open_approvals == ()
+
+
+async def test_an_answer_that_could_not_be_told_can_be_given_again(server: Running, history: Path) -> None:
+    profile = profile_of(server, background=False)
+    async with chatting(history, profile) as t:
+        session = await t.chat.open("work")
+        turn = await t.say(session, "approve it")
+    server.stop()
+    async with chatting(history, profile) as t:
+        await t.chat.answer(session, turn, turn.items[0], Verdict(True))
+        assert (await t.ended(session)).status is TurnStatus.FAILED
+
+        async def is_open() -> bool:
+            before, _ = await t.chat.turns(session.id)
+            return bool(before.open_approvals)
+
+        async with asyncio.timeout(10):
+            while not await is_open():
+                await asyncio.sleep(0.005)
+        await t.chat.answer(session, turn, turn.items[0], Verdict(True))
+        await t.ended(session)
 
 
 async def test_denying_says_why(t: Chatting, server: Running) -> None:

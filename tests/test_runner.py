@@ -24,6 +24,7 @@ from tui.events import (
     ModelNamed,
     Noted,
     Placed,
+    RunNamed,
     TurnEvent,
     Used,
     Waiting,
@@ -662,3 +663,9 @@ def test_work_that_fails_says_so_unless_it_was_cancelled_meanwhile() -> None:
             await task
 
     play(scene)
+
+
+def test_a_run_that_goes_on_is_not_lost_because_nothing_of_it_came_yet() -> None:
+    for error, status in ((Incomplete("the connection was lost"), INTERRUPTED), (Refused("no"), TurnStatus.FAILED)):
+        turn = played(Scene([RunNamed("run_1"), error]))
+        assert (turn.status, turn.run) == (status, "run_1" if status is INTERRUPTED else "")

@@ -109,10 +109,22 @@ class Chat(Turns):
         if verdict.reason:
             said += f" ({verdict.reason})"
         request = Request(profile, said, session.id, answers=((item, verdict),), allow_fresh=False)
-        self._begin(session, request)
+        told = self._begin(session, request)
+        await self._set_state(turn, item, state)
+        self._chore(self._reopen_if_untold(session.id, told, turn, item))
+
+    async def _set_state(self, turn: Turn, item: Item, state: ItemState) -> None:
         changed = await self._store.set_item_state(turn.id, item.key, state)
         if changed is not None:
             self._publish(TurnChanged(changed))
+
+    async def _reopen_if_untold(self, session_id: str, told: Turn, turn: Turn, item: Item) -> None:
+        """Let a question be answered again, where the turn that was to tell the answer failed."""
+        await self.settled(session_id)
+        after = await self._store.turn(told.id)
+        if after is not None and after.status is TurnStatus.FAILED:
+            self._answered.discard((turn.id, item.key))
+            await self._set_state(turn, item, ItemState.OPEN)
 
     async def _answering(self, turn: Turn, item: Item, telling: Awaitable[None]) -> None:
         """Tell an answer once; where that fails, it may be told again."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from tui.clock import SYSTEM, Clock
-from tui.errors import Exit, Incomplete, PalaverError
+from tui.errors import Exit, Incomplete, PalaverError, Unreachable
 from tui.events import (
     AttemptFailed,
     AttemptStarted,
@@ -310,7 +310,7 @@ async def run(
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the turn is saved and the session free again
         bug = error
         failure = Failure("bug", f"Palaver made a mistake: {type(error).__name__}.", exit_status=Exit.BUG)
-        last = fold.end(_status_of(fold), failure)
+        last = fold.end(_status_of(fold.snapshot()), failure)
     closing = asyncio.ensure_future(outlet.close(last))
     while not closing.done():
         try:
@@ -340,8 +340,10 @@ async def _drain(stream: AsyncGenerator[TurnEvent, None], fold: Fold, outlet: _O
                 yielded = clock.monotonic()
 
 
-def _status_of(fold: Fold) -> TurnStatus:
-    return TurnStatus.INTERRUPTED if fold.snapshot().has_output else TurnStatus.FAILED
+def _status_of(turn: Turn, error: PalaverError | None = None) -> TurnStatus:
+    """How a turn has ended that went wrong: failed, unless something of it is there, or still to be had."""
+    goes_on = bool(turn.run) and isinstance(error, Incomplete | Unreachable)
+    return TurnStatus.INTERRUPTED if turn.has_output or goes_on else TurnStatus.FAILED
 
 
 def _fail(fold: Fold, error: PalaverError) -> Turn:
@@ -356,4 +358,4 @@ def _fail(fold: Fold, error: PalaverError) -> Turn:
         if not turn.has_output:
             exit_status = Exit.UNREACHABLE
     status = getattr(error, "status", None)
-    return fold.end(_status_of(fold), Failure(error.kind, message, error.hint, status, int(exit_status)))
+    return fold.end(_status_of(turn, error), Failure(error.kind, message, error.hint, status, int(exit_status)))

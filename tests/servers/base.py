@@ -159,8 +159,9 @@ class Running:
 
     def stop(self) -> None:
         self.service.go_on.set()
-        self._loop.call_soon_threadsafe(self._done.set)
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._done.set)
+            self._thread.join(10)
 
     def call(self, function: Any, *args: Any) -> Any:
         """Call a function in the service's own thread, and give what it gives."""

@@ -78,7 +78,7 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
             lines.append(("■", "note", kept))
         case TurnStatus.DONE if turn.open_approvals:
             lines.append(("?", "note", "Waits for your approval: in here, a approves, d denies."))
-        case TurnStatus.DONE if turn.finish and turn.finish != "approval":
+        case TurnStatus.DONE if turn.finish and turn.finish not in ("approval", "stolen"):
             lines.append(("■", "note", f"The server stopped early: {one_line(turn.finish, 100)}."))
         case TurnStatus.DONE if not turn.has_output:
             lines.append(("·", "muted", "The server finished without saying anything."))
