@@ -224,6 +224,7 @@ async def test_a_connection_that_breaks_ends_the_run(t: Chatting, server: Runnin
     session = await t.chat.open("work")
     turn = await t.say(session, "cut me off")
     assert (turn.status, turn.text, turn.conversation_id) == (INTERRUPTED, "1 prompt so ", "")
+    assert turn.run == ""
     assert len(posted(server, "/agent/root")) == 1
 
 

@@ -21,7 +21,7 @@ from tui.client.reply import Rejected, Reply
 from tui.client.request import Request
 from tui.client.verdict import explain
 from tui.errors import Incomplete, Limited, Refused, Stale, TurnError
-from tui.events import TurnEvent
+from tui.events import RunNamed, TurnEvent
 from tui.model import Conversation, Item, Turn, Verdict, title_from
 
 headers = bearer
@@ -65,6 +65,8 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
             raise
         raise _kept(explain(rejected.reply, http, shown=reader.shown), request) from None
     except Incomplete as cut:
+        # The run has ended with its connection: no one can take it up again.
+        yield RunNamed("")
         error = explain(reader.error, http, shown=reader.shown) if reader.error is not None else cut
         raise (_kept(error, request) if reader.begun else error) from None
 

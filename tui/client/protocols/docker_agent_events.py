@@ -79,11 +79,12 @@ class DockerAgentReader:
         return self.end()
 
     def end(self) -> Iterator[TurnEvent]:
-        """The end of the run: a bad one if the server said so, a good one unless it was in the middle of something."""
+        """The end of the run: a bad one if the server said so. Where the server did not say that it stopped, which it may
+        leave out, it is a good one only if the agent was answering and doing nothing else."""
         if self.error is not None:
             yield RunNamed("")
             raise Rejected(self.error, in_stream=True)
-        if not self.begun or (self._reason is None and (self._questions or self._calls.running)):
+        if not self.begun or (self._reason is None and not self._is_answering):
             return
         reason = self._reason or ""
         if reason in _ENDS or (reason not in _WELL and not self._is_limited):
@@ -93,6 +94,11 @@ class DockerAgentReader:
         yield RunNamed("")
         yield ConversationIssued(self._session_id)
         yield Finished("max_iterations" if self._is_limited else "")
+
+    @property
+    def _is_answering(self) -> bool:
+        is_speaking = self._last is not None and self._last[0] is ItemKind.MESSAGE
+        return is_speaking and not self._questions and not self._calls.running
 
     def _read(self, kind: str, payload: Payload) -> Iterator[TurnEvent]:
         match kind:
