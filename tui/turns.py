@@ -73,6 +73,7 @@ class Turns(Sessions):
         self._runs: dict[str, Run] = {}
         self._ending: dict[str, Run] = {}
         self._mine: set[str] = set()
+        self._stopping: dict[str, asyncio.Task[Any]] = {}
         self._chores: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -218,6 +219,8 @@ class Turns(Sessions):
                 # The session is free before its last words are on disk, which may take a locked disk's time.
                 self._ending[turn.id] = run_
                 del self._runs[turn.session_id]
+                if turn.status is TurnStatus.CANCELLED and run_.name and Can.STOP in run_.profile.traits.can:
+                    self._stopping[turn.session_id] = self._chore(self._stop_at_server(run_))
             self._publish(TurnChanged(turn))
 
         async def save(turn: Turn) -> None:
@@ -236,8 +239,6 @@ class Turns(Sessions):
             return run_.turn
         finally:
             self._ending.pop(run_.turn.id, None)
-            if run_.turn.status is TurnStatus.CANCELLED and run_.name and Can.STOP in run_.profile.traits.can:
-                self._chore(self._stop_at_server(run_))
             self._chore(self._after(run_))
 
     async def _stop_at_server(self, run_: Run) -> None:
@@ -266,6 +267,10 @@ class Turns(Sessions):
             request = start.request
             if start.note and not run_.is_resumed:
                 yield Noted(start.note)
+        stopping = self._stopping.pop(turn.session_id, None)
+        if stopping is not None:
+            # Where a session's work has no name of its own, a stop that came late would end the next turn's.
+            await asyncio.wait({stopping})
         events = self._client.stream(request)
         async with aclosing(events):
             async for event in events:
@@ -302,8 +307,9 @@ class Turns(Sessions):
             await self._store.update(run_.turn.session_id, unread=True)
         await self._tell_session(run_.turn.session_id)
 
-    def _chore(self, work: Any) -> None:
+    def _chore(self, work: Any) -> asyncio.Task[Any]:
         """Do something small beside all else, and have it done before closing."""
         task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
+        return task
