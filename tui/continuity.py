@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from tui.client import Request, fresh_note
+from tui.client import MAY_BE_RECEIVED, Request, fresh_note
 from tui.model import Mapping, MappingState, Message, Turn, TurnStatus, messages_of
 from tui.traits import Telling
 
@@ -54,7 +54,7 @@ async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *
         elif traits.telling is Telling.MISSED and request.profile.replay:
             history = await said(mapping.depth)
         note = ""
-        if traits.telling is Telling.AT_FIRST and await earlier(mapping.depth):
+        if traits.telling is Telling.AT_FIRST and any(map(_may_be_held, await earlier(mapping.depth))):
             note = "The server still holds what was said last without an answer."
         return Start(replace(request, conversation_id=mapping.conversation_id, history=history), note)
     if traits.telling is Telling.ALL:
@@ -72,6 +72,13 @@ async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *
 
 def _was_stopped(turn: Turn) -> bool:
     return turn.status in (TurnStatus.CANCELLED, TurnStatus.INTERRUPTED)
+
+
+def _may_be_held(turn: Turn) -> bool:
+    """Whether the server may have kept the prompt of a turn that did not end well: not where it let no one in, or no one
+    got through to it."""
+    error = turn.error
+    return error is None or error.kind not in ("not-allowed", "unreachable") or error.hint == MAY_BE_RECEIVED
 
 
 def mapping_after(turn: Turn, principal: str, *, is_stateless: bool, now: float) -> Mapping | None:

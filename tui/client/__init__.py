@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Request"]
 
+MAY_BE_RECEIVED = "it may have been received; press r to send it again"
+"""The hint of a turn whose connection was lost before an answer came, on a server that may have acted on it."""
+
 T = TypeVar("T")
 
 TransportOf = Callable[[Profile], "httpx.AsyncBaseTransport | None"]
@@ -217,7 +220,7 @@ def fresh_note(told: int, *, unsupported: bool = False, why: str = "") -> str:
 def explain_unreachable(failure: Unreachable, keeps: bool) -> Unreachable:
     """The same, saying what a lost connection means for a server that may have acted."""
     if failure.sent and keeps:
-        return Unreachable(failure.message, hint="it may have been received; press r to send it again", sent=True)
+        return Unreachable(failure.message, hint=MAY_BE_RECEIVED, sent=True)
     return failure
 
 
