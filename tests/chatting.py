@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.fake_server import PROFILE, Exchange, FakeServer, Waits, client_of, completed, delta
 from tui.chat import Change, Chat, SessionChanged, TurnChanged
-from tui.client import Client
+from tui.client import Client, TransportOf
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.model import Session, Turn
@@ -93,12 +93,17 @@ class Chatting:
 
 @asynccontextmanager
 async def chatting(
-    history: Path, profile: Profile, *others: Profile, waits: Waits | None = None, ttl: float = 14 * 86400.0
+    history: Path,
+    profile: Profile,
+    *others: Profile,
+    waits: Waits | None = None,
+    ttl: float = 14 * 86400.0,
+    transport_of: TransportOf | None = None,
 ) -> AsyncIterator[Chatting]:
-    """A chat with a server that is really there: the first profile's."""
+    """A chat with a server that is really there: the first profile's. `transport_of` stands between the two."""
     config = Config({one.name: one for one in (profile, *others)}, profile.name, conversation_ttl=ttl)
     store = Store(history)
-    chat = Chat(store, Client(sleep=waits or Waits()), config)
+    chat = Chat(store, Client(sleep=waits or Waits(), transport_of=transport_of), config)
     made = Chatting(chat, store, profile)
     chat.subscribe(made.changes.append)
     await store.open()
