@@ -11,7 +11,8 @@ import httpx
 
 from tests.fake_server import PROFILE, Waits
 from tui.client import Client, Request
-from tui.client.protocols import Payload, Reader
+from tui.client.protocols import Reader
+from tui.client.protocols.fields import Payload
 from tui.client.reply import Rejected
 from tui.config import Profile
 from tui.errors import PalaverError

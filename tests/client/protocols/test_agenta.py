@@ -13,10 +13,11 @@ import pytest
 from tests.client.protocols.recordings import HERE
 from tests.client.turns import Bytes, Read, over, read, take
 from tests.fake_server import FakeServer, Waits, client_of
-from tui.client.protocols import Payload, load
+from tui.client.protocols import load
 from tui.client.protocols.agenta import address, body, headers, is_stale, is_unsupported
 from tui.client.protocols.agenta_events import AgentaReader, is_session_id, tool_call_id
 from tui.client.protocols.agenta_parts import parts_of
+from tui.client.protocols.fields import Payload
 from tui.client.reply import Rejected, Reply, read_reply
 from tui.client.request import Request
 from tui.client.sse import Decoder

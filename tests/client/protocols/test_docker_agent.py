@@ -16,7 +16,8 @@ from tui.client import Request
 from tui.client.protocols import load
 from tui.client.protocols.docker_agent import body, headers, is_stale, is_unsupported
 from tui.client.protocols.docker_agent_events import DockerAgentReader
-from tui.client.protocols.docker_agent_history import read_kept, seconds_of, turns_of
+from tui.client.protocols.docker_agent_history import read_kept, turns_of
+from tui.client.protocols.fields import seconds_of
 from tui.client.reply import Rejected, Reply
 from tui.client.retry import Policy
 from tui.errors import Refused

@@ -18,8 +18,9 @@ from tests.fake_server import FakeServer, Waits, client_of
 from tests.servers.rill_catalog import loose
 from tui.client import Request
 from tui.client.protocols import load
+from tui.client.protocols.fields import seconds_of
 from tui.client.protocols.rill import FORK_HINT, body, headers, is_stale, is_unsupported
-from tui.client.protocols.rill_events import FORK_NOTE, RillReader, read_message, seconds_of
+from tui.client.protocols.rill_events import FORK_NOTE, RillReader, read_message
 from tui.client.reply import Rejected, Reply, read_error, read_reply
 from tui.config import Profile
 from tui.credentials import KeySource

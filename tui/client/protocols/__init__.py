@@ -13,6 +13,7 @@ from contextlib import aclosing
 from typing import Any, Protocol, cast
 
 from tui.client.http import Http
+from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.client.request import Request
 from tui.client.sse import ServerSentEvent
@@ -37,8 +38,6 @@ _MODULES = {
 
 TRAILER_WAIT = 2.0
 """Seconds allowed for what follows an answer's end (usage, `[DONE]`) before the connection is closed on it."""
-
-Payload = Mapping[str, Any]
 
 
 class Reader(Protocol):
@@ -215,23 +214,3 @@ class _Reading:
                 plural = "s were" if self._bad > 1 else " was"
                 yield Noted(f"{self._bad} unreadable event{plural} skipped.")
             yield event
-
-
-def text(value: object) -> str:
-    """A field that should be a string, whatever it is."""
-    return value if isinstance(value, str) else ""
-
-
-def table(value: object) -> Mapping[str, Any]:
-    """A field that should be an object, whatever it is."""
-    return value if isinstance(value, dict) else {}
-
-
-def rows(value: object) -> list[Mapping[str, Any]]:
-    """A field that should be a list of objects, whatever it is."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def count(value: object) -> int | None:
-    """A field that should be a count of tokens, whatever it is."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None

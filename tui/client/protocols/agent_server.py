@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from tui.client.http import Http, bearer
-from tui.client.protocols import read_events, table
+from tui.client.protocols import read_events
 from tui.client.protocols.agent_server_events import AgentServerReader, as_meant
 from tui.client.protocols.background import follow
+from tui.client.protocols.fields import table
 from tui.client.protocols.response_events import NotDone
 from tui.client.reply import Rejected, Reply
 from tui.client.request import Request

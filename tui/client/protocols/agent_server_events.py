@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tui.client.protocols import Payload, rows, table, text
+from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.protocols.response_events import NO_ID, NotDone, ResponsesReader, check_id, read_item
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tui.client.protocols import Payload, count, rows, table, text
-from tui.client.protocols.agenta_parts import EVENTS, finish_word, parts_of, plain
+from tui.client.protocols.agenta_parts import EVENTS, finish_word, parts_of
+from tui.client.protocols.fields import Payload, count, plain, rows, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, Noted, RunNamed, TurnEvent, Used

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from tui.client.protocols import Payload, table, text
+from tui.client.protocols.fields import Payload, plain, table, text
 
 EVENTS = frozenset(
     "message message_start message_delta message_end thought thought_start thought_delta thought_end tool_call tool_result "
@@ -26,13 +25,6 @@ _STOPS = {
     "paused": "other",
     "cancelled": "other",
 }
-
-
-def plain(value: object) -> str:
-    """What goes into a tool or comes out of it, as text: JSON, unless it is text already."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def parts_of(kind: str, data: Payload, name: str) -> Iterator[dict[str, Any]]:

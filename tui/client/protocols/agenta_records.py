@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tui.client.protocols import Payload, rows, table, text
 from tui.client.protocols.agenta_events import AgentaReader, finish_of
 from tui.client.protocols.agenta_parts import finish_word, parts_of
+from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.reply import Reply
 from tui.model import Item, ItemKind, ItemState, Turn, Usage
 from tui.runner import Fold

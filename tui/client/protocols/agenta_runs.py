@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tui.client.http import Http
-from tui.client.protocols import Payload, table, text
 from tui.client.protocols.agenta_events import AgentaReader
 from tui.client.protocols.agenta_records import Account, Record, Wanted, read_records, runs_of, tell
 from tui.client.protocols.background import WAITS
+from tui.client.protocols.fields import Payload, table, text
 from tui.client.reply import Rejected, Reply, parse_json
 from tui.client.retry import is_limited
 from tui.client.sse import Decoder, ServerSentEvent

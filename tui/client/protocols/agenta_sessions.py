@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from tui.client.http import Http
-from tui.client.protocols import Payload, rows, table, text
 from tui.client.protocols.agenta_events import is_session_id, tool_call_id
 from tui.client.protocols.agenta_records import Run, read_time, runs_of, tell
 from tui.client.protocols.agenta_runs import place, records_of
+from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.reply import Rejected
 from tui.errors import Refused, UsageError
 from tui.model import Conversation, Failure, Item, ItemState, Turn, TurnStatus, Verdict, new_id

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tui.client.protocols import Payload, count, rows, table, text
-from tui.client.protocols.anthropic_results import plain, read_result
+from tui.client.protocols.anthropic_results import read_result
+from tui.client.protocols.fields import Payload, count, plain, rows, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
 from tui.events import Finished, ItemDelta, ItemWhole, ModelNamed, TurnEvent, Used

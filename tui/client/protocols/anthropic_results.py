@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from tui.client.protocols import Payload, rows, text
+from tui.client.protocols.fields import Payload, plain, rows, text
 from tui.model import Item, ItemKind, ItemState
 
 _DEEPEST = 8
@@ -17,16 +15,6 @@ def read_result(key: str, block: Payload) -> Item:
     failed = block.get("is_error") is True or _has_failed(content)
     call_id = text(block.get("tool_use_id"))
     return Item(key, ItemKind.TOOL_RESULT, _said(content), "", call_id, ItemState.FAILED if failed else ItemState.NONE)
-
-
-def plain(value: object) -> str:
-    """A value as text: as it is, or as JSON."""
-    if isinstance(value, str):
-        return value
-    try:
-        return "" if value is None else json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        return ""
 
 
 def _has_failed(content: object) -> bool:

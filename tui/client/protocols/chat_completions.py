@@ -8,7 +8,8 @@ from contextlib import aclosing
 from typing import Any
 
 from tui.client.http import Http, bearer
-from tui.client.protocols import Payload, count, list_models, read_events, rows, table, text
+from tui.client.protocols import list_models, read_events
+from tui.client.protocols.fields import Payload, count, rows, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.client.request import Request
 from tui.errors import Refused

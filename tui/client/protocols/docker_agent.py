@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from tui.client.http import Http, bearer
-from tui.client.protocols import Payload, read_events, rows, table, text
+from tui.client.protocols import read_events
 from tui.client.protocols.docker_agent_events import ELICITATION, LIMIT, DockerAgentReader
-from tui.client.protocols.docker_agent_history import Kept, read_kept, seconds_of, turns_of
+from tui.client.protocols.docker_agent_history import Kept, read_kept, turns_of
 from tui.client.protocols.docker_chat import listed
+from tui.client.protocols.fields import Payload, rows, seconds_of, table, text
 from tui.client.protocols.response_events import check_id
 from tui.client.reply import Rejected, Reply
 from tui.client.request import Request

@@ -6,11 +6,10 @@ end. The server says nothing once a run is over: the body's end ends it, and wha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tui.client.protocols import Payload, count, table, text
+from tui.client.protocols.fields import Payload, count, plain, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, RunNamed, TurnEvent, Used
@@ -290,16 +289,6 @@ def read_usage(usage: Payload) -> Usage | None:
         count(newest.get("cached_input_tokens")),
     )
     return read if read.input_tokens or read.output_tokens else None
-
-
-def plain(value: object) -> str:
-    """A value as text: JSON, unless it is text already."""
-    if isinstance(value, str):
-        return value
-    try:
-        return "" if value is None else json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        return ""
 
 
 def _tool_of(payload: Payload) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from tui.client.protocols import Payload, rows, table, text
-from tui.client.protocols.docker_agent_events import plain, read_usage
+from tui.client.protocols.docker_agent_events import read_usage
+from tui.client.protocols.fields import Payload, plain, rows, seconds_of, table, text
 from tui.config import Profile
 from tui.errors import Exit
 from tui.model import Failure, Item, ItemKind, ItemState, Turn, TurnStatus, Usage, new_id
@@ -69,16 +68,6 @@ def turns_of(kept: list[Kept], profile: Profile, conversation_id: str) -> list[T
         elif told:
             told[-1].add(one)
     return [turn.whole(depth, profile, conversation_id) for depth, turn in enumerate(told)]
-
-
-def seconds_of(value: object) -> float | None:
-    """A time in seconds since the epoch; None where there is none."""
-    try:
-        time = datetime.fromisoformat(text(value))
-        seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return seconds if seconds > 0 else None
 
 
 @dataclass(slots=True)

@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 from tui.client.http import Http, bearer
-from tui.client.protocols import Payload, chat_completions, list_models, read_events
+from tui.client.protocols import chat_completions, list_models, read_events
 from tui.client.protocols.chat_completions import ChatReader
+from tui.client.protocols.fields import Payload
 from tui.client.reply import Rejected, Reply, read_error
 from tui.client.request import Request
 from tui.errors import Refused, TurnError

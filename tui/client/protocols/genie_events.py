@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from tui.client.protocols import Payload, rows, table, text
+from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.protocols.response_events import check_id, error_of, read_item
 from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.errors import Refused

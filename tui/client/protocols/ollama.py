@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -11,8 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tui.client.http import Http, bearer
-from tui.client.protocols import Payload, count, list_models, read_events, rows, table, text
+from tui.client.protocols import list_models, read_events
 from tui.client.protocols.chat_completions import InlineReasoning
+from tui.client.protocols.fields import Payload, count, plain, rows, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.client.request import Request
 from tui.config import Profile
@@ -134,7 +134,7 @@ class OllamaReader:
             yield self._piece(kind, piece)
         for call in rows(message.get("tool_calls")):
             function = table(call.get("function"))
-            name, arguments = text(function.get("name")), _plain(function.get("arguments"))
+            name, arguments = text(function.get("name")), plain(function.get("arguments"))
             yield ItemWhole(
                 Item(self._key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, arguments, name, text(call.get("id")))
             )
@@ -191,13 +191,3 @@ def _duration(said: str) -> str | int | float:
     if re.fullmatch(r"-?\d{1,9}", said):
         return int(said)
     return float(said) if re.fullmatch(r"-?\d{1,9}\.\d{1,9}", said) else said
-
-
-def _plain(arguments: object) -> str:
-    """Arguments as JSON text; some servers give them as that."""
-    if isinstance(arguments, str):
-        return arguments
-    try:
-        return "" if arguments is None else json.dumps(arguments, ensure_ascii=False)
-    except RecursionError:
-        return ""

@@ -6,14 +6,13 @@ name, indices, sequence numbers, `.added` and `.done` in every combination (reco
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from tui.client.protocols import Payload, count, rows, table, text
+from tui.client.protocols.fields import Payload, count, plain, rows, table, text
 from tui.client.reply import Rejected, read_error
 from tui.errors import Incomplete, Refused
 from tui.events import (
@@ -364,31 +363,31 @@ def read_item(item: Payload, place: str = "") -> Iterator[Item]:
             yield Item(key(ItemKind.REASONING), ItemKind.REASONING, _joined(said))
         case "mcp_approval_request":
             name = _tool_name(item)
-            asked = _plain(item.get("arguments"))
+            asked = plain(item.get("arguments"))
             yield Item(key(ItemKind.APPROVAL), ItemKind.APPROVAL, asked, name, own_id, ItemState.OPEN)
         case _ if kind in _CALLS:
             call_id = text(item.get("call_id")) or own_id
             said_with = item.get(
                 _CALLS[kind], table(item.get("action")).get("command", table(item.get("action")).get("commands"))
             )
-            yield Item(key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, _plain(said_with), _tool_name(item), call_id)
+            yield Item(key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, plain(said_with), _tool_name(item), call_id)
             result = item.get("output") or item.get("error") or item.get("outputs")
             if result:
-                yield Item(f"{key(ItemKind.TOOL_CALL)}/result", ItemKind.TOOL_RESULT, _plain(result), "", call_id)
+                yield Item(f"{key(ItemKind.TOOL_CALL)}/result", ItemKind.TOOL_RESULT, plain(result), "", call_id)
         case _ if kind.endswith("_output"):
             call_id = text(item.get("call_id"))
             result_key = own_id or f"{call_id}/result"
-            yield Item(result_key, ItemKind.TOOL_RESULT, _plain(item.get("output")), "", call_id)
+            yield Item(result_key, ItemKind.TOOL_RESULT, plain(item.get("output")), "", call_id)
         case _ if kind.endswith("_call"):
             query = table(item.get("action")).get("query") or item.get("queries") or ""
-            yield Item(key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, _plain(query), kind.removesuffix("_call"), own_id)
+            yield Item(key(ItemKind.TOOL_CALL), ItemKind.TOOL_CALL, plain(query), kind.removesuffix("_call"), own_id)
         case "compaction":
             yield Item(key(ItemKind.NOTICE), ItemKind.NOTICE, "The server shortened the conversation.")
         case "mcp_list_tools" | "":
             return
         case _:
             kept = {name: value for name, value in item.items() if name not in ("id", "type", "status")}
-            yield Item(key(ItemKind.NOTICE), ItemKind.NOTICE, _plain(kept) if kept else "", kind)
+            yield Item(key(ItemKind.NOTICE), ItemKind.NOTICE, plain(kept) if kept else "", kind)
 
 
 def read_usage(usage: Payload) -> Usage | None:
@@ -423,12 +422,6 @@ def _tool_name(item: Payload) -> str:
     name = text(item.get("name")) or text(item.get("type")).removesuffix("_call")
     server = text(item.get("server_label"))
     return f"{server}.{name}" if server else name
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _joined(parts: list[str]) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tui.client.http import Http, bearer
-from tui.client.protocols import list_models, read_events, table
+from tui.client.protocols import list_models, read_events
 from tui.client.protocols.background import follow
+from tui.client.protocols.fields import table
 from tui.client.protocols.response_events import NotDone, ResponsesReader, check_id
 from tui.client.reply import Reply
 from tui.client.request import Request

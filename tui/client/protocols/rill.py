@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from tui.client.http import Http, bearer
-from tui.client.protocols import Payload, read_events, rows, table, text
+from tui.client.protocols import read_events
+from tui.client.protocols.fields import Payload, rows, seconds_of, table, text
 from tui.client.protocols.response_events import check_id
 from tui.client.protocols.rill_events import (
     RillReader,
@@ -21,7 +22,6 @@ from tui.client.protocols.rill_events import (
     is_prompt,
     prompt_of,
     read_message,
-    seconds_of,
 )
 from tui.client.reply import Rejected, Reply
 from tui.client.request import Request

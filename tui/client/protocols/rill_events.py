@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
-from tui.client.protocols import Payload, rows, table, text
+from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.protocols.response_events import check_id
 from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.errors import Refused
@@ -144,16 +143,6 @@ def answer_of(message: Payload) -> str:
         return text(message.get("contentData")) or _said(message).removeprefix("Error: ")
     said = _said(message) or text(_content(message).get("response"))
     return said or (text(message.get("contentData")) if message.get("contentType") == "text" else "")
-
-
-def seconds_of(value: object) -> float | None:
-    """A time as proto-JSON has it, in seconds since the epoch; None where there is none."""
-    try:
-        time = datetime.fromisoformat(text(value))
-        seconds = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
-    return seconds if seconds > 0 else None
 
 
 def _is_of_router(message: Payload, kind: str) -> bool:
