@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -167,6 +169,47 @@ async def test_fields_no_one_knows_are_passed_over(case: Case, tmp_path: Path) -
         s.net.change = altered(change, case.border)
         told = await s.take(prompt)
         assert (told.turn.status, shape(told.turn)) == (DONE, shape(whole.turn))
+
+
+WRONG: list[Any] = [None, 5, -1, [], {}, "x", True, [[]], [{}], {"a": [1]}, 1e300, [None]]
+
+
+def wrong_ones(value: Any) -> Iterator[tuple[str, Any]]:
+    """A value again and again, each time with another part of it of a wrong type; with the names on the way to that."""
+    named = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in list(named):
+        for way, wrong in wrong_ones(one):
+            yield f"{name}/{way}", _with(value, name, wrong)
+        yield f"{name}", _with(value, name, WRONG[sum(map(ord, str(name))) % len(WRONG)])
+
+
+def _with(value: Any, name: Any, one: Any) -> Any:
+    changed = value.copy()
+    changed[name] = one
+    return changed
+
+
+@every
+@pytest.mark.fault("N50")
+async def test_wrong_types_anywhere_end_in_words_or_do_no_harm(case: Case, tmp_path: Path) -> None:
+    """Each field of each kind of event, once; the answer that comes in the server's place is its own but for that."""
+    with standing(case, tmp_path) as s:
+        _, events = await reference(s)
+        head, tried = s.net.heads[-1], set[tuple[str, str]]()
+        for place, event in enumerate(events):
+            value = payload(event)
+            for way, wrong in wrong_ones(value) if isinstance(value, dict) else ():
+                if (str(value.get("type")), way) in tried:
+                    continue
+                tried.add((str(value.get("type")), way))
+                changed = event.partition(b"{")[0] + json.dumps(wrong).encode()
+                body = case.border.join([*events[:place], changed, *events[place + 1 :], b""])
+                s.net.instead = lambda request, body=body: given(200, body, head.headers["content-type"])
+                told = await s.take(case.rich)
+                assert told.exit_status in (0, 4, 5, 6, 7, 8), f"{way}: {told.words}"
+                assert bool(told.words) == (told.turn.status is not DONE), way
+                assert told.turn.status is DONE or told.turn.conversation_id == "", way
+        assert len(tried) > 10
 
 
 @every
