@@ -281,6 +281,8 @@ class _Connection:
                 await self._writer.drain()
         finally:
             gone.cancel()
+            # Until it has ended, no one else may read: on a connection that is kept, the next request comes at once.
+            await asyncio.wait({gone})
             await pieces.aclose()
 
     def _write(self, item: Any) -> None:
