@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -15,10 +16,10 @@ from hypothesis import strategies as st
 
 from tests.client.protocols.recordings import HERE, recording
 from tests.client.turns import Bytes, Read, Told, over, read, take
-from tests.fake_server import Waits
+from tests.fake_server import FakeServer, Waits
 from tui.client import Request
 from tui.client.protocols import load
-from tui.client.protocols.agent_server import body, headers, is_stale, is_unsupported
+from tui.client.protocols.agent_server import TOLD_AS_TEXT, body, headers, is_stale, is_unsupported
 from tui.client.protocols.agent_server_events import RESTARTED, AgentServerReader, as_meant
 from tui.client.protocols.response_events import NotDone
 from tui.client.reply import Rejected, Reply
@@ -140,6 +141,66 @@ def test_agent_server_3_what_was_said_before_is_told_where_a_conversation_begins
     assert [(one["role"], one["content"]) for one in sent["input"]] == [
         ("user", "one"), ("assistant", "1"), ("user", "two"),
     ]  # fmt: skip
+
+
+REFUSALS = (
+    # As an agent of the OpenAI Agents SDK behind MLflow says it, by the version of the SDK.
+    "Unhandled item type or structure: {'status': None, 'content': 'I am', 'role': 'assistant', 'type': 'message'}",
+    "Unknown content: {'type': 'output_text', 'text': 'I am', 'annotations': []}",
+    "string indices must be integers, not 'str'",
+)
+BEFORE = (Message("user", "who are you"), Message("assistant", "I am"), Message("user", "go on"))
+
+
+def failing(server_error: str) -> list[Any]:
+    return [{"error": server_error}, "[DONE]"]
+
+
+async def told(*answers: list[Any], **request: Any) -> tuple[Told, list[Any]]:
+    """A turn whose requests are answered one after the other, and what they said."""
+    server = FakeServer()
+    turn = asyncio.create_task(take(over(server), PROFILE, "two", **request))
+    for events in answers:
+        exchange = (await server.request()).respond()
+        for event in events:
+            exchange.event(event)
+        exchange.end()
+    return await turn, [exchange.json for exchange in server.seen]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_an_agent_that_takes_no_answers_is_told_them_as_text(refusal: str) -> None:
+    well = [done(message("three")), completed(), "[DONE]"]
+    became, (first, second) = await told(failing(refusal), well, history=BEFORE)
+    assert (became.turn.status, became.turn.text) == (TurnStatus.DONE, "three")
+    assert became.turn.notes == (TOLD_AS_TEXT,)
+    assert [one["role"] for one in first["input"]] == ["user", "assistant", "user", "user"]
+    assert second["input"] == [
+        {"role": "user", "content": "What was said before:\n\nUser: who are you\n\nAssistant: I am\n\nUser: go on"},
+        {"role": "user", "content": "two"},
+    ]
+    ids = [one["custom_inputs"]["session_id"] for one in (first, second)]
+    assert ids[0] != ids[1] == became.turn.conversation_id
+
+
+async def test_an_agent_is_not_told_a_third_time() -> None:
+    became, sent = await told(failing(REFUSALS[0]), failing(REFUSALS[0]), history=BEFORE)
+    assert (became.turn.status, len(sent)) == (TurnStatus.FAILED, 2)
+    assert "Unhandled item type" in became.words
+
+
+@pytest.mark.parametrize(
+    ("events", "request_fields"),
+    [
+        (failing("The model is gone"), {"history": BEFORE}),
+        (failing(REFUSALS[0]), {"history": BEFORE[:1]}),
+        (failing(REFUSALS[0]), {"history": BEFORE, "conversation_id": OURS}),
+        ([delta("some"), *failing(REFUSALS[0])], {"history": BEFORE}),
+    ],
+)
+async def test_other_failures_are_told_only_once(events: list[Any], request_fields: dict[str, Any]) -> None:
+    became, sent = await told(events, **request_fields)
+    assert (became.turn.status is TurnStatus.DONE, len(sent), became.turn.notes) == (False, 1, ())
 
 
 def test_a_system_prompt_is_said_once() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -18,11 +20,15 @@ from tui.client.reply import Rejected, Reply
 from tui.client.request import Request
 from tui.client.retry import is_limited
 from tui.errors import Incomplete, Refused
-from tui.events import RunNamed, TurnEvent
+from tui.events import ItemDelta, ItemWhole, Noted, RunNamed, TurnEvent
+from tui.model import Message
 
 headers = bearer
 
+TOLD_AS_TEXT = "The agent takes no earlier answers as such; what was said before was sent along as text."
+
 _LONGEST_POLL = 8.0
+_NO_ANSWERS = re.compile(r"(?i)unhandled item type|unknown content\b|string indices must be integers")
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -50,7 +56,43 @@ def is_unsupported(reply: Reply) -> bool:  # noqa: ARG001 - the contract's shape
 
 
 async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None]:
-    """One answer. A run in the background is followed through broken connections, by its sequence numbers."""
+    """One answer. An agent that takes no answers which it did not give itself is told them as text.
+
+    Many do not: MLflow leaves out the id of a message, without which the OpenAI Agents SDK knows no answer. They say so
+    before their model is asked. As their session holds what they could not take, another one is begun.
+    """
+    has_told = False
+    events = _turn(http, request)
+    try:
+        async with aclosing(events):
+            async for event in events:
+                has_told = has_told or isinstance(event, ItemDelta | ItemWhole)
+                yield event
+        return
+    except Rejected as rejected:
+        if has_told or not _takes_no_answers(rejected.reply, request):
+            raise
+    yield Noted(TOLD_AS_TEXT)
+    events = _turn(http, replace(request, history=_as_text(request.history)))
+    async with aclosing(events):
+        async for event in events:
+            yield event
+
+
+def _takes_no_answers(reply: Reply, request: Request) -> bool:
+    """Whether a failure is about the answers there are in what was said before."""
+    has_answers = any(message.role == "assistant" for message in request.history)
+    return has_answers and not request.conversation_id and _NO_ANSWERS.search(reply.text) is not None
+
+
+def _as_text(history: tuple[Message, ...]) -> tuple[Message, ...]:
+    """What was said before, as one message of the user's."""
+    said = [f"{message.role.capitalize()}: {message.text}" for message in history]
+    return (Message("user", "\n\n".join(["What was said before:", *said])),)
+
+
+async def _turn(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None]:
+    """A turn. A run in the background is followed through broken connections, by its sequence numbers."""
     if request.run:
         run, _, session = request.run.partition(" ")
         reader = AgentServerReader(http.host, session or request.conversation_id, runs=True, run=run)
