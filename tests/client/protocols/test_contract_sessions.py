@@ -77,7 +77,8 @@ async def test_a_turn_is_stopped_after_any_event_and_the_next_one_goes_on(
                 assert told <= len(str(seen))
                 told = len(str(seen))
                 await assert_goes_on(s, t, session, turn)
-                assert len(await t.chat.turns(session.id)) == 3
+                _, kept, _ = await t.chat.turns(session.id)
+                assert (kept.status, shape(kept)) == (turn.status, seen)
             assert seen == shape(whole)
 
 
@@ -105,6 +106,22 @@ async def assert_goes_on(s: Stand, t: Chatting, session: Session, turn: Turn) ->
     holds = traits.telling is Telling.AT_FIRST and turn.status is not DONE
     assert after.notes == ((HELD_NOTE,) if holds else ())
     assert after.conversation_id == case.id_in(sent) or case.protocol == "responses"
+
+
+@every
+@pytest.mark.fault("C03")
+async def test_a_server_is_let_go_of_by_a_stop(case: Case, tmp_path: Path, history: Path) -> None:
+    with standing(case, tmp_path) as s:
+        async with s.chatting(history) as t:
+            session = await t.chat.open("work")
+            t.chat.send(session, "hang on")
+            await t.until(lambda: t.newest().has_output)
+            t.chat.cancel(session.id)
+            turn = await t.ended(session)
+            assert (turn.status, turn.has_output, turn.error) == (CANCELLED, True, None)
+            await t.until(lambda: s.service.let_go == 1)
+            await s.idle(t)
+            assert (await t.say(session, "two")).status is DONE
 
 
 @every
