@@ -449,7 +449,11 @@ async def test_trouble_while_following_is_waited_out() -> None:
             TurnStatus.INTERRUPTED,
             "The run cannot be followed: agenta.localhost:1 is overloaded or down (status 503): try later",
         ),
-        ((0, None), TurnStatus.INTERRUPTED, "The run cannot be followed: The connection to agenta.localhost:1 was lost"),
+        (
+            (0, None),
+            TurnStatus.INTERRUPTED,
+            "The run cannot be followed: The connection to agenta.localhost:1 was lost",
+        ),
         ((200, {"stream": None}), FAILED, "The server does not know this run any more."),
         ((302, {}), FAILED, "agenta.localhost:1 answered with the unexpected status 302."),
         ((200, "nonsense"), FAILED, "The server does not know this run any more."),
