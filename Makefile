@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types imports faults snapshots screenshots torture clean
+.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,10 @@ run: $(VENV)/.run ## install into .venv and open the program
 
 test: $(VENV)/.dev ## run all tests
 	@$(BIN)/python -m pytest -n $(JOBS)
+
+test-servers: $(VENV)/.dev ## run the tests against real servers, installed into .servers
+	@$(BIN)/python -m tests.servers_real.install
+	@PALAVER_REAL_SERVERS=1 $(BIN)/python -m pytest -n $(JOBS) tests/servers_real
 
 check: lint types imports ## ruff, mypy --strict, import-linter
 
@@ -53,4 +57,4 @@ torture: $(VENV)/.dev ## the long runs: cancels, kills, many writers
 	@$(BIN)/python -m tests.torture
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html
+	rm -rf $(VENV) .servers .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html

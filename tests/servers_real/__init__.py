@@ -1,0 +1,1 @@
+"""Servers that others have written, and Palaver talking to them."""
