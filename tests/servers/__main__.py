@@ -1,4 +1,8 @@
-"""A stand-in server to try things on by hand: `python -m tests.servers NAME [--port N] [--pace S] [--key K]`."""
+"""A stand-in server to try things on by hand: `python -m tests.servers NAME [--port N] [--pace S] [--key K]`.
+
+What it answers is told by how a prompt begins (`tests.servers.base.manner`). A POST to /__fake__/forget has it forget every
+conversation; one to /__fake__/go_on lets what hangs go on.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,6 @@ def main() -> int:
     module = importlib.import_module(f"tests.servers.{args.name.replace('-', '_')}")
     with serving(module.make(pace=args.pace, key=args.key), args.port) as running:
         print(module.profile_text(running.url, key=bool(args.key)), flush=True)
-        running.service.go_on.set()
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

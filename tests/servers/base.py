@@ -101,6 +101,9 @@ class Service:
         if asked.path == "/__fake__/forget":
             self.forget()
             return json_answer({})
+        if asked.path == "/__fake__/go_on":
+            self.go_on.set()
+            return json_answer({})
         self.asked.append(asked)
         return await self.answer(asked)
 
