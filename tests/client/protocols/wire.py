@@ -44,8 +44,8 @@ class Net:
 
     `change` is done to the bodies of answers to prompts. `instead` may answer such a request in the server's place, by a
     response, or leave it to the server with None. `before` is awaited before any request leaves. With a `port` all go
-    there. `sent` are all requests; `open`
-    counts the bodies that are not closed; `heads` are the answers that came to prompts, `bodies` what they held.
+    there. `sent` are all requests; `open` counts the bodies that are not closed, `streaming` those of answers to prompts
+    among them; `heads` are the answers that came to prompts, `bodies` what they held.
     """
 
     def __init__(self, is_turn: Callable[[httpx.Request], bool]) -> None:
@@ -56,6 +56,7 @@ class Net:
         self.port = 0
         self.sent: list[Sent] = []
         self.open = 0
+        self.streaming = 0
         self.heads: list[httpx.Response] = []
         self.bodies: list[bytearray] = []
 
@@ -88,6 +89,7 @@ class _Hand(httpx.AsyncBaseTransport):
             request.url = request.url.copy_with(port=net.port)
         answer = await self._under.handle_async_request(request)
         net.open += 1
+        net.streaming += is_turn
         assert isinstance(answer.stream, httpx.AsyncByteStream)
         stream = _Body(net, answer.stream, net.change, bytearray()) if is_turn else _Body(net, answer.stream)
         changed = httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
@@ -108,6 +110,7 @@ class _Body(httpx.AsyncByteStream):
         self._net = net
         self._under = under
         self._change = change or unchanged
+        self._is_turn = kept is not None
         self._kept = bytearray() if kept is None else kept
         if kept is not None:
             net.bodies.append(kept)
@@ -124,6 +127,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._net.open -= 1
+        self._net.streaming -= self._is_turn
         await self._under.aclose()
 
 
