@@ -22,6 +22,7 @@ palaver ask [PROMPT...]    one prompt, one answer, on standard output
 palaver sessions ...       list, show, rename, title, pin, archive, delete, restore, map
 palaver profiles ...       list, show or test the servers
 palaver config ...         show where the configuration is, and what is in force
+palaver history ...        check, copy or repair the history's file, or show where it is
 """
 
 
@@ -81,6 +82,10 @@ def _dispatch(argv: list[str]) -> int:
             from tui.commands import config
 
             return config.main(_parse(config, "config", argv))
+        case "history":
+            from tui.commands import history
+
+            return history.main(_parse(history, "history", argv))
         case "open":
             args = _parser("palaver open", label_required=True).parse_args(argv[1:])
         case _:

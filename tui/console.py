@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-COMMANDS = ("ask", "sessions", "profiles", "config", "open")
+COMMANDS = ("ask", "sessions", "profiles", "config", "history", "open")
 """First words that are commands; a session of that label is opened with `palaver open`."""
 
 

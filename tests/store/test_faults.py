@@ -37,7 +37,7 @@ from tests.store.other import Other
 from tui.chat import HealthChanged
 from tui.errors import SessionBusy
 from tui.model import Turn, TurnStatus
-from tui.store.database import Lock
+from tui.store.lock import Lock, Locked
 
 LONG = "a rather long prompt, so that it needs pages of its own " * 400
 NOBODY = 65534
@@ -943,8 +943,6 @@ async def test_the_lock_file_deleted_locks_no_one_out_and_lets_no_one_in(history
 
 @contextmanager
 def _refused(lock: Lock) -> Iterator[None]:
-    from tui.store.database import Locked
-
     with pytest.raises(Locked), lock.held(0.0):
         pass
     yield

@@ -8,21 +8,18 @@ SQLite's locks.
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import os
 import sqlite3
-import stat
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from tui.errors import StoreError
-from tui.paths import make_private_dir
 from tui.store import schema
+from tui.store.files import Damaged, identity, prepare, set_stale_log_aside, stale_log_notice, stamp
+from tui.store.lock import Lock, Locked
 
 T = TypeVar("T")
 
@@ -35,103 +32,32 @@ WRITE_TIMEOUT = 0.25
 UPGRADE_PATIENCE = 30.0
 """Seconds to wait for another window that is making or upgrading the file."""
 
-SMALLEST = 512
-"""The smallest database, in bytes: one page."""
-
-SPIN = 0.03
-"""Seconds one attempt to get our own lock may take before others get their turn in this thread."""
-
-
-class Locked(Exception):
-    """Another process is writing at this moment."""
-
-
-class Damaged(StoreError):
-    """The file is not a database, or a broken one."""
-
 
 class Replaced(StoreError):
     """The file on disk is not the one that was opened any more."""
 
 
-class Lock:
-    """Palaver's own lock on a history, which all its windows share. The thread that holds it may take it again."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file.with_name(f"{file.name}.lock")
-        self._fd = -1
-        self._depth = 0
-
-    def open(self) -> None:
-        """Make the lock's file, if it is not there.
-
-        Raises:
-            OSError: It cannot be made.
-        """
-        if self._fd < 0 or not self._is_current():
-            self.close()
-            self._fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    @contextmanager
-    def held(self, patience: float = SPIN) -> Iterator[None]:
-        """With the lock.
-
-        Raises:
-            Locked: Another process kept it for longer than `patience`.
-        """
-        if not self._depth:
-            self._take(time.monotonic() + patience)
-        self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
-            if not self._depth and self._fd >= 0:
-                with suppress(OSError):
-                    fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-    def _take(self, deadline: float) -> None:
-        while True:
-            try:
-                self.open()
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Locked from None
-                time.sleep(0.001)
-            except OSError:
-                # No such file can be had, or no such lock on it: SQLite's own, which every write takes as well, has to do.
-                return
-            else:
-                if self._is_current():
-                    return
-
-    def _is_current(self) -> bool:
-        """Whether others would find the same file: one that was deleted locks no one out."""
-        return identity(self._file) in (None, identity(self._fd))
-
-
 class Database:
     """The history's file, open. Lives in the thread that made it.
 
-    `read_only` says why nothing can be written, or is empty. `identity` tells the file from others of its name.
+    `read_only` says why nothing can be written, or is empty. `notice` tells what had to be done to open it. `identity`
+    tells the file from others of its name.
     """
 
     def __init__(self, file: Path, lock: Lock) -> None:
         self.file = file
         self.read_only = ""
+        self.notice = ""
         self._lock = lock
-        _prepare(file)
+        prepare(file)
         try:
             lock.open()
         except OSError as error:
             self.read_only = f"{file.parent} cannot be written to: {error.strerror}"
         self.identity = identity(file)
+        aside = set_stale_log_aside(file)
+        if aside is not None:
+            self.notice = stale_log_notice(aside)
         try:
             self.conn = self._connect()
         except sqlite3.Error as error:
@@ -182,7 +108,7 @@ class Database:
                 with waiting(self.conn, WRITE_TIMEOUT), transaction(self.conn):
                     return function(self.conn, *args)
         except sqlite3.Error as error:
-            if _is_busy(error):
+            if is_busy(error):
                 raise Locked from None
             raise explain(error, self.file) from None
 
@@ -277,28 +203,6 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def set_aside(file: Path) -> Path:
-    """Move a damaged file, with everything that belongs to it, out of the way. Gives its new name.
-
-    Raises:
-        StoreError: It cannot be moved.
-    """
-    aside = file.with_name(f"{file.name}.damaged-{stamp()}")
-    try:
-        for suffix in ("-journal", "-wal", "-shm", ""):
-            part = file.with_name(file.name + suffix)
-            if part.exists():
-                part.rename(aside.with_name(aside.name + suffix))
-    except OSError as error:
-        raise StoreError(f"{file} is damaged and cannot be moved aside: {error.strerror}.") from None
-    return aside
-
-
-def stamp() -> str:
-    """The present moment, for a file's name."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-
-
 def explain(error: sqlite3.Error, file: Path) -> StoreError:
     """What went wrong with the history, in words."""
     name = getattr(error, "sqlite_errorname", "") or ""
@@ -308,7 +212,7 @@ def explain(error: sqlite3.Error, file: Path) -> StoreError:
         return StoreError("The disk is full.", hint="what is not saved is kept in memory", transient=True)
     if name.startswith("SQLITE_READONLY"):
         return StoreError(f"{file} is read-only.", transient=True)
-    if _is_busy(error):
+    if is_busy(error):
         return StoreError("The history is locked by another program.", transient=True)
     if name.startswith("SQLITE_CANTOPEN"):
         return StoreError(f"{file} cannot be opened.", transient=True)
@@ -317,66 +221,9 @@ def explain(error: sqlite3.Error, file: Path) -> StoreError:
     return StoreError(f"{file}: {error}.")
 
 
-def _prepare(file: Path) -> None:
-    """Make the file and its folder, private from the start, or say why they cannot be had."""
-    _refuse_others(file)
-    try:
-        make_private_dir(file.parent)
-    except FileExistsError:
-        raise StoreError(f"{file.parent} is not a folder.", hint="move it away") from None
-    except OSError as error:
-        raise StoreError(f"{error.filename or file.parent}: {error.strerror}.") from None
-    try:
-        info = file.stat()
-    except FileNotFoundError:
-        if file.is_symlink():
-            raise StoreError(f"{file} is a link to a file that does not exist.") from None
-        try:
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
-            pass
-        except OSError as error:
-            raise StoreError(f"{file} cannot be made: {error.strerror}.") from None
-        return
-    except OSError as error:
-        raise StoreError(f"{file}: {error.strerror}.") from None
-    if stat.S_ISDIR(info.st_mode):
-        raise StoreError(f"{file} is a folder.", hint="move it away")
-    if not stat.S_ISREG(info.st_mode):
-        raise StoreError(f"{file} is not a file.", hint="move it away")
-    if 0 < info.st_size < SMALLEST:
-        # SQLite would take it for an empty database, and write over it.
-        raise Damaged(f"{file} is damaged.")
-    if info.st_mode & 0o077 and info.st_uid == os.getuid():
-        with suppress(OSError):
-            file.chmod(0o600)
-
-
-def _refuse_others(file: Path) -> None:
-    """Leave alone what is another user's: files made as root in someone's home are a nuisance for years."""
-    if os.geteuid() == 0:
-        nearest = next(folder for folder in file.absolute().parents if folder.exists())
-        if nearest.stat().st_uid != 0:
-            raise StoreError(f"{nearest} belongs to another user.", hint="run Palaver as that user")
-    try:
-        is_theirs = file.is_symlink() and {file.lstat().st_uid, file.stat().st_uid} != {os.geteuid()}
-    except OSError:
-        return
-    if is_theirs:
-        raise StoreError(f"{file} is a link to another user's file.", hint="move it away")
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether it is only that another program is writing."""
     return (getattr(error, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-
-def identity(file: Path | int) -> tuple[int, int] | None:
-    """What tells a file, given by its path or its descriptor, from others of its name; None where there is none."""
-    try:
-        info = os.stat(file)
-    except OSError:
-        return None
-    return info.st_dev, info.st_ino
 
 
 def _has_tables(conn: sqlite3.Connection) -> bool:

@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from tui.errors import StoreError
 from tui.store import turns as turn_sql
-from tui.store.database import Damaged, Database, Lock, Locked, Replaced, identity, set_aside
+from tui.store.database import Database, Replaced
+from tui.store.files import Damaged, identity, set_aside
 from tui.store.lease import Lease
+from tui.store.lock import Lock, Locked
 
 T = TypeVar("T")
 
@@ -174,6 +176,8 @@ class Keeper:
 
     def _keep(self, db: Database) -> Database:
         self._db = db
+        if db.notice:
+            self.notices.append(db.notice)
         if self._lease is None:
             self._lease = Lease(self.file.with_name(f"{self.file.name}.live"))
         return db

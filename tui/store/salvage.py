@@ -13,6 +13,30 @@ from tui.store import sessions, turns
 
 _TABLES = ("sessions", "branches", "turns", "items", "chunks", "attempts", "conversations")
 
+_AMENDS = (
+    # Branches: each session's own is there, each has its session, and none is its own ancestor.
+    "INSERT INTO branches (id, session_id) SELECT branch_id, id FROM sessions WHERE branch_id NOT IN (SELECT id FROM branches)",
+    "INSERT OR IGNORE INTO branches (id, session_id) SELECT branch_id, session_id FROM turns",
+    "UPDATE branches SET session_id = (SELECT session_id FROM turns WHERE branch_id = branches.id) "
+    "WHERE session_id NOT IN (SELECT id FROM sessions) AND id IN (SELECT branch_id FROM turns)",
+    "DELETE FROM branches WHERE session_id NOT IN (SELECT id FROM sessions)",
+    "UPDATE branches SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM branches) OR id IN "
+    "(WITH RECURSIVE up (start, id) AS (SELECT id, parent_id FROM branches WHERE parent_id IS NOT NULL "
+    "UNION SELECT up.start, b.parent_id FROM up JOIN branches b ON b.id = up.id WHERE b.parent_id IS NOT NULL) "
+    "SELECT start FROM up WHERE start = id)",
+    "UPDATE branches SET base = min(base, (SELECT min(depth) FROM turns WHERE branch_id = branches.id)) "
+    "WHERE id IN (SELECT branch_id FROM turns)",
+    # Each turn begins with a prompt, though it may be lost.
+    "UPDATE items SET kind = 'prompt' WHERE position = 0",
+    "INSERT INTO items (turn_id, position, kind) SELECT id, 0, 'prompt' FROM turns "
+    "WHERE id NOT IN (SELECT turn_id FROM items WHERE position = 0)",
+    "UPDATE conversations SET session_id = coalesce((SELECT id FROM sessions WHERE branch_id = conversations.branch_id), '')",
+    "DELETE FROM conversations WHERE session_id = ''",
+    "UPDATE meta SET value = (SELECT max(revision) FROM (SELECT revision FROM sessions UNION SELECT revision FROM turns "
+    "UNION SELECT value FROM meta WHERE key = 'revision')) WHERE key = 'revision'",
+)
+"""What makes rows fit together again that came without others."""
+
 
 def salvage(damaged: Path, conn: sqlite3.Connection) -> int:
     """Copy every readable row of `damaged` to the new history on `conn`, inside its transaction.
@@ -34,15 +58,8 @@ def salvage(damaged: Path, conn: sqlite3.Connection) -> int:
         turns.fold_chunks(conn, turn_id)
     conn.execute("UPDATE turns SET status = 'interrupted' WHERE status IN ('pending', 'streaming')")
     _house_strays(conn)
-    conn.execute(
-        "INSERT INTO branches (id, session_id) SELECT branch_id, id FROM sessions "
-        "WHERE branch_id NOT IN (SELECT id FROM branches)"
-    )
-    conn.execute(
-        "UPDATE meta SET value = (SELECT max(revision) FROM (SELECT revision FROM sessions UNION SELECT revision FROM turns "
-        "UNION SELECT value FROM meta WHERE key = 'revision')) WHERE key = 'revision'"
-    )
-    conn.execute("UPDATE branches SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM branches)")
+    for statement in _AMENDS:
+        conn.execute(statement)
     conn.execute("INSERT INTO items_fts (rowid, text) SELECT id, text FROM items WHERE kind IN ('prompt', 'message')")
     return int(conn.execute("SELECT count(*) FROM turns").fetchone()[0])
 
@@ -73,10 +90,22 @@ def _copy(old: sqlite3.Connection, conn: sqlite3.Connection, table: str) -> None
     for direction in ("ASC", "DESC"):
         try:
             for row in _rows(old, f"SELECT {columns} FROM {table} ORDER BY {key} {direction}"):  # noqa: S608 - our own names
-                conn.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+                added = conn.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
+                if table == "turns" and not added.rowcount:
+                    _put_last(conn, dict(zip(names, row, strict=True)))
             return
         except _Unreadable:
             continue
+
+
+def _put_last(conn: sqlite3.Connection, turn: dict[str, Any]) -> None:
+    """Keep a turn whose place another one has, at the end of its branch."""
+    if conn.execute("SELECT 1 FROM turns WHERE id = ?", (turn["id"],)).fetchone():
+        return
+    newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (turn["branch_id"],)).fetchone()[0]
+    turn["depth"] = (-1 if newest is None else newest) + 1
+    names, marks = ", ".join(turn), ", ".join("?" * len(turn))
+    conn.execute(f"INSERT OR IGNORE INTO turns ({names}) VALUES ({marks})", tuple(turn.values()))  # noqa: S608 - our own names
 
 
 class _Unreadable(Exception):
