@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= auto
+SAMPLE ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture clean
+.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,5 +57,9 @@ screenshots: $(VENV)/.dev ## draw the README's pictures again
 torture: $(VENV)/.dev ## the long runs: cancels, kills, many writers
 	@$(BIN)/python -m tests.torture
 
+mutants: $(VENV)/.dev ## the mutation score of decoders, retry, store, gate (SAMPLE of each file; 0: all)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --group mutants
+	@nice $(BIN)/python -m tests.mutants --sample $(SAMPLE)
+
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .servers .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html
+	rm -rf $(VENV) .servers .mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html

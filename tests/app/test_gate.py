@@ -1,0 +1,37 @@
+"""The last gate before the terminal, asked directly: what it changes, what it hands on as it is."""
+
+from __future__ import annotations
+
+import pytest
+from rich.segment import ControlType, Segment
+from rich.style import Style
+from textual.color import Color
+
+from tui.app.gate import Gate
+
+BLACK = Color(0, 0, 0)
+BOLD = Style(bold=True)
+MOVE = Segment("\x1b[2J", None, [(ControlType.CLEAR,)])
+
+
+def test_the_gate_is_on() -> None:
+    assert Gate().enabled is True
+
+
+def test_what_a_terminal_could_obey_is_replaced_one_for_one_in_its_own_style() -> None:
+    line = [Segment("fine", BOLD), Segment("a\x1b[31m\nb", BOLD), Segment("plain")]
+    assert Gate().apply(line, BLACK) == [Segment("fine", BOLD), Segment("a\ufffd[31m\ufffdb", BOLD), Segment("plain")]
+
+
+def test_a_clean_line_is_handed_on_as_it_is() -> None:
+    line = [Segment("clean", BOLD), MOVE]
+    assert Gate().apply(line, BLACK) is line
+
+
+def test_what_textual_says_to_the_terminal_passes_beside_text_that_does_not() -> None:
+    assert Gate().apply([MOVE, Segment("\x07")], BLACK) == [MOVE, Segment("\ufffd")]
+
+
+@pytest.mark.parametrize("char", ["\x00", "\x07", "\n", "\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\U000e0041"])
+def test_each_kind_of_character_is_held_back(char: str) -> None:
+    assert Gate().apply([Segment(f"<{char}>")], BLACK) == [Segment("<\ufffd>")]

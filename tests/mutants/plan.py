@@ -1,0 +1,38 @@
+"""Which code is mutated, by groups, with the tests that answer for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`files` are mutated, below `tui/`; `tests` are run against each mutant, as far as they touch its function."""
+
+    files: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+GROUPS = {
+    "decoder": Group(
+        ("client/sse.py", "client/ndjson.py", "client/reply.py"),
+        ("tests/client/test_sse.py", "tests/client/test_ndjson.py", "tests/client/test_reply.py"),
+    ),
+    "retry": Group(
+        ("client/retry.py", "client/verdict.py", "continuity.py"),
+        (
+            "tests/client/test_retry.py",
+            "tests/client/test_verdict.py",
+            "tests/client/test_client.py",
+            "tests/test_continuity.py",
+            "tests/test_conversations.py",
+        ),
+    ),
+    "store": Group(("store/*.py",), ("tests/store",)),
+    "gate": Group(("app/gate.py", "text.py"), ("tests/test_text.py", "tests/app/test_gate.py")),
+}
+
+LEFT_OUT = {
+    "tui.text.x__table": "it runs while its module is imported, before a mutant can be chosen",
+}
+"""Functions whose mutants say nothing here, and why."""
