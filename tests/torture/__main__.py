@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.torture import cancels, hammering, io_faults, kills
+from tests.torture import cancels, core_kills, hammering, io_faults, kills
 from tests.torture.report import Report
 
 
@@ -39,8 +39,9 @@ def _io_faults(seconds: int, _seed: int) -> Report:
 RUNS = {
     "cancels": Run("answers stopped at a random moment", "count", 1000, cancels.run),
     "kill-ask": Run("kill -9 of `palaver ask`", "count", 300, kills.ask),
-    "kill-tui": Run("kill -9 of the window", "count", 300, kills.window),
-    "writers": Run("two processes, eight writers, one history", "seconds", 30, lambda s, _: hammering.writers(s)),
+    "kill-core": Run("kill -9 of a chat on its history, without a window", "count", 10_000, core_kills.run),
+    "kill-tui": Run("kill -9 of the window", "count", 2000, kills.window),
+    "writers": Run("sixteen processes write one history", "seconds", 60, lambda s, _: hammering.writers(s)),
     "io-faults": Run("every disk operation fails in turn", "seconds", 3600, _io_faults),
     "many": Run(
         "2, 4 and 16 processes, one stopped and one killed in a transaction",

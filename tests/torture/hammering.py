@@ -25,11 +25,11 @@ WAITING = "History is not saved yet: another process is using it."
 
 
 def writers(seconds: float) -> Report:
-    """Two processes with four writers each, three of them in sessions of their own and one in a shared one."""
+    """Sixteen processes, each of which writes in a session of its own, and whenever that is free in a shared one."""
     report = Report("writers")
     with tempfile.TemporaryDirectory(prefix="palaver-writers-") as name:
         file = Path(name) / "data" / "history.db"
-        plans = [Plan(str(file), f"p{number}", seconds) for number in range(2)]
+        plans = [Plan(str(file), f"p{number}", seconds, own=1) for number in range(16)]
         _hammer(plans, report)
         _check(file, report)
     return report

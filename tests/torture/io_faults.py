@@ -13,21 +13,25 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import sqlite_utils.migrations  # noqa: F401 - not once more in every fork
+import sqlite_utils
+from sqlite_utils.migrations import Migrations
 
 from tests.store.histories import NOW, a_mapping, a_session, a_turn, is_whole, rows, said
-from tests.store.other import upgrade_schema
+from tui.errors import StoreError
 from tui.model import Session, Turn, TurnStatus
-from tui.store import Store
+from tui.store import Store, schema
+from tui.store.salvage import _TABLES
 
 MODES = {
     "EIO": 1,
@@ -57,6 +61,7 @@ class Script:
         self._tell = tell
         self._turn: Turn | None = None
         self._saved: Turn | None = None
+        self._is_refused = False
 
     async def run(self, steps: list[Step], *, careless: bool = False) -> None:
         """Take the steps; if `careless`, without ever waiting for the disk, as Palaver never does."""
@@ -73,7 +78,7 @@ class Script:
         self._tell({"done": len(steps), "saved": self._is_saved(), "closed": True})
 
     def _is_saved(self) -> bool:
-        return not self.store.health.message and not self.store.health.unsaved
+        return not self.store.health.message and not self.store.health.unsaved and not self._is_refused
 
     async def create(self) -> None:
         await self.store.create(self.session)
@@ -90,6 +95,19 @@ class Script:
 
     async def change(self, **changes: Any) -> None:
         await self.store.update(self.session.id, **changes)
+
+    async def fork(self, turns: int) -> None:
+        """A fork is made at once or not at all: where it is refused, it is asked for once more."""
+        forked = a_session("forked")
+        for _ in range(2):
+            try:
+                await self.store.fork(forked, self.session.id, turns)
+            except StoreError:
+                self._is_refused = True
+                await self.store._heal()
+            else:
+                self._is_refused = False
+                return
 
 
 DONE, CANCELLED = TurnStatus.DONE, TurnStatus.CANCELLED
@@ -108,6 +126,7 @@ STEPS: list[Step] = [
     ("begin the third turn", lambda s: s.begin("third?")),
     ("a whole answer", lambda s: s.say("all of it", DONE, "conv_2")),
     ("draft", lambda s: s.change(draft="to be continued")),
+    ("fork", lambda s: s.fork(2)),
 ]
 
 
@@ -115,11 +134,12 @@ def states() -> list[State]:
     """How the history stands after no step, the first, the second and so on, to one who opens it after a crash."""
     label, deleted, draft, conversation = "", False, "", ""
     turns: list[list[str]] = []
+    forked: list[str] = []
     found: list[State] = []
 
     def note() -> None:
         found.append({"label": label, "deleted": deleted, "draft": draft, "conversation": conversation,
-                      "turns": [list(turn) for turn in turns]})  # fmt: skip
+                      "turns": [list(turn) for turn in turns], "forked": list(forked)})  # fmt: skip
 
     note()
     label = "work"
@@ -149,6 +169,8 @@ def states() -> list[State]:
     note()
     draft = "to be continued"
     note()
+    forked = ["first?", "second?"]
+    note()
     return found
 
 
@@ -161,7 +183,8 @@ async def state_of(file: Path) -> tuple[State, str]:
         said = "; ".join([*store.notices, store.health.message])
         if not sessions:
             return states()[0], said
-        (session,) = sessions
+        forks = [one for one in sessions if one.label == "forked"]
+        (session,) = (one for one in sessions if one.label != "forked")
         turns = await store.turns(session.id)
         if [turn.depth for turn in turns] != list(range(len(turns))):
             said += f"depths {[turn.depth for turn in turns]}"
@@ -172,6 +195,7 @@ async def state_of(file: Path) -> tuple[State, str]:
             "draft": session.draft,
             "conversation": mapping.conversation_id if mapping else "",
             "turns": [[turn.prompt, turn.text, turn.status.value] for turn in turns],
+            "forked": [turn.prompt for fork in forks for turn in await store.turns(fork.id)],
         }, said.strip("; ")
     finally:
         await store.close()
@@ -246,19 +270,15 @@ class Case:
     name: str
     steps: list[Step]
     template: Path | None = None
-    upgrades: bool = False
     careless: bool = False
 
     def run(self, folder: Path, tell: Callable[[object], None], shim: Shim, at: int, mode: int) -> None:
-        if self.upgrades:
-            upgrade_schema()
         shim.set(folder, at, mode)
         asyncio.run(Script(folder / "history.db", tell).run(self.steps, careless=self.careless))
         tell({"count": shim.count})
 
     def check(self, folder: Path, told: list[dict[str, Any]]) -> list[str]:
-        if self.upgrades:
-            upgrade_schema()
+        if self.template is not None:
             # The steps were taken before the template was made.
             told = [*told, {"done": len(STEPS), "saved": True}]
         return violations(folder / "history.db", told, len(STEPS))
@@ -272,6 +292,25 @@ class Result:
     runs: int = 0
     killed: int = 0
     wrong: list[str] = field(default_factory=list)
+
+
+def make_old(file: Path, old: Path) -> None:
+    """What a history holds, as the first version of Palaver kept it."""
+    steps = Migrations("palaver")
+    steps()(schema.m001_initial)
+    with closing(sqlite3.connect(old, isolation_level=None)) as conn:
+        conn.execute("ATTACH ? AS new", (str(file),))
+        conn.execute("BEGIN")
+        steps.apply(sqlite_utils.Database(conn, execute_plugins=False))
+        for table in ("meta", *_TABLES):
+            names = ", ".join(row[1] for row in conn.execute(f"PRAGMA main.table_info({table})"))
+            conn.execute(f"INSERT OR REPLACE INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
+        conn.execute(
+            "INSERT INTO items_fts (rowid, text) SELECT id, text FROM main.items WHERE kind IN ('prompt', 'message')"
+        )
+        conn.execute("PRAGMA main.user_version = 1")
+        conn.execute("COMMIT")
+    old.chmod(0o600)
 
 
 def one_run(case: Case, shim: Shim, scratch: Path, at: int, mode: str) -> tuple[int, bool, list[str]]:
@@ -301,10 +340,12 @@ def share(every: int, offset: int, modes: list[str], deadline: float, careless: 
     # In memory where there is such a place: the faults are the library's, not the disk's.
     with tempfile.TemporaryDirectory(prefix="palaver-io-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as name:
         scratch = Path(name)
-        template = scratch / "template"
-        template.mkdir(mode=0o700)
-        forked(lambda tell: asyncio.run(Script(template / "history.db", tell).run(STEPS)))
-        cases = [Case("session", STEPS, careless=careless), Case("upgrade", [], template, upgrades=True)]
+        template, made = scratch / "template", scratch / "made"
+        for folder in (template, made):
+            folder.mkdir(mode=0o700)
+        forked(lambda tell: asyncio.run(Script(made / "history.db", tell).run(STEPS)))
+        forked(lambda _tell: make_old(made / "history.db", template / "history.db"))
+        cases = [Case("session", STEPS, careless=careless), Case("upgrade", [], template)]
         plan: list[tuple[Case, int, str]] = []
         for case in cases:
             points, _, wrong = one_run(case, shim, scratch, 0, "nothing")
