@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 
 from tui.changes import Change, HealthChanged, SessionChanged, TurnChanged
@@ -12,7 +12,11 @@ from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.conversations import Conversations
 from tui.errors import PalaverError, UsageError
+from tui.exchange import Exchange
+from tui.found import Found, Places
+from tui.matching import literal
 from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
+from tui.query import parse_query
 from tui.store import Store
 from tui.traits import Can
 from tui.turns import Run, Turns
@@ -38,6 +42,7 @@ class Chat(Turns):
             profile_of=self.profile_of,
             changed=lambda session: self._publish(SessionChanged(session)),
         )
+        self.exchange = Exchange(store, config, clock, changed=lambda session: self._publish(SessionChanged(session)))
 
     def follow(self) -> None:
         """From now on, tell what other windows do."""
@@ -48,6 +53,27 @@ class Chat(Turns):
         if self._following is not None:
             self._following.cancel()
         await super().aclose(status)
+
+    def search(self, text: str, *, limit: int = 60) -> AsyncGenerator[Found, None]:
+        """Look through all sessions for what a user typed: each time all that is found so far, until that is all.
+
+        Closing it ends the search. What is just being said in this window is looked into as well.
+        """
+        live = [(run_.turn, run_.session) for run_ in self._runs.values() if run_.session is not None]
+        return self._store.search(parse_query(text, self.now()), limit=limit, live=live)
+
+    async def places(self, session_id: str, text: str) -> AsyncGenerator[Places, None]:
+        """Where in a session a text is: some more of its turns each time, the newest ones first."""
+        matcher = literal(text)
+        live = {
+            run_.turn.depth: matcher.count(f"{run_.turn.prompt}\n{run_.turn.text}") for run_ in self._of(session_id)
+        }
+        async for places in self._store.places(session_id, text):
+            counts = dict(places.counts)
+            counts |= {depth: live.pop(depth) for depth in list(live) if depth in counts}
+            if places.is_done:
+                counts |= live
+            yield Places(tuple(sorted((depth, count) for depth, count in counts.items() if count)), places.is_done)
 
     async def resume(self, session: Session) -> bool:
         """Take up again the server's work on a session's newest turn, if that went on when the turn broke off.

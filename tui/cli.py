@@ -20,6 +20,8 @@ palaver [LABEL]            open the session LABEL (made if new); without one, th
 palaver open LABEL         the same, for a label that is also a command's name
 palaver ask [PROMPT...]    one prompt, one answer, on standard output
 palaver sessions ...       list, show, rename, title, pin, archive, delete, restore, map
+palaver export LABEL       write a session to a file, for others or for reading
+palaver import FILE...     make sessions of such files, and of other programs' exports
 palaver profiles ...       list, show or test the servers
 palaver config ...         show where the configuration is, and what is in force
 palaver history ...        check, copy or repair the history's file, or show where it is
@@ -47,7 +49,9 @@ def main(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.READER_LEFT)
     except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback ever reaches the user
-        return _crashed(error)
+        from tui import crash
+
+        return crash.tell(error)
 
 
 def tell(error: PalaverError) -> None:
@@ -86,6 +90,14 @@ def _dispatch(argv: list[str]) -> int:
             from tui.commands import history
 
             return history.main(_parse(history, "history", argv))
+        case "export":
+            from tui.commands import exporting
+
+            return exporting.main(_parse(exporting, "export", argv))
+        case "import":
+            from tui.commands import importing
+
+            return importing.main(_parse(importing, "import", argv))
         case "open":
             args = _parser("palaver open", label_required=True).parse_args(argv[1:])
         case _:
@@ -137,25 +149,3 @@ def _open(args: argparse.Namespace) -> int:
     from tui import app
 
     return app.main(args.label or "", new=args.new, profile=args.profile, model=args.model)
-
-
-def _crashed(error: Exception) -> int:
-    """Keep a report of our own mistake, without the values of variables, and say where it is."""
-    import traceback
-
-    name = type(error).__name__
-    report = "".join(traceback.format_exception(error))
-    try:
-        from tui import paths
-        from tui.paths import make_private_dir
-
-        folder = paths.find().log_dir
-        make_private_dir(folder)
-        file = folder / f"crash-{os.getpid()}.txt"
-        file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(f"palaver {__version__}, Python {sys.version}\n\n{report}")
-        print_error(f"palaver: an internal error ({name}); a report is in {file}")
-    except (OSError, PalaverError):
-        print_error(f"palaver: an internal error ({name}); no report could be written")
-    return int(Exit.BUG)

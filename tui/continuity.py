@@ -36,7 +36,10 @@ async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *
     traits = request.profile.traits
 
     async def said(after: int = -1) -> tuple[Message, ...]:
-        return messages_of(await earlier(after))
+        messages = messages_of(await earlier(after))
+        if after == -1 and messages and request.preface:
+            return (Message("system", request.preface), *messages)
+        return messages
 
     request = replace(request, recall=said)
     if not traits.keeps:

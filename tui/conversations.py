@@ -102,7 +102,7 @@ class Conversations:
         done = [turn for turn in turns if turn.status is TurnStatus.DONE]
         if not done:
             raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
-        last, is_own = done[-1], session.provenance is Provenance.OWN
+        last, is_own = done[-1], session.provenance in (Provenance.OWN, Provenance.IMPORTED)
         new = replace(
             session,
             id=new_id(),
@@ -118,7 +118,7 @@ class Conversations:
             shared=None,
             last_turn_at=last.created_at,
             last_status=last.status,
-            provenance=Provenance.OWN if is_own else Provenance.FORKED,
+            provenance=session.provenance if is_own else Provenance.FORKED,
             notice=session.notice if is_own else FORK_NOTICE,
         )
         made = await self._store.fork(new, session.id, last.depth + 1)

@@ -11,6 +11,7 @@ PalaverError
 │   ├── Incomplete         the answer began and did not finish
 │   └── Limited            busy or rate limited, also after retries
 │       └── SessionBusy    the session is answering in another window
+├── FileRefused            a file to export to or import from cannot be used
 └── StoreError             the history could not be read or written
     └── LabelTaken         another session has that label
 """
@@ -136,6 +137,13 @@ class Limited(TurnError):
 
 class SessionBusy(Limited):
     kind = "busy"
+
+
+class FileRefused(PalaverError):
+    """A file that was to be exported to or imported from cannot be used, or not as what it claims to be."""
+
+    exit_status = Exit.HISTORY
+    kind = "file"
 
 
 class StoreError(PalaverError):

@@ -61,12 +61,13 @@ class ItemState(StrEnum):
 
 
 class Provenance(StrEnum):
-    """Whose a session's conversation is: the user's, one made from another one, or someone else's, which can be read and
-    forked but not gone on with."""
+    """Whose a session's conversation is: the user's, one made from another one, someone else's, which can be read and
+    forked but not gone on with, or one that came from someone else as a file."""
 
     OWN = ""
     FORKED = "forked"
     FOREIGN = "foreign"
+    IMPORTED = "imported"
 
 
 class TitleSource(StrEnum):
@@ -237,7 +238,7 @@ class Session:
     """A local, named thread of turns.
 
     `notice` is what has to be known of where it came from. `shared` is how many of its turns others may read on the
-    server, where that is known.
+    server, where that is known. `branch` names the branch its turns are on; only the history sets it.
     """
 
     id: str
@@ -259,11 +260,23 @@ class Session:
     notice: str = ""
     provenance: Provenance = Provenance.OWN
     shared: int | None = None
+    branch: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
         """What to call it: its title, or its label while it has none."""
         return self.title or self.label
+
+
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """The turns there are in one place of a session, oldest first, and which of them is on its present branch.
+
+    There are several where a prompt was changed or asked again.
+    """
+
+    turn_ids: tuple[str, ...]
+    place: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +311,8 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something said earlier, as it is told to a server again. `role` is "user" or "assistant"."""
+    """Something said earlier, as it is told to a server again. `role` is "user", "assistant", or "system" for what we
+    have to say of the rest."""
 
     role: str
     text: str

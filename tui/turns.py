@@ -24,6 +24,12 @@ from tui.traits import Can
 
 log = logging.getLogger(__name__)
 
+IMPORTED_PREFACE = (
+    "The conversation up to here was begun by someone else, and handed on as a file. What they could see and use may "
+    "differ from what the present user can."
+)
+"""What a model is told of a conversation that came from someone else, before it is told what was said in it."""
+
 STOP_PATIENCE = 5.0
 """Seconds the server's own call for stopping a run may take."""
 
@@ -286,6 +292,8 @@ class Turns(Sessions):
             return await self.turns(turn.session_id, after + 1, turn.depth) if with_history else []
 
         mapping = await self._store.mapping(turn.session_id, profile.origin, profile.protocol, profile.key.principal)
+        if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
+            request = replace(request, preface=IMPORTED_PREFACE)
         start = await take_up(request, mapping, earlier, now=self._clock.now(), lifetime=self.config.conversation_ttl)
         run_.is_stateless = start.is_stateless
         return start

@@ -102,7 +102,7 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
         return (
             f"{one_line(session.label)} goes on from {one_line(args.conversation)}; {_turns(session.turns)} came along"
         )
-    session = await _named(chat, args.label, deleted=args.command == "restore")
+    session = await named(chat, args.label, deleted=args.command == "restore")
     name = one_line(args.label)
     match args.command:
         case "rename":
@@ -160,7 +160,12 @@ def _turns(count: int) -> str:
     return f"{count:,} turn{'s' if count != 1 else ''}"
 
 
-async def _named(chat: Chat, label: str, *, deleted: bool = False) -> Session:
+async def named(chat: Chat, label: str, *, deleted: bool = False) -> Session:
+    """The session of that label.
+
+    Raises:
+        StoreError: There is none.
+    """
     session = await chat.find(label, deleted=deleted)
     if session is None:
         where = " in the trash" if deleted else ""
@@ -187,7 +192,7 @@ async def _list(chat: Chat, args: argparse.Namespace) -> None:
 
 
 async def _show(chat: Chat, args: argparse.Namespace) -> None:
-    session = await _named(chat, args.label)
+    session = await named(chat, args.label)
     turns = await chat.turns(session.id)
     if args.json:
         full = [await chat.turn(turn.id) or turn for turn in turns]

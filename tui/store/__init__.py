@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,12 +20,18 @@ from typing import Any, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import LabelTaken, PalaverError, StoreError
-from tui.model import ItemState, Mapping, Session, TitleSource, Turn
+from tui.found import Found, Places
+from tui.matching import literal
+from tui.model import ItemState, Mapping, Session, TitleSource, Turn, Variants
+from tui.query import Query
+from tui.store import branches as branch_sql
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
-from tui.store.database import Locked
+from tui.store.imports import put_thread
 from tui.store.keeper import Keeper, NotOpen
+from tui.store.lock import Locked
 from tui.store.overlay import Overlay
+from tui.store.search import Find, Names, Search
 
 T = TypeVar("T")
 
@@ -94,6 +100,7 @@ class Store:
         self._writing = asyncio.Lock()
         self._healing: asyncio.Task[None] | None = None
         self._seen: tuple[int, int, int] | None = None
+        self._names = Names()
 
     # Life
 
@@ -233,6 +240,17 @@ class Store:
             raise StoreError("There is no such session any more.")
         return made
 
+    async def take_in(
+        self, session: Session, turns: Sequence[Turn], source: str, *, on_top: bool
+    ) -> tuple[Session, bool]:
+        """Keep a session that was held elsewhere, with all of its turns or not at all. Where its label is taken, it gets
+        one like it. Gives it, or the one that came from that `source` before, and whether it is new.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
+        return await self._write(put_thread, session, turns, source, on_top)
+
     # Turns
 
     async def reopen(self, turn_id: str) -> Turn | None:
@@ -257,20 +275,31 @@ class Store:
         """
         return await self._write(turn_sql.set_item_state, turn_id, key, state)
 
-    async def begin(self, turn: Turn, session: Session, title: str = "") -> Turn:
+    async def begin(self, turn: Turn, session: Session, title: str = "", at: int | None = None) -> Turn:
         """Make a turn durable before anything is sent. Gives it with its place in the session.
 
-        A session that is not there is made; one without a title gets `title`.
+        A session that is not there is made; one without a title gets `title`. With `at` the session goes on from its
+        first `at` turns, and what came after them is kept on a branch of its own.
 
         Raises:
             SessionBusy: Another window is answering in this session.
+            StoreError: With `at`: it cannot be kept.
         """
         session = replace(session, turns=0)
         try:
             turn = await self._write(
-                turn_sql.begin_turn, turn, session, title, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
+                turn_sql.begin_turn,
+                turn,
+                session,
+                title,
+                at,
+                self.holder,
+                self._keeper.is_alive,
+                patience=BEGIN_PATIENCE,
             )
         except StoreError as error:
+            if at is not None:
+                raise
             trouble = error
         else:
             self._written[turn.id] = turn
@@ -288,6 +317,24 @@ class Store:
         self._overlay.add_turn(turn, session)
         self._not_saved(trouble)
         return turn
+
+    async def variants(self, session_id: str) -> dict[int, Variants]:
+        """Where a session was gone on with in several ways: by the depths at which those on its present branch part."""
+        return await self._read(branch_sql.get_variants, {}, session_id)
+
+    async def choose(self, session_id: str, turn_id: str) -> Session:
+        """Let a session go on with the branch that a turn lies on. Gives it as it is then.
+
+        Raises:
+            SessionBusy: Another window is answering in it.
+            StoreError: It has no such turn, or that cannot be kept.
+        """
+        chosen = await self._write(
+            turn_sql.choose_branch, session_id, turn_id, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
+        )
+        if chosen is None:
+            raise StoreError("There is no such message any more.")
+        return chosen
 
     async def save(self, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None = None) -> bool:
         """Bring a turn, last saved as `since`, to disk; with the conversation it moved, in one go. False if it cannot be.
@@ -326,6 +373,38 @@ class Store:
         if self._overlay.turns_in(session_id):
             return [turn.prompt for turn in await self.turns(session_id)]
         return await self._read(turn_sql.get_prompts, [], session_id)
+
+    # Searching
+
+    async def search(
+        self, query: Query, *, limit: int, live: Sequence[tuple[Turn, Session]] = ()
+    ) -> AsyncGenerator[Found, None]:
+        """What fits a query: each time all that is found so far, until that is all. Closing it ends the search at once.
+
+        `live` are turns as they stand now, with their sessions, that may not be on disk yet.
+        """
+        unsaved = [(turn, self._overlay.homes[turn.session_id]) for turn in self._overlay.turns.values()]
+        search = Search(query, limit, self._names, [*unsaved, *live])
+        try:
+            while not search.is_done:
+                found = await self._read(search.step, Found(is_done=True))
+                yield found
+                if found.is_done:
+                    return
+        finally:
+            search.stop()
+
+    async def places(self, session_id: str, text: str) -> AsyncGenerator[Places, None]:
+        """Where in a session a text is, whatever its capitals: each time some more of its turns, the newest ones first."""
+        find = Find(session_id, literal(text))
+        try:
+            while not find.is_done:
+                places = await self._read(find.step, Places(is_done=True))
+                yield places
+                if places.is_done:
+                    return
+        finally:
+            find.stop()
 
     # Conversations
 

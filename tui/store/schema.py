@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 2
+VERSION = 3
 """The number of migrations, kept in `PRAGMA user_version`: a file with a higher one was made by a newer Palaver."""
 
 
@@ -36,7 +36,7 @@ def migrations() -> Migrations:
     from sqlite_utils.migrations import Migrations
 
     steps = Migrations("palaver")
-    for step in (m001_initial, m002_runs):
+    for step in (m001_initial, m002_runs, m003_sources):
         steps()(step)
     return steps
 
@@ -62,6 +62,12 @@ def m002_runs(db: Database) -> None:
         "ALTER TABLE sessions ADD COLUMN shared INTEGER",
     ):
         db.execute(statement)
+
+
+def m003_sources(db: Database) -> None:
+    """Where a session was imported from, so that no thread comes in twice."""
+    db.execute("ALTER TABLE sessions ADD COLUMN source TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE UNIQUE INDEX session_source ON sessions (source) WHERE source != ''")
 
 
 _INITIAL = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from tui.errors import SessionBusy
 from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Session, Turn, TurnStatus, Usage
-from tui.store import sessions
+from tui.store import branches, sessions
 from tui.text import storable
 
 _COLUMNS = (
@@ -26,11 +26,17 @@ _INDEXED = "('prompt', 'message')"
 
 
 def begin_turn(
-    conn: Connection, turn: Turn, session: Session, title: str, holder: str, is_alive: Callable[[str], bool]
+    conn: Connection,
+    turn: Turn,
+    session: Session,
+    title: str,
+    at: int | None,
+    holder: str,
+    is_alive: Callable[[str], bool],
 ) -> Turn:
     """Insert a turn at the end of its session, which is made if it is not there. Gives the turn with its depth.
 
-    A session that has no title yet gets `title`.
+    A session that has no title yet gets `title`. With `at` it goes on from its first `at` turns, on a branch of its own.
 
     Raises:
         SessionBusy: Another window, still alive, is answering in this session.
@@ -42,10 +48,24 @@ def begin_turn(
     )
     conn.execute("UPDATE sessions SET draft = '' WHERE id = ? AND draft = ?", (session.id, storable(turn.prompt)))
     _refuse_others(conn, turn.session_id, holder, is_alive)
+    if at is not None and at < count_turns(conn, turn.session_id):
+        branches.branch_off(conn, turn.session_id, at)
     branch, _, free = _end_of(conn, turn.session_id)
     turn = replace(turn, depth=free)
     _insert(conn, turn, branch, holder)
     return turn
+
+
+def choose_branch(
+    conn: Connection, session_id: str, turn_id: str, holder: str, is_alive: Callable[[str], bool]
+) -> Session | None:
+    """Let a session go on with the branch that a turn lies on. Gives it as it is then; None where it has no such turn.
+
+    Raises:
+        SessionBusy: Another window, still alive, is answering in it.
+    """
+    _refuse_others(conn, session_id, holder, is_alive)
+    return branches.go_on_through(conn, session_id, turn_id)
 
 
 def reopen_turn(conn: Connection, turn_id: str, holder: str, is_alive: Callable[[str], bool]) -> Turn | None:
@@ -108,6 +128,18 @@ def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session,
         _finish(conn, turn.id)
     _touch(conn, turn, now)
     return turn
+
+
+def insert_ended(conn: Connection, turn: Turn, branch: str, revision: int) -> None:
+    """Insert a turn that has ended elsewhere, whole, on a branch where its place is free."""
+    values = _values(turn) | {"branch_id": branch, "revision": revision}
+    marks = ", ".join("?" * len(values))
+    conn.execute(f"INSERT INTO turns ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+    conn.execute(
+        "INSERT INTO items (turn_id, position, kind, text) VALUES (?, 0, 'prompt', ?)", (turn.id, storable(turn.prompt))
+    )
+    _put_items(conn, turn, None)
+    _finish(conn, turn.id)
 
 
 def get_turns(conn: Connection, session_id: str, start: int = 0, stop: int | None = None) -> list[Turn]:

@@ -38,11 +38,12 @@ def body(request: Request) -> dict[str, Any]:
     sent: dict[str, Any] = {
         "model": profile.model,
         "max_tokens": MAX_TOKENS,
-        "messages": _messages([*request.history, Message("user", request.prompt)]),
+        "messages": _messages([*_said(request.history), Message("user", request.prompt)]),
         "stream": True,
     }
-    if profile.system:
-        sent["system"] = profile.system
+    system = [profile.system, *(message.text for message in request.history if message.role == "system")]
+    if any(system):
+        sent["system"] = "\n\n".join(filter(None, system))
     return sent | dict(profile.params)
 
 
@@ -60,6 +61,11 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
     async with aclosing(events):
         async for event in events:
             yield event
+
+
+def _said(history: tuple[Message, ...]) -> list[Message]:
+    """What users and models said: the server knows no other roles."""
+    return [message for message in history if message.role != "system"]
 
 
 def _messages(said: list[Message]) -> list[dict[str, str]]:

@@ -1,0 +1,66 @@
+"""Write a session to a file: for someone else to go on from, or for reading."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from tui.commands.sessions import history, named
+from tui.commands.table import print_line
+from tui.console import print_error
+from tui.errors import Exit, StoreError
+from tui.exchange import Form, Plan, form_of
+from tui.text import one_line
+
+_FORMS = {form.value: form for form in Form} | {"json": Form.BUNDLE, "md": Form.MARKDOWN}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("label", metavar="LABEL", help="the session")
+    parser.add_argument(
+        "--until",
+        metavar="TURN",
+        default="",
+        help="the last turn to write, counted from 1 (default: the last finished answer)",
+    )
+    parser.add_argument(
+        "--format", choices=sorted(_FORMS), default="", metavar="FORMAT",
+        help="bundle, to be imported by Palaver; markdown or html, for reading (default: as the file's name says)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default="",
+        help="the new file, - for standard output (default: one named after the label, in the present folder)",
+    )  # fmt: skip
+
+
+def main(args: argparse.Namespace) -> int:
+    return asyncio.run(_main(args))
+
+
+async def _main(args: argparse.Namespace) -> int:
+    form = _FORMS[args.format] if args.format else form_of(args.output)
+    async with history() as chat:
+        session = await named(chat, args.label)
+        if args.output == "-":
+            plan = await chat.exchange.plan(session, args.until)
+            await chat.exchange.write(plan, form, lambda text: sys.stdout.buffer.write(text.encode("utf-8", "replace")))
+            sys.stdout.buffer.flush()
+        else:
+            exported = await chat.exchange.export(session, form, Path(args.output) if args.output else None, args.until)
+            plan = exported.plan
+            print_line(one_line(str(exported.file), 1000))
+        _tell(plan)
+        if chat.health.is_unreadable:
+            raise StoreError(chat.health.message)
+    return int(Exit.DONE)
+
+
+def _tell(plan: Plan) -> None:
+    """Say what is not in it, and what may be in it."""
+    if plan.left_out:
+        turns = f"{plan.left_out:,} turn{'s' if plan.left_out > 1 else ''}"
+        print_error(f"palaver: {turns} that failed or had not ended left out")
+    for name in plan.unread:
+        print_error(f"palaver: the key of {one_line(name, 60)} could not be read, so it was not looked for in the text")

@@ -1,0 +1,352 @@
+"""Threads that come and go as files: handed to someone else, kept for reading, taken over from other programs.
+
+What is written holds what was said up to a point, and nothing of who said it or where. What is read is taken in whole,
+thread by thread, and no thread twice. The readers and writers are imported when they are needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tui.clock import Clock
+from tui.config import Config
+from tui.errors import FileRefused, StoreError, UsageError
+from tui.model import Provenance, Session, TitleSource, Turn, TurnStatus, new_id
+from tui.store import Store
+from tui.text import one_line
+
+if TYPE_CHECKING:
+    from tui.exchange.mask import Mask
+    from tui.exchange.outline import Outline
+    from tui.exchange.sources import Source
+    from tui.exchange.thread import Refusal, Thread
+
+BUNDLE_NOTICE = "This conversation was begun by someone else, who may have been allowed to see more than you are."
+
+_PAGE = 20
+_WRITTEN = frozenset({TurnStatus.DONE, TurnStatus.CANCELLED, TurnStatus.INTERRUPTED})
+
+
+class Form(StrEnum):
+    """What a thread is written as: to be gone on with, or to be read."""
+
+    BUNDLE = "bundle"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A thread that is about to be written: its first `stop` turns, less those that failed, which `left_out` counts.
+
+    `unread` names profiles whose keys could not be had, so that it is not known whether they are in it.
+    """
+
+    session: Session
+    stop: int
+    outline: Outline
+    mask: Mask
+    left_out: int = 0
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        return self.mask.unread
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that was written."""
+
+    file: Path
+    plan: Plan
+
+
+class Result(StrEnum):
+    """What became of a thread in a file."""
+
+    IMPORTED = "imported"
+    KNOWN = "known"
+    EMPTY = "empty"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one thread, or of a whole file that was refused. `done` of `total` threads of `file` are through."""
+
+    result: Result
+    name: str
+    file: Path
+    session: Session | None = None
+    why: str = ""
+    done: int = 0
+    total: int = 0
+
+
+class Writer(Protocol):
+    """Writes a thread in one form, from its head to its foot."""
+
+    suffix: str
+
+    def head(self, outline: Outline) -> str: ...
+
+    def turn(self, turn: Turn) -> str: ...
+
+    def foot(self, outline: Outline) -> str: ...
+
+
+class Exchange:
+    """Writes sessions to files, and reads them from files. `changed` is told of every session that is new."""
+
+    def __init__(self, store: Store, config: Config, clock: Clock, *, changed: Callable[[Session], None]) -> None:
+        self._store = store
+        self._config = config
+        self._clock = clock
+        self._changed = changed
+
+    # Out
+
+    async def plan(self, session: Session, until: str = "") -> Plan:
+        """What there is to write of a session: up to its last finished answer, or to the turn `until`, which is named by
+        its number, counted from 1, or by its id.
+
+        Raises:
+            UsageError: Nothing of it is finished yet.
+            StoreError: It has no such turn, or cannot be read.
+        """
+        from tui.exchange.mask import mask_for
+        from tui.exchange.outline import Outline, heading
+
+        count = await self._store.count(session.id)
+        stop = await self._stop_at(session, until, count) if until else count
+        turns: list[Turn] = []
+        last_done = 0
+        for start in range(0, stop, _PAGE):
+            for turn in await self._store.turns(session.id, start, min(start + _PAGE, stop)):
+                if turn.status is TurnStatus.DONE:
+                    last_done = turn.depth + 1
+                turns.append(_light(turn))
+        if not until:
+            stop = last_done
+        kept = [turn for turn in turns if turn.depth < stop and turn.status in _WRITTEN]
+        if not kept:
+            raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
+        mask = await mask_for(self._config, {turn.profile for turn in kept})
+        headings = tuple(heading(mask.turn(turn), number) for number, turn in enumerate(kept, 1))
+        outline = Outline(mask.text(session.label), mask.text(session.title), headings)
+        left_out = sum(turn.depth < stop for turn in turns) - len(kept)
+        return Plan(session, stop, outline, mask, left_out)
+
+    async def write(self, plan: Plan, form: Form, out: Callable[[str], object]) -> None:
+        """Give a thread to `out`, piece by piece.
+
+        Raises:
+            StoreError: It cannot be read any more.
+        """
+        writer = writer_of(form)
+        out(writer.head(plan.outline))
+        written = 0
+        for start in range(0, plan.stop, _PAGE):
+            page = await self._store.turns(plan.session.id, start, min(start + _PAGE, plan.stop))
+            kept = [plan.mask.turn(turn) for turn in page if turn.status in _WRITTEN]
+            out(await asyncio.to_thread(lambda turns: "".join(map(writer.turn, turns)), kept))
+            written += len(kept)
+        if written != len(plan.outline.turns):
+            raise StoreError("The session changed while it was written.", hint="try again")
+        out(writer.foot(plan.outline))
+
+    async def export(self, session: Session, form: Form, file: Path | None = None, until: str = "") -> Exported:
+        """Write a session to a new file; without a name, to one named after its label, in the present folder.
+
+        Raises:
+            UsageError, StoreError: As for `plan`.
+            FileRefused: The file is there already, or cannot be written.
+        """
+        from tui.exchange.writing import NewFile, free_name
+
+        plan = await self.plan(session, until)
+        file = file or free_name(Path.cwd() / self.file_name(session, form))
+        with NewFile(file) as new:
+            await self.write(plan, form, new.write)
+        return Exported(file, plan)
+
+    @staticmethod
+    def file_name(session: Session, form: Form) -> str:
+        """What to call a session's file."""
+        from tui.exchange.names import file_name
+
+        return file_name(session.label, writer_of(form).suffix)
+
+    async def _stop_at(self, session: Session, until: str, count: int) -> int:
+        name = one_line(session.label, 60)
+        if until.isdecimal() and len(until) < 10:
+            if not 1 <= int(until) <= count:
+                raise StoreError(f"There is no turn {int(until):,} in “{name}”: it has {count:,}.")
+            return int(until)
+        turn = await self._store.turn(until)
+        place = await self._store.turns(session.id, turn.depth, turn.depth + 1) if turn else []
+        if turn is None or not place or place[0].id != turn.id:
+            raise StoreError(f"There is no such turn in “{name}”.", hint="name one by its number, counted from 1")
+        return turn.depth + 1
+
+    # In
+
+    async def take_in(self, files: Sequence[Path], label: str = "") -> AsyncIterator[Outcome]:
+        """Import all threads in files, and tell what became of each as it does. What is imported stays, whatever comes
+        after it; to do it again goes on from there.
+
+        Raises:
+            UsageError: `label` is given for several threads.
+            StoreError: The history cannot be written.
+        """
+        for file in files:
+            reading = _Reading()
+            try:
+                async for outcome in self._take_in(reading, file, label, len(files)):
+                    yield outcome
+            except FileRefused as error:
+                yield Outcome(Result.REFUSED, file.name, file, why=str(error))
+            finally:
+                reading.close()
+
+    async def _take_in(self, reading: _Reading, file: Path, label: str, files: int) -> AsyncIterator[Outcome]:
+        total = await reading.open(file)
+        if label and (total > 1 or files > 1):
+            raise UsageError("A label is for one thread, and there are several.", hint="leave out --label")
+        done = 0
+        while (found := await reading.next()) is not None:
+            done += 1
+            yield await self._taken(found, file, label, done, total)
+
+    async def _taken(self, found: Thread | Refusal, file: Path, label: str, done: int, total: int) -> Outcome:
+        from tui.exchange.names import handle, mended_label
+        from tui.exchange.thread import Refusal
+
+        if isinstance(found, Refusal):
+            return Outcome(Result.REFUSED, found.name, file, None, found.why, done, total)
+        name = one_line(found.title or found.label or found.source, 80)
+        if not found.turns:
+            return Outcome(Result.EMPTY, name, file, None, "", done, total)
+        title = one_line(found.title, 500) if found.title.strip() else ""
+        session = Session(
+            new_id(),
+            mended_label(label or found.label) if label or found.label else handle(found.title),
+            title=title,
+            title_source=TitleSource.GENERATED if title else TitleSource.NONE,
+            created_at=found.created_at or self._clock.now(),
+            notice=_notice(found),
+            provenance=Provenance.IMPORTED if found.is_foreign else Provenance.OWN,
+        )
+        source = hashlib.sha256(f"{found.program}\0{found.source}".encode("utf-8", "replace")).hexdigest()
+        session, is_new = await self._store.take_in(session, found.turns, source, on_top=total == 1)
+        if is_new:
+            self._changed(session)
+        result = Result.IMPORTED if is_new else Result.KNOWN
+        return Outcome(result, name, file, session, "", done, total)
+
+
+class _Reading:
+    """A file that is read in a thread of its own, so that nothing else waits for it."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="palaver-import")
+        self._source: Source | None = None
+        self._threads: Iterator[Thread | Refusal] = iter(())
+        self._is_over = threading.Event()
+
+    async def open(self, file: Path) -> int:
+        """Begin with a file. Gives how many threads it holds."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._open, file)
+
+    async def next(self) -> Thread | Refusal | None:
+        """The next thread; None after the last one."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._next)
+
+    def close(self) -> None:
+        """Let go of the file, as soon as what is being read of it is read."""
+        self._is_over.set()
+        self._thread.submit(self._close)
+        self._thread.shutdown(wait=False)
+
+    def _open(self, file: Path) -> int:
+        from tui.exchange.sources import open_source
+
+        self._source = open_source(file)
+        count = self._source.count(self._go_on)
+        self._threads = self._source.threads()
+        return count
+
+    def _next(self) -> Thread | Refusal | None:
+        return next(self._threads, None)
+
+    def _close(self) -> None:
+        if self._source is not None:
+            self._source.close()
+
+    def _go_on(self) -> None:
+        if self._is_over.is_set():
+            raise FileRefused("The import was stopped.")
+
+
+def writer_of(form: Form) -> Writer:
+    """The writer of a form."""
+    if form is Form.BUNDLE:
+        from tui.exchange.bundle import BundleWriter
+
+        return BundleWriter()
+    if form is Form.MARKDOWN:
+        from tui.exchange.markdown import MarkdownWriter
+
+        return MarkdownWriter()
+    from tui.exchange.page import PageWriter
+
+    return PageWriter()
+
+
+def form_of(name: str) -> Form:
+    """The form that a file's name asks for."""
+    suffix = Path(name).suffix.casefold()
+    return {".md": Form.MARKDOWN, ".markdown": Form.MARKDOWN, ".html": Form.HTML, ".htm": Form.HTML}.get(
+        suffix, Form.BUNDLE
+    )
+
+
+def summary(found: Sequence[Outcome]) -> str:
+    """What an import came to, in a line."""
+    counts = {result: sum(one.result is result for one in found) for result in Result}
+    parts = [f"Imported {_threads(counts[Result.IMPORTED])}"]
+    if counts[Result.KNOWN]:
+        parts.append(f"{counts[Result.KNOWN]:,} already here")
+    if counts[Result.EMPTY]:
+        parts.append(f"{counts[Result.EMPTY]:,} with nothing in {'it' if counts[Result.EMPTY] == 1 else 'them'}")
+    if counts[Result.REFUSED]:
+        parts.append(f"{counts[Result.REFUSED]:,} refused")
+    return "; ".join(parts)
+
+
+def _threads(count: int) -> str:
+    return f"{count:,} thread{'s' if count != 1 else ''}"
+
+
+def _light(turn: Turn) -> Turn:
+    """A turn as far as it takes to plan: without its answer."""
+    return replace(turn, items=(), prompt=turn.prompt[:2000], notes=(), error=None)
+
+
+def _notice(thread: Thread) -> str:
+    notice = BUNDLE_NOTICE if thread.is_foreign else f"This conversation was held in {one_line(thread.program, 60)}."
+    if thread.left_out:
+        count = f"{thread.left_out:,} message{'s' if thread.left_out > 1 else ''}"
+        notice += f" {count} on other branches stayed there."
+    return notice
+
+
+__all__ = ["Exchange", "Exported", "Form", "Outcome", "Plan", "Result", "form_of", "summary"]

@@ -1,0 +1,104 @@
+"""A thread as Markdown, for reading: prompts as quotes, answers as they came."""
+
+from __future__ import annotations
+
+import re
+
+from tui.exchange.moments import moment
+from tui.exchange.outline import Outline
+from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
+from tui.text import clean, one_line
+
+ENDINGS = {TurnStatus.CANCELLED: "Stopped here.", TurnStatus.INTERRUPTED: "Broke off here."}
+"""What is said below an answer that did not come to its end."""
+
+_KINDS = {
+    ItemKind.TOOL_CALL: "Tool",
+    ItemKind.TOOL_RESULT: "Result",
+    ItemKind.APPROVAL: "Asked for approval",
+    ItemKind.REASONING: "Reasoning",
+    ItemKind.NOTICE: "Notice",
+}
+_STATES = {ItemState.APPROVED: "approved", ItemState.DENIED: "denied", ItemState.FAILED: "failed"}
+_MEANS_SOMETHING = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+
+
+class MarkdownWriter:
+    """Writes a thread as Markdown."""
+
+    suffix = ".md"
+
+    def head(self, outline: Outline) -> str:
+        lines = [f"# {_plain(outline.name)}", ""]
+        count = len(outline.turns)
+        facts = [f"{count:,} turn{'s' if count != 1 else ''}", moment(outline.turns[0].at) if outline.turns else ""]
+        facts += [_plain(one_line(model, 60)) for model in outline.models[:5]]
+        return "\n".join([*lines, " · ".join(filter(None, facts)), "", ""])
+
+    def turn(self, turn: Turn) -> str:
+        parts = ["---", _quoted(clean(turn.prompt))]
+        for item in turn.items:
+            if item.kind is ItemKind.MESSAGE:
+                parts.append(_whole(clean(item.text)))
+            elif item.text or item.name:
+                parts.append(_folded(item))
+        if turn.status in ENDINGS:
+            parts.append(f"*{ENDINGS[turn.status]}*")
+        return "\n\n".join(filter(None, parts)) + "\n\n"
+
+    def foot(self, outline: Outline) -> str:  # noqa: ARG002 - what others write
+        return "---\n"
+
+
+def title_of(item: Item) -> str:
+    """What to call a part of an answer that is no message."""
+    words = [_KINDS.get(item.kind, "Notice")]
+    name = one_line(item.name, 120)
+    if name and item.kind in (ItemKind.NOTICE, ItemKind.REASONING):
+        words = [name[:1].upper() + name[1:]]
+    elif name:
+        words.append(name)
+    return " ".join(words) + (f" ({_STATES[item.state]})" if item.state in _STATES else "")
+
+
+def fence_for(text: str, sign: str = "`") -> str:
+    """A fence that nothing in `text` closes."""
+    longest = max((len(run) for run in re.findall(f"{re.escape(sign)}+", text)), default=0)
+    return sign * max(3, longest + 1)
+
+
+def _folded(item: Item) -> str:
+    text = clean(item.text)
+    if not text.strip():
+        return f"**{_plain(title_of(item))}**"
+    if item.kind is ItemKind.REASONING:
+        return f"**{_plain(title_of(item))}**\n\n{_quoted(text)}"
+    fence = fence_for(text)
+    return f"**{_plain(title_of(item))}**\n\n{fence}\n{text}\n{fence}"
+
+
+def _quoted(text: str) -> str:
+    """Text that stays as it is and apart from the rest: in a quote, as a block that nothing in it ends."""
+    fence = fence_for(text)
+    return "\n".join(f"> {line}".rstrip() for line in [f"{fence}text", *text.split("\n"), fence])
+
+
+def _whole(text: str) -> str:
+    """An answer, with what it left open closed, so that it ends where it ends."""
+    open_fence = ""
+    for line in text.split("\n"):
+        found = re.match(r" {0,3}(`{3,}|~{3,})(.*)", line)
+        if not found:
+            continue
+        sign, rest = found[1], found[2]
+        if not open_fence and not (sign[0] == "`" and "`" in rest):
+            open_fence = sign
+        elif open_fence and sign[0] == open_fence[0] and len(sign) >= len(open_fence) and not rest.strip():
+            open_fence = ""
+    return f"{text}\n{open_fence}" if open_fence else text
+
+
+def _plain(text: str) -> str:
+    """A line of text in which nothing means anything in Markdown."""
+    line = _MEANS_SOMETHING.sub(r"\\\1", one_line(text, 500))
+    return re.sub(r"^(\s*)(\d+)([.)])", r"\1\2\\\3", re.sub(r"^(\s*)([-+=:])", r"\1\\\2", line))

@@ -1,0 +1,62 @@
+"""The SQL of sessions that were held elsewhere: taken in whole, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from sqlite3 import Connection
+
+from tui.model import Session, Turn
+from tui.store import sessions, turns
+
+
+def put_thread(
+    conn: Connection, session: Session, said: Sequence[Turn], source: str, on_top: bool
+) -> tuple[Session, bool]:
+    """Insert a session with its turns. Gives it, or the one that came from `source` before, and whether it is new.
+
+    `on_top` makes it the one used last; else it stands below all that were used here.
+    """
+    known = conn.execute("SELECT id FROM sessions WHERE source = ?", (source,)).fetchone()
+    if known is not None:
+        there = sessions.get_session(conn, known[0])
+        return there or session, False
+    last = said[-1] if said else None
+    session = replace(
+        session,
+        label=free_label(conn, session.label),
+        turns=len(said),
+        last_turn_at=max((turn.created_at for turn in said), default=None),
+        last_status=last.status if last else None,
+    )
+    sessions.put_session(conn, session)
+    conn.execute(
+        "UPDATE sessions SET source = ?, touched = CASE ? WHEN 1 THEN touched ELSE 0 END WHERE id = ?",
+        (source, int(on_top), session.id),
+    )
+    branch, revision = conn.execute("SELECT branch_id, revision FROM sessions WHERE id = ?", (session.id,)).fetchone()
+    for depth, turn in enumerate(said):
+        turns.insert_ended(conn, replace(turn, session_id=session.id, depth=depth), branch, revision)
+    return sessions.get_session(conn, session.id) or session, True
+
+
+def free_label(conn: Connection, label: str) -> str:
+    """`label`, or one like it with a number, if another session has it.
+
+    Ten thousand threads may all be called the same, so the number is not looked for one by one.
+    """
+
+    def is_taken(number: int) -> bool:
+        name = label if number == 1 else f"{label}-{number}"
+        query = "SELECT 1 FROM sessions WHERE label = ? AND deleted_at IS NULL"
+        return conn.execute(query, (name,)).fetchone() is not None
+
+    if not is_taken(1):
+        return label
+    taken, free = 1, 2
+    while is_taken(free):
+        taken, free = free, free * 2
+    while free - taken > 1:
+        between = (taken + free) // 2
+        taken, free = (between, free) if is_taken(between) else (taken, between)
+    return f"{label}-{free}"
