@@ -143,6 +143,13 @@ class Terminal:
                 return
 
 
+def is_restored(t: Terminal) -> bool:
+    """Whether the terminal is as a shell wants it."""
+    modes = t.modes()
+    off = ("1049", "1000", "1003", "1006", "2004", "1004")
+    return not any(modes.get(mode, False) for mode in off) and modes.get("25", True)
+
+
 @contextmanager
 def terminal(*args: str, size: tuple[int, int] = (100, 30), env: dict[str, str] | None = None) -> Iterator[Terminal]:
     """Palaver's window in a terminal."""

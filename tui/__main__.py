@@ -4,8 +4,10 @@ import sys
 
 
 def main() -> None:
+    from tui import process
     from tui.cli import main as run
 
+    process.begin()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -22,6 +22,7 @@ palaver ask [PROMPT...]    one prompt, one answer, on standard output
 palaver sessions ...       list, show, rename, title, pin, archive, delete, restore, map
 palaver export LABEL       write a session to a file, for others or for reading
 palaver import FILE...     make sessions of such files, and of other programs' exports
+palaver search QUERY       what was said in all sessions, found by words
 palaver profiles ...       list, show or test the servers
 palaver config ...         show where the configuration is, and what is in force
 palaver history ...        check, copy or repair the history's file, or show where it is
@@ -78,6 +79,10 @@ def _dispatch(argv: list[str]) -> int:
             from tui.commands import sessions
 
             return sessions.main(_parse(sessions, "sessions", argv))
+        case "search":
+            from tui.commands import search
+
+            return search.main(_parse(search, "search", argv))
         case "profiles":
             from tui.commands import profiles
 

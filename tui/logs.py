@@ -5,11 +5,22 @@ from __future__ import annotations
 import logging
 import os
 from logging.handlers import RotatingFileHandler
+from types import TracebackType
 
+from tui.crash import place_of
 from tui.paths import Paths, make_private_dir
 
 SIZE = 512 * 1024
 """Bytes at which the file is begun anew; one older file is kept."""
+
+
+class _Lines(logging.Formatter):
+    """A line of the log. An error is told by its place: its message may quote what was said, or a key."""
+
+    def formatException(  # noqa: N802 - logging's name for it
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+    ) -> str:
+        return place_of(ei[1]) if ei[1] is not None else ""
 
 
 class _PrivateFile(RotatingFileHandler):
@@ -32,7 +43,7 @@ def begin(paths: Paths) -> None:
     """Send what is logged to the file, at the level PALAVER_LOG names (WARNING if none), and nowhere else."""
     level = logging.getLevelNamesMapping().get(os.environ.get("PALAVER_LOG", "").upper(), logging.WARNING)
     handler = _PrivateFile(paths)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Lines("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fake_server import completed, delta
 from tests.loopback import Call, loopback, palaver, profile_text
-from tests.terminal import Terminal, terminal
+from tests.terminal import Terminal, is_restored, terminal
 
 Write = Callable[[str], Path]
 
@@ -34,13 +34,6 @@ PAYLOADS = [
 def quit_at_once(t: Terminal) -> int:
     t.type("\x11")
     return t.ends()
-
-
-def is_restored(t: Terminal) -> bool:
-    """Whether the terminal is as a shell wants it."""
-    modes = t.modes()
-    off = ("1049", "1000", "1003", "1006", "2004", "1004")
-    return not any(modes.get(mode, False) for mode in off) and modes.get("25", True)
 
 
 def test_it_opens_answers_and_leaves(write_config: Write) -> None:

@@ -11,7 +11,9 @@ from textual import events
 from textual.app import App
 from textual.binding import Binding
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
+from tui import crash
 from tui.app.commands import Command, Commands
 from tui.app.gate import Gate
 from tui.app.keyboard import Keyboard
@@ -109,8 +111,22 @@ class PalaverApp(App[None]):
         """End, because of a mistake of our own."""
         self._handle_exception(error)
 
+    def tell_mistake(self, error: Exception) -> None:
+        """Go on after a mistake of our own that ended nothing but a task, and say where its report is."""
+        line = crash.sentence(error)
+        screen = self.screen_stack[0] if self._screen_stack else None
+        if isinstance(screen, ChatScreen) and screen.is_mounted:
+            screen.say(f"{line[:1].upper()}{line[1:]}.")
+
+    def let_go_of_terminal(self) -> None:
+        """Restore the terminal, if that has not been done."""
+        if self._driver is not None:
+            self._driver.stop_application_mode()
+
     def _handle_exception(self, error: Exception) -> None:
         """End with our own report: Textual would print the values of variables, keys among them, and exit with 0."""
+        if isinstance(error, WorkerFailed) and isinstance(error.error, Exception):
+            error = error.error
         if self.failure is None:
             self.failure = error
         self._return_code = 1

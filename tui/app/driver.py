@@ -140,6 +140,13 @@ class Driver(LinuxDriver):
     def _repaint(self) -> None:
         self._loop.call_soon_threadsafe(self._app.refresh)
 
+    def _run_input_thread(self) -> None:
+        """Read keys to the end. A mistake ends the program; Textual would print its message and go on deaf."""
+        try:
+            self.run_input_thread()
+        except Exception as error:  # noqa: BLE001 - told by the app, with a report
+            self._loop.call_soon_threadsafe(self._app._handle_exception, error)
+
     def run_input_thread(self) -> None:
         """Read keys until told to stop, waiting without a time-out except for the rest of a sequence."""
         parser = _Parser(self._debug)

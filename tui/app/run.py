@@ -8,7 +8,9 @@ import logging
 import shlex
 import signal
 import sys
+import threading
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tui import config_file, logs, paths
 from tui.chat import Chat
@@ -16,6 +18,9 @@ from tui.client import Client
 from tui.console import COMMANDS, print_error
 from tui.model import TurnStatus, check_label
 from tui.store import Store
+
+if TYPE_CHECKING:
+    from tui.app.app import PalaverApp
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +67,17 @@ async def run(wish: Wish) -> End:
 
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, leave, number)
+    loop.set_exception_handler(lambda _loop, context: _unattended(app, context))
+    threading.excepthook = lambda args: _from_thread(app, loop, args)
     try:
         await app.run_async()
     finally:
-        await chat.aclose(TurnStatus.INTERRUPTED if caught else TurnStatus.CANCELLED)
-        await store.close()
+        app.let_go_of_terminal()
+        try:
+            broken = caught or app.failure is not None
+            await chat.aclose(TurnStatus.INTERRUPTED if broken else TurnStatus.CANCELLED)
+        finally:
+            await store.close()
     if app.failure is not None:
         raise app.failure
     status = 128 + caught[0] if caught else 0
@@ -74,6 +85,22 @@ async def run(wish: Wish) -> End:
         return End(status, terminal_is_stuck=True)
     _say_goodbye(app.come_back, store)
     return End(status)
+
+
+def _unattended(app: PalaverApp, context: dict[str, Any]) -> None:
+    """What no one waited for has gone wrong: its report is kept, and the window goes on where it can."""
+    error = context.get("exception")
+    if not isinstance(error, Exception):
+        log.warning("%s", context.get("message"))
+    elif "task" in context or "future" in context:
+        app.tell_mistake(error)
+    else:
+        app.fail(error)
+
+
+def _from_thread(app: PalaverApp, loop: asyncio.AbstractEventLoop, args: threading.ExceptHookArgs) -> None:
+    if isinstance(args.exc_value, Exception) and loop.is_running():
+        loop.call_soon_threadsafe(app.fail, args.exc_value)
 
 
 def _say_goodbye(label: str, store: Store) -> None:

@@ -1,0 +1,45 @@
+"""What holds for the process from its first moment: it leaves no memory behind, and no error of ours uncleaned.
+
+A memory dump holds keys and everything that was said. An error in a thread, or where Python can only warn, would be
+printed with its message, over the window or into a pipe.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import threading
+
+
+def begin() -> None:
+    """Leave no core dump, and report errors that nothing else catches. To be called once, by what starts the program."""
+    no_core_dump()
+    threading.excepthook = _in_thread
+    sys.unraisablehook = _unraisable
+
+
+def no_core_dump() -> None:
+    """Have the system write no memory of this process, or of those it starts, to disk; PALAVER_CORE=1 lets it.
+
+    A limit of one byte, and not of none: a program that is handed dumps gets them whatever the limit, but not at one.
+    """
+    import os
+
+    if os.environ.get("PALAVER_CORE") == "1":
+        return
+    _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
+
+
+def _in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None:
+        from tui import crash
+
+        crash.tell(args.exc_value)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    if args.exc_value is not None:
+        from tui import crash
+
+        crash.reports.keep(args.exc_value)
