@@ -61,5 +61,8 @@ mutants: $(VENV)/.dev ## the mutation score of decoders, retry, store, gate (SAM
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group mutants
 	@nice $(BIN)/python -m tests.mutants --sample $(SAMPLE)
 
+bench: $(VENV)/.dev ## measure the installed program: every row of the table, into .bench
+	@$(BIN)/python -m tests.bench
+
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .servers .mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html
+	rm -rf $(VENV) .servers .bench .mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html

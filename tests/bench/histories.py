@@ -1,0 +1,91 @@
+"""Histories to measure with, put in through the store's own functions in one go, made once."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.bench import texts
+from tui.model import Item, ItemKind, Session, Turn, TurnStatus, new_id
+from tui.store import sessions as session_sql
+from tui.store import turns as turn_sql
+from tui.store.database import Database, Lock
+
+VERSION = 1
+"""To be raised whenever the made-up histories change."""
+
+EPOCH = 1_750_000_000.0
+
+
+def end_of(label: str) -> str:
+    """The word that stands at a session's end, and nowhere else."""
+    return f"END{label.replace('-', '').upper()}"
+
+
+def seed(file: Path, sessions: Mapping[str, int], others: int = 0) -> None:
+    """A history with sessions of so many messages, and `others` sessions of one turn each; left alone if it is there.
+
+    The first session named is the one used last.
+    """
+    made = file.with_name("seeded")
+    wanted = f"{VERSION} {dict(sessions)} {others}"
+    if made.exists() and made.read_text() == wanted and file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for old in file.parent.glob(f"{file.name}*"):
+        old.unlink()
+    began = time.monotonic()
+    lock = Lock(file)
+    db = Database(file, lock)
+    # Only while it is made: nothing of it is worth waiting for the disk.
+    db.conn.execute("PRAGMA synchronous = OFF")
+    db.conn.execute("PRAGMA secure_delete = OFF")
+    count = db.write(_fill, sessions, others)
+    db.close()
+    lock.close()
+    made.write_text(wanted)
+    print(f"  seeded {file.parent.name}: {count:,} turns in {time.monotonic() - began:.1f} s", flush=True)
+
+
+def _fill(conn: sqlite3.Connection, sessions: Mapping[str, int], others: int) -> int:
+    count = 0
+    pool = [(texts.question(str(number)), texts.answer(str(number))) for number in range(2000)]
+    plan = [(f"other-{number}", 2) for number in range(others)] + list(reversed(sessions.items()))
+    for label, messages in plan:
+        session = Session(new_id(), label, title=label, created_at=EPOCH + count)
+        session_sql.put_session(conn, session)
+        for turn in _turns(session, messages, pool, EPOCH + count):
+            branch = conn.execute("SELECT branch_id FROM sessions WHERE id = ?", (session.id,)).fetchone()[0]
+            turn_sql._insert(conn, turn, branch, "")
+            turn_sql._put_items(conn, turn, None)
+            turn_sql._finish(conn, turn.id)
+            count += 1
+        conn.execute("UPDATE sessions SET touched = ? WHERE id = ?", (session_sql.next_revision(conn), session.id))
+        if label == plan[-1][0]:
+            session_sql.remember(conn, session.id)
+    return count
+
+
+def _turns(session: Session, messages: int, pool: list[tuple[str, str]], at: float) -> Iterator[Turn]:
+    chance = random.Random(session.label)
+    turns = messages // 2
+    for depth in range(turns):
+        prompt, answer = chance.choice(pool)
+        if depth == turns - 1:
+            answer += f"\n\n{end_of(session.label)}"
+        yield Turn(
+            new_id(),
+            session.id,
+            depth,
+            prompt,
+            TurnStatus.DONE,
+            (Item("m0", ItemKind.MESSAGE, answer),),
+            created_at=at + depth,
+            first_text_at=at + depth + 0.5,
+            ended_at=at + depth + 2,
+            profile="bench",
+            protocol="chat",
+        )
