@@ -15,7 +15,7 @@ from tui.text import storable
 
 _COLUMNS = (
     "id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned, archived_at, "
-    "deleted_at, unread, draft, scroll, notice, provenance, shared"
+    "deleted_at, unread, draft, scroll, notice, provenance, shared, branch_id"
 )
 _EDITABLE = frozenset(
     "label title title_source profile model pinned archived_at deleted_at unread draft scroll notice shared".split()
@@ -238,7 +238,7 @@ def _mapping(row: Sequence[Any]) -> Mapping:
 def _session(row: Iterable[Any]) -> Session:
     (
         session_id, label, title, title_source, profile, model, created_at, last_turn_at, turns, last_status, pinned,
-        archived_at, deleted_at, unread, draft, scroll, notice, provenance, shared,
+        archived_at, deleted_at, unread, draft, scroll, notice, provenance, shared, branch,
     ) = row  # fmt: skip
     return Session(
         id=session_id,
@@ -260,11 +260,12 @@ def _session(row: Iterable[Any]) -> Session:
         notice=notice,
         provenance=Provenance(provenance) if provenance in set(Provenance) else Provenance.OWN,
         shared=shared,
+        branch=branch,
     )
 
 
 def _values(session: Session) -> dict[str, Any]:
-    names = [name.strip() for name in _COLUMNS.split(",")]
+    names = [name.strip() for name in _COLUMNS.removesuffix(", branch_id").split(",")]
     return {name: _value(name, getattr(session, name)) for name in names}
 
 
