@@ -357,6 +357,26 @@ def test_an_ascii_locale_changes_nothing(write_config: Write) -> None:
     assert (done.returncode, done.stdout.decode()) == (0, "naïve 日本\n")
 
 
+@pytest.mark.fault("N13")
+def test_a_server_that_only_shows_signs_of_life_has_until_the_timeout(write_config: Write) -> None:
+    pings = []
+
+    def answer(call: Call) -> None:
+        call.head().event(delta("half"))
+        while True:
+            # Ends with the connection, which the time-out closes.
+            call.send(b": ping\n\n")
+            pings.append(call)
+            call.go_on.wait(0.02)
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url, more="idle_timeout = 0.5"))
+        done = palaver("ask", "-s", "work", "--timeout", "1.2", "hi")
+    assert (done.returncode, done.stdout) == (7, "half\n")
+    assert len(pings) > 5
+    assert len(server.calls) == 1
+
+
 def test_a_timeout_keeps_what_came(write_config: Write) -> None:
     with loopback(lambda call: call.hold("half")) as server:
         write_config(profile_text(server.url))

@@ -299,3 +299,10 @@ def test_origins() -> None:
     assert is_loopback("127.0.0.9")
     assert is_loopback("x.localhost")
     assert not is_loopback("localhost.example.com")
+
+
+@pytest.mark.fault("G13")
+def test_a_file_that_opens_encrypted_connections_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = load(tmp_path / "none.toml", {"SSLKEYLOGFILE": "/tmp/keys"}).warnings
+    assert warning.startswith("SSLKEYLOGFILE is set")
+    assert load(tmp_path / "none.toml", {}).warnings == ()

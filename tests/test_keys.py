@@ -138,3 +138,17 @@ async def test_a_keyring_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ConfigError, match="need the package keyring"):
         await read_key(KeySource("keyring", ("palaver/me",)))
+
+
+async def test_a_keyring_that_is_locked_or_absent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyring = _Keyring(CANARY)
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+
+    def locked(service: str, user: str) -> str:
+        raise RuntimeError(f"No backend for {CANARY}")
+
+    monkeypatch.setattr(keyring, "get_password", locked)
+    with pytest.raises(ConfigError, match=r"The keyring could not be read \(RuntimeError\)") as caught:
+        await read_key(KeySource("keyring", ("palaver/me",)))
+    assert caught.value.hint == "try keyring get palaver me"
+    assert CANARY not in str(caught.value)

@@ -67,7 +67,7 @@ def test_a_logged_error_is_a_place_without_words() -> None:
 @pytest.mark.parametrize("allowed", [False, True])
 def test_no_core_is_dumped(write_config: Write, tmp_path: Path, allowed: bool) -> None:
     """Killed as by a crash while it holds a key. Where a dump is asked for the limit is as it was found."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     if not hard:
         pytest.skip("the system lets no one dump here")
     with loopback(lambda call: call.hold("half")) as server:

@@ -84,6 +84,10 @@ class _Reader:
     def read(self, env: Mapping[str, str]) -> Config:
         data = self._parse()
         self._warn_unknown(data, TOP_KEYS, "")
+        if env.get("SSLKEYLOGFILE"):
+            self.warnings.append(
+                "SSLKEYLOGFILE is set: what opens encrypted connections, keys in them, is written there."
+            )
         profiles = {"guide": GUIDE} | _from_environment(env)
         first_from_env = next((name for name in profiles if name != "guide"), "guide")
         tables = self._get(data, "profiles", dict, {}, "")

@@ -107,7 +107,12 @@ def _from_keyring(entry: str) -> str:
             "Keys from the keyring need the package keyring.", hint="pip install 'palaver[keyring]'"
         ) from None
     service, _, user = entry.partition("/")
-    value = keyring.get_password(service, user)
+    try:
+        value = keyring.get_password(service, user)
+    except Exception as error:  # noqa: BLE001 - each kind of keyring has errors of its own, with words about anything
+        raise ConfigError(
+            f"The keyring could not be read ({type(error).__name__}).", hint=f"try keyring get {service} {user}"
+        ) from None
     if not value:
         raise ConfigError(f"The keyring has no entry {entry}.", hint=f"keyring set {service} {user}")
     return str(value)

@@ -245,6 +245,7 @@ async def test_a_certificate_of_ones_own_authority(authority: Authority, monkeyp
         assert outcome(await ask(server)) == (DONE, 0, "fine")
 
 
+@pytest.mark.fault("G13")
 @pytest.mark.parametrize("content", [None, "no certificate"])
 async def test_an_authoritys_file_that_holds_none(
     content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
