@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,12 @@ from tui.store.files import Damaged, identity, prepare, set_stale_log_aside, sta
 from tui.store.lock import Lock, Locked
 
 T = TypeVar("T")
+
+# Two SQLite libraries in one process undo each other's locks; sqlite-utils would use this one where it is installed.
+sys.modules.setdefault("pysqlite3", None)  # type: ignore[arg-type]
+
+OLDEST = (3, 35)
+"""The oldest SQLite that knows everything that is asked of it."""
 
 BUSY_TIMEOUT = 5.0
 """Seconds a read waits for another program that is writing."""
@@ -49,6 +56,8 @@ class Database:
         self.read_only = ""
         self.notice = ""
         self._lock = lock
+        if sqlite3.sqlite_version_info[:2] < OLDEST:
+            raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: it has to be 3.{OLDEST[1]} or newer.")
         prepare(file)
         try:
             lock.open()
