@@ -1,0 +1,131 @@
+"""Search what was said in all sessions."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from contextlib import aclosing
+from typing import Any
+
+from tui.chat import Chat
+from tui.commands.sessions import history
+from tui.commands.table import moment, print_json, print_line
+from tui.console import print_error
+from tui.errors import Exit, StoreError, UsageError
+from tui.found import Found, Hit, SessionHits
+from tui.objects import iso
+from tui.query import parse_query
+from tui.text import one_line
+
+LIMIT = 20
+"""Hits printed unless told otherwise."""
+
+_MARKED = "\x1b[1;33m"
+_STRONG = "\x1b[1m"
+_FAINT = "\x1b[2m"
+_PLAIN = "\x1b[0m"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "query",
+        metavar="QUERY",
+        nargs="+",
+        help='words, "a phrase", label:NAME, role:user or role:assistant, before:DAY, after:DAY; all of them have to fit',
+    )
+    parser.add_argument("-l", "--label", action="append", default=[], help="only in the session of this label")
+    parser.add_argument("-n", "--limit", type=_limit, default=LIMIT, help=f"the most hits to print (default: {LIMIT})")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _limit(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 10_000:
+        raise argparse.ArgumentTypeError("has to be from 1 to 10000")
+    return number
+
+
+def main(args: argparse.Namespace) -> int:
+    return asyncio.run(_main(args))
+
+
+async def _main(args: argparse.Namespace) -> int:
+    # A label may hold anything but a quotation mark once it is in quotes.
+    labels = [f'label:"{label.replace(chr(34), "")}"' for label in args.label]
+    text = " ".join([*labels, *args.query])
+    async with history() as chat:
+        problem = parse_query(text, chat.now()).problem
+        if problem:
+            raise UsageError(f"{problem[:1].upper()}{problem[1:]}.")
+        found = await _search(chat, text, args.limit)
+        if chat.health.is_unreadable:
+            raise StoreError(chat.health.message)
+        if chat.health.message:
+            print_error(f"palaver: {chat.health.message}")
+    if args.json:
+        print_json([one for session in found.sessions for one in _objects(session)])
+    else:
+        _print(found)
+    if not found.sessions:
+        print_error("palaver: nothing was found")
+    elif found.is_more:
+        print_error("palaver: there is more; a larger --limit or more words show it")
+    return int(Exit.DONE)
+
+
+async def _search(chat: Chat, text: str, limit: int) -> Found:
+    everything = Found()
+    async with aclosing(chat.search(text, limit=limit)) as search:
+        async for found in search:
+            everything = found
+    return everything
+
+
+def _objects(session: SessionHits) -> list[dict[str, Any]]:
+    """The hits in a session; itself, where only its name fits."""
+    named = {"session": session.label, "title": session.title}
+    if not session.hits:
+        only: dict[str, Any] = {"turn_id": None, "turn": None, "role": None, "created_at": iso(session.used_at)}
+        return [named | only | {"passage": session.name, "marks": []}]
+    return [
+        named
+        | {
+            "turn_id": hit.turn_id,
+            "turn": hit.depth + 1,
+            "role": hit.role,
+            "created_at": iso(hit.created_at),
+            "passage": hit.passage,
+            "marks": [list(mark) for mark in hit.marks],
+        }
+        for hit in session.hits
+    ]
+
+
+def _print(found: Found) -> None:
+    is_colourful = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    strong, faint, marked, plain = (_STRONG, _FAINT, _MARKED, _PLAIN) if is_colourful else ("", "", "", "")
+    for number, session in enumerate(found.sessions):
+        if number:
+            print_line()
+        label, title = one_line(session.label, 60), one_line(session.title, 80)
+        heading = f"{strong}{label}{plain}"
+        if title and title != label:
+            heading += f" — {title}"
+        print_line(heading)
+        for hit in session.hits:
+            print_line(
+                f"  {faint}{moment(hit.created_at)}  {hit.role:<9}  #{hit.depth + 1}{plain}  {_passage(hit, marked, plain)}"
+            )
+        left_out = session.count - len(session.hits)
+        if left_out and session.hits:
+            print_line(f"  {faint}and {left_out:,} more here{plain}")
+
+
+def _passage(hit: Hit, marked: str, plain: str) -> str:
+    parts, at = [], 0
+    for start, end in hit.marks:
+        parts += [hit.passage[at:start], marked, hit.passage[start:end], plain]
+        at = end
+    return "".join([*parts, hit.passage[at:]])
