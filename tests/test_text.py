@@ -198,3 +198,49 @@ def test_any_other_address_may_not(url: str) -> None:
 def test_no_address_that_may_be_opened_holds_anything_to_obey(text: str) -> None:
     url = safe_url(f"http://{text}")
     assert url is None or not (FORBIDDEN.search(url) or set(url) & set(' "<>\\'))
+
+
+def test_stored_text_is_given_back_with_what_cannot_be_stored_replaced() -> None:
+    assert storable("a\x00b\ud800\udfffc") == "a\u2400b\ufffd\ufffdc"
+    assert storable("\ud800") == "\ufffd"
+    assert storable("é😀\x07") == "é😀\x07"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\U000e0041", "⟨1 hidden character⟩"),
+        ("\U000e0000\U000e0fff", "⟨2 hidden characters⟩"),
+        ("a\U000e0041\U000e0042\U000e0043b", "a⟨3 hidden characters⟩b"),
+    ],
+)
+def test_hidden_characters_are_counted(text: str, shown: str) -> None:
+    assert clean(text) == shown
+    cleaner = Cleaner()
+    assert "".join(cleaner.feed(char) for char in text) + cleaner.flush() == shown
+
+
+@pytest.mark.parametrize("edge", ["\U000e0000", "\U000e0fff"])
+def test_hidden_characters_at_the_ends_of_their_block_wait_for_the_next(edge: str) -> None:
+    cleaner = Cleaner()
+    assert cleaner.feed(f"a{edge}") == "a"
+    assert cleaner.feed(f"{edge}b") == "⟨2 hidden characters⟩b"
+
+
+def test_marks_are_capped_at_their_limit() -> None:
+    mark = "\u0300"
+    assert clean("a" + mark * MARK_LIMIT) == "a" + mark * MARK_LIMIT
+    assert clean("a" + mark * (MARK_LIMIT + 1)) == "a" + mark * MARK_LIMIT
+    assert clean(("a" + mark * 9) * 2) == ("a" + mark * MARK_LIMIT) * 2
+
+
+def test_an_address_has_two_thousand_and_forty_eight_characters_at_most() -> None:
+    longest = "http://" + "a" * 2041
+    assert safe_url(longest) == longest
+    assert safe_url(f"{longest}a") is None
+
+
+def test_one_line_of_the_usual_length() -> None:
+    assert one_line("a" * 500) == "a" * 500
+    assert one_line("a" * 501) == "a" * 499 + "…"
+    assert one_line("a" + " " * 2000 + "b") == "a…"

@@ -58,3 +58,11 @@ def test_a_flood_of_blank_lines_costs_nothing() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_only_the_first_line_can_begin_with_a_mark() -> None:
+    assert decode(b"\n\xef\xbb\xbf1\n\xef\xbb\xbf2\n") == ["1", "\ufeff2"]
+
+
+def test_only_spaces_tabs_and_line_ends_are_taken_off() -> None:
+    assert decode(b"\t X\x0b1X \r\n\x0c2\x0c\r\r\n") == ["X\x0b1X", "\x0c2\x0c"]

@@ -304,3 +304,43 @@ def test_events_before_one_that_is_too_large_are_given() -> None:
 
 def test_a_reconnection_time_of_many_digits_is_not_a_number_worth_having() -> None:
     assert decode(b"retry: " + b"9" * 5000 + b"\n\n")[1] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "data"), [(b"\xef\xbb", None), (b"\xef\xbbx: 1\ndata: a", "a"), (b"\xefdata: a", None)]
+)
+def test_a_mark_that_is_not_whole_is_part_of_its_line(body: bytes, data: str | None) -> None:
+    decoder = Decoder()
+    assert [event for byte in body for event in decoder.feed(bytes([byte]))] == []
+    event = decoder.end()
+    assert (event.data if event else None) == data
+
+
+def test_half_a_mark_counts_towards_the_limit_of_a_line() -> None:
+    decoder = Decoder(limit=1)
+    assert list(decoder.feed(b"\xef\xbb")) == []
+    with pytest.raises(TooLarge):
+        decoder.end()
+
+
+def test_a_whole_mark_leaves_nothing_to_end_with() -> None:
+    decoder = Decoder(limit=1)
+    assert list(decoder.feed(b"\xef\xbb\xbf")) == []
+    assert decoder.end() is None
+    assert Decoder(limit=1).end() is None
+
+
+def test_bytes_that_are_no_text_are_replaced_in_names_and_ids_too() -> None:
+    events, _ = decode(b"id: a\xff\nevent: b\xff\ndata: c\xff\n\n")
+    assert events == [ServerSentEvent("c\ufffd", "b\ufffd", "a\ufffd")]
+
+
+def test_lines_of_data_count_together_towards_the_limit() -> None:
+    assert [event.data for event in Decoder(limit=12).feed(b"data:aaaa\ndata:bbbb\n\n")] == ["aaaa\nbbbb"]
+    with pytest.raises(TooLarge):
+        list(Decoder(limit=12).feed(b"data:aaaa\ndata:bbbb\ndata:cc\n\n"))
+
+
+def test_a_reconnection_time_has_fifteen_digits_at_most() -> None:
+    assert decode(b"retry: " + b"9" * 15 + b"\n\n")[1] == 10**15 - 1
+    assert decode(b"retry: " + b"9" * 16 + b"\n\n")[1] is None
