@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.mutants.plan import GROUPS, LEFT_OUT, Group
+from tests.mutants.plan import GROUPS, LEFT_OUT, NOT_RUN, Group
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".mutants"
@@ -23,6 +23,7 @@ PARTS = ("tui", "tests", "assets", "pyproject.toml", "Makefile", "README.md", "C
 ENOUGH = 85.0
 """The score each group is meant to have, in percent."""
 
+PLUGINS = ("-p", "no:xdist", "-p", "no:cacheprovider", "-p", "tests.mutants.quickest")
 _TIMED_OUT = {36, 24, -24, 152, 255}
 
 
@@ -34,7 +35,7 @@ source_paths = ["tui"]
 only_mutate = {json.dumps([f"tui/{file}" for file in group.files])}
 also_copy = {json.dumps([part for part in PARTS if part not in ("tui", "tests")])}
 pytest_add_cli_args_test_selection = {json.dumps([test for test in group.tests if (ROOT / test).exists()])}
-pytest_add_cli_args = ["-p", "no:xdist", "-p", "no:cacheprovider", "-p", "tests.mutants.quickest"]
+pytest_add_cli_args = {json.dumps([*PLUGINS, *(f"--deselect={test}" for test in NOT_RUN)])}
 timeout_multiplier = 2.0
 timeout_constant = 5.0
 use_git_change_detection = false

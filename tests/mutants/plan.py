@@ -36,3 +36,6 @@ LEFT_OUT = {
     "tui.text.x__table": "it runs while its module is imported, before a mutant can be chosen",
 }
 """Functions whose mutants say nothing here, and why."""
+
+NOT_RUN = ("tests/store/test_faults.py::test_what_may_not_be_written_is_read",)
+"""Tests that cannot be run in the copy: they start a program as another user, who may not read it."""
