@@ -73,6 +73,12 @@ class Database:
             raise explain(error, file) from None
         try:
             self._upgrade()
+            # Tables another process made just now are looked up here, waiting for it; SQLite says “no such table” instead
+            # where it has to look them up while someone is writing.
+            self.conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            self.close()
+            raise explain(error, file) from None
         except BaseException:
             self.close()
             raise
