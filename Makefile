@@ -6,7 +6,7 @@ JOBS   ?= auto
 SAMPLE ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture mutants clean
+.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture mutants fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ screenshots: $(VENV)/.dev ## draw the README's pictures again
 torture: $(VENV)/.dev ## the long runs: cancels, kills, many writers
 	@$(BIN)/python -m tests.torture
 
+fuzz: $(VENV)/.dev ## inputs nobody thought of, a million for each target (COUNT)
+	@$(BIN)/python -m tests.fuzz --count $(or $(COUNT),1000000)
+
 mutants: $(VENV)/.dev ## the mutation score of decoders, retry, store, gate (SAMPLE of each file; 0: all)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group mutants
 	@nice $(BIN)/python -m tests.mutants --sample $(SAMPLE)
@@ -65,4 +68,4 @@ bench: $(VENV)/.dev ## measure the installed program: every row of the table, in
 	@$(BIN)/python -m tests.bench
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .servers .bench .mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html
+	rm -rf $(VENV) .servers .bench .mutants .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html

@@ -1,0 +1,12 @@
+"""All targets, by name."""
+
+from __future__ import annotations
+
+from tests.fuzz import engine, servers, texts
+
+TARGETS = texts.TARGETS | servers.TARGETS
+
+
+def run(name: str, count: int, seed: int, seconds: float) -> engine.Counts:
+    """Give the target of that name its inputs; for a process of its own."""
+    return engine.run(name, TARGETS[name], count, seed, seconds)
