@@ -73,7 +73,7 @@ def test_the_pictures_are_there() -> None:
 
 
 def test_commands_explain_themselves() -> None:
-    for command in ((), ("ask",), ("sessions",), ("profiles",), ("config",), ("history",)):
+    for command in ((), ("ask",), ("sessions",), ("profiles",), ("config",), ("history",), ("export",), ("import",)):
         done = palaver(*command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("usage: palaver")

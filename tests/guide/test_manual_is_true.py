@@ -25,12 +25,13 @@ from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.sidebar import GROUPS, Sidebar
 from tui.client import fresh_note
 from tui.commands import config as config_command
+from tui.commands import exporting, importing, profiles, sessions
 from tui.commands import history as history_command
-from tui.commands import profiles, sessions
 from tui.config import CONTINUE_BY, PROTOCOLS
 from tui.config_file import PROFILE_KEYS, TOP_KEYS, load
 from tui.console import COMMANDS
 from tui.errors import Exit
+from tui.exchange import Form
 from tui.guide.answers import answer
 from tui.guide.manual import passages
 from tui.model import AttemptKind, Item, ItemKind, MappingState, Session, Turn, TurnStatus
@@ -113,8 +114,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     """What the program makes of a command line, before it does anything."""
     if words[1:] == ["--version"]:
         return argparse.Namespace(version=True)
-    module = {"sessions": sessions, "profiles": profiles, "config": config_command,
-              "history": history_command, "ask": ask}.get(words[1] if words[1:] else "")  # fmt: skip
+    module = {"sessions": sessions, "profiles": profiles, "config": config_command, "history": history_command,
+              "export": exporting, "import": importing, "ask": ask}.get(words[1] if words[1:] else "")  # fmt: skip
     if module is None:
         required = words[1:2] == ["open"]
         return cli._parser("palaver", label_required=required).parse_args(words[2 if required else 1 :])
@@ -158,7 +159,7 @@ def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 def options() -> dict[str, argparse.Action]:
     """Every option there is."""
     parsers = [cli._parser("palaver", label_required=False)]
-    for module in (sessions, profiles, config_command, history_command, ask):
+    for module in (sessions, profiles, config_command, history_command, exporting, importing, ask):
         parsers.append(argparse.ArgumentParser())
         module.add_arguments(parsers[-1])
     return {word: action for parser in parsers for action in actions_of(parser) for word in action.option_strings}
@@ -215,6 +216,7 @@ def test_every_exit_status_is_in_the_table() -> None:
         ("When the server has forgotten", "fails instead, with status 6", Exit.REFUSED),
         ("Two windows at once", "ends with status 8", Exit.LIMITED),
         ("palaver sessions", "ends with status 9", Exit.HISTORY),
+        ("Importing", "refused in words, with status 9", Exit.HISTORY),
         ("palaver config", "ends the start with status 3", Exit.CONFIG),
         ("Stopping an answer", "the exit status is 130", Exit.INTERRUPT),
         ("Logs and crash reports", "ends with status 1", Exit.BUG),
@@ -433,7 +435,8 @@ _KNOWN = re.compile(
 )
 _THEIRS = {"keyring", "keyring set palaver work", "socksio", "openai", "api_key", "messages", "attempts", "init", "null",
            "DEBUG", "INFO", "WARNING", "ERROR", "user", "assistant", "json", "jsonl", "Shift", "palaver", "kind",
-           "message", "hint", "key", "name", "text", "config.toml"}  # fmt: skip
+           "message", "hint", "key", "name", "text", "config.toml", ".palaver.jsonl", "conversations.json", ".zip",
+           "logs.db", ".yaml", "at", "call", "state", "answer", "approved", "denied"}  # fmt: skip
 
 
 def test_everything_in_code_is_of_a_known_kind(empty_history: sqlite3.Connection) -> None:
@@ -442,6 +445,7 @@ def test_everything_in_code_is_of_a_known_kind(empty_history: sqlite3.Connection
     known = {*bindings(), *options(), *PROFILE_KEYS, *TOP_KEYS, *PROTOCOLS, *CONTINUE_BY, *TurnStatus, *MappingState}
     known |= {*BUILTIN_THEMES, *made, *columns(empty_history, "messages"), *columns(empty_history, "conversation_map")}
     known |= {*SLASH_COMMANDS, *(name for traits in TRAITS.values() for name in traits.options)}
+    known |= {*Form, *ItemKind}
     known |= {*AttemptKind, *COMMANDS, "item", "delta", "replace", "note", "turn", "type", "conversation_map", *_THEIRS}
     empty_history.close()
     for title, span in reading.spans():

@@ -141,7 +141,7 @@ class Exchange:
             raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
         mask = await mask_for(self._config, {turn.profile for turn in kept})
         headings = tuple(heading(mask.turn(turn), number) for number, turn in enumerate(kept, 1))
-        outline = Outline(mask.text(session.label), mask.text(session.title), headings)
+        outline = Outline(mask.text(session.label), mask.text(_one_title(session.title)), headings)
         left_out = sum(turn.depth < stop for turn in turns) - len(kept)
         return Plan(session, stop, outline, mask, left_out)
 
@@ -235,7 +235,7 @@ class Exchange:
         name = one_line(found.title or found.label or found.source, 80)
         if not found.turns:
             return Outcome(Result.EMPTY, name, file, None, "", done, total)
-        title = one_line(found.title, 500) if found.title.strip() else ""
+        title = _one_title(found.title)
         session = Session(
             new_id(),
             mended_label(label or found.label) if label or found.label else handle(found.title),
@@ -339,6 +339,11 @@ def _threads(count: int) -> str:
 def _light(turn: Turn) -> Turn:
     """A turn as far as it takes to plan: without its answer."""
     return replace(turn, items=(), prompt=turn.prompt[:2000], notes=(), error=None)
+
+
+def _one_title(title: str) -> str:
+    """A title as sessions have them: on one line, and no longer than a line may be."""
+    return " ".join(title[:2000].split())[:500]
 
 
 def _notice(thread: Thread) -> str:

@@ -25,9 +25,9 @@ class NewFile:
         self._fd = -1
 
     def __enter__(self) -> NewFile:
-        if self.file.is_symlink() or self.file.exists():
-            raise self._exists()
         try:
+            if self.file.is_symlink() or self.file.exists():
+                raise self._exists()
             self._fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._refusal(error) from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
+from typing import Any
 
 from textual import on
 from textual.binding import Binding
@@ -12,6 +13,7 @@ from textual.binding import Binding
 from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import slash
+from tui.app.screens.file_actions import FileActions
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
@@ -23,7 +25,7 @@ from tui.app.widgets.prompt import Prompt
 from tui.app.widgets.sidebar import Sidebar
 from tui.chat import Chat
 from tui.errors import PalaverError
-from tui.model import Provenance, Session
+from tui.model import Provenance, Session, Turn, TurnStatus
 from tui.store import Store
 from tui.text import one_line, safe_url
 from tui.traits import Can
@@ -59,11 +61,18 @@ class ChatScreen(SessionScreen):
         super().__init__(chat, store, wish)
         self._actions = SessionActions(chat, self._list, self)
         self._server = ServerActions(chat, self._list, self)
+        self._files = FileActions(chat, self._list, self)
         self._wants_to_quit = 0.0
+        self._changing: Turn | None = None
+        self._aside = ""
 
     @on(Prompt.Submitted)
     def _submit(self, event: Prompt.Submitted) -> None:
-        if slash.run(event.text, self._slash_commands()):
+        if self._session is not None and self._changing is not None:
+            at = self._changing.depth
+            self._leave_changing()
+            self.send_in_place(self._session, event.text, at)
+        elif slash.run(event.text, self._slash_commands()):
             self.prompt.add_history(event.text)
         elif self._session is None:
             self._journey.sent.append(event.text)
@@ -78,6 +87,8 @@ class ChatScreen(SessionScreen):
             "/model": server.choose_model,
             "/fork": server.fork,
             "/forget": lambda _: server.forget(),
+            "/export": lambda name: self._files.export(name=name),
+            "/import": self._files.take_in,
         }
         if server.can(Can.SHARE):
             offered |= {"/share": lambda _: server.share(), "/unshare": lambda _: server.unshare()}
@@ -123,8 +134,61 @@ class ChatScreen(SessionScreen):
             return
         if event.turn.run:
             self.do(self._chat.resume(self._session))
+        elif event.turn.status is TurnStatus.DONE or event.turn.depth + 1 < self.transcript.count:
+            self.send_in_place(self._session, event.turn.prompt, event.turn.depth)
         else:
             self.send_text(self._session, event.turn.prompt)
+
+    def send_in_place(self, session: Session, text: str, at: int) -> None:
+        """Say something in the place of the turn at depth `at`, which stays on a branch of its own."""
+        try:
+            self._chat.send(session, text, at=at)
+        except PalaverError as error:
+            self.say(str(error))
+            self.prompt.give_back(text)
+            return
+        self.transcript.drop_from(at + 1)
+        self.prompt.add_history(text)
+        self.transcript.go_to_end()
+        self.refresh_bindings()
+        self.do(self._see_branch(session.id))
+
+    async def _see_branch(self, session_id: str) -> None:
+        """Once a turn is over: show what there is, in case no branch could be made for it."""
+        await self._chat.settled(session_id)
+        await self.show_again(session_id)
+
+    @on(TranscriptView.EditWanted)
+    def _change(self, event: TranscriptView.EditWanted) -> None:
+        if self._session is None or self._session.provenance is Provenance.FOREIGN:
+            return
+        self._leave_changing()
+        self._changing, self._aside = event.turn, self.prompt.text
+        self.prompt.replace_text(event.turn.prompt)
+        self.prompt.border_title = "Changes a message: Enter sends it in its place, Esc leaves it"
+        self.prompt.focus()
+        self.refresh_bindings()
+
+    def _leave_changing(self) -> None:
+        """Back to what was being written before."""
+        if self._changing is not None:
+            self._changing = None
+            self.prompt.border_title = ""
+            self.prompt.replace_text(self._aside)
+            self.refresh_bindings()
+
+    @property
+    def draft(self) -> str:
+        return self.prompt.text if self._changing is None else self._aside
+
+    def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
+        self._leave_changing()
+        return super().visit(to)
+
+    @on(TranscriptView.VariantWanted)
+    def _leaf(self, event: TranscriptView.VariantWanted) -> None:
+        if self._session is not None:
+            self.do(self._chat.choose(self._session.id, event.turn_id))
 
     @on(TranscriptView.AnswerWanted)
     def _answer(self, event: TranscriptView.AnswerWanted) -> None:
@@ -135,7 +199,9 @@ class ChatScreen(SessionScreen):
         self._server.fork(at=event.turn.depth + 1)
 
     def action_stop(self) -> None:
-        if self._session is not None and self._chat.cancel(self._session.id):
+        if self._changing is not None:
+            self._leave_changing()
+        elif self._session is not None and self._chat.cancel(self._session.id):
             self.say("Stopping…")
 
     def action_new(self) -> None:
@@ -296,6 +362,8 @@ class ChatScreen(SessionScreen):
         yield command("Model", "Choose what answers the next prompt", "", self._server.choose_model)
         yield command("Fork", "Go on from here in another session", "transcript.fork", self._server.fork)
         yield command("Forget conversation", "Begin a new one on the server; it is not told", "", self._server.forget)
+        for title, note, run in self._files.commands():
+            yield Command(title, note, run)
         if self._server.can(Can.SHARE):
             yield command("Share", "Let others read this up to its last answer", "", self._server.share)
             yield command("Stop sharing", "Let others read this no longer", "", self._server.unshare)
@@ -316,7 +384,8 @@ class ChatScreen(SessionScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "stop":
-                return self._session is not None and self._chat.is_running(self._session.id)
+                is_running = self._session is not None and self._chat.is_running(self._session.id)
+                return is_running or self._changing is not None
             case "restore":
                 return bool(self._actions.deleted)
             case _:

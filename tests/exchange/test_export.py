@@ -1,0 +1,330 @@
+"""Exporting: what is written, where, and what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.chatting import Talk, talk
+from tests.exchange import files
+from tests.exchange.taking import take_in, written
+from tests.fake_server import PROFILE, delta
+from tui.credentials import KeySource
+from tui.errors import FileRefused, StoreError, UsageError
+from tui.exchange import Form
+from tui.exchange.names import file_name
+from tui.exchange.page import POLICY
+from tui.exchange.prose import prose
+from tui.model import Failure, Item, ItemKind, ItemState, Session, Turn, TurnStatus, new_id
+from tui.text import FORBIDDEN
+
+HOSTILE = (
+    "<script>alert(1)</script> <img src=x onerror=alert(1)> </style><style>*{display:none}</style> ]]> &lt;script&gt; "
+    '"><b onmouseover="x()"> \x1b]52;c;eA==\x07 \u202e &#x202e; <http://a/%1b]52;c;WA==%1b%5c> '
+    "[a](javascript:alert(1)) [b](data:text/html,x) ![c](https://evil.example/x.png) [d](vscode://x) [e](https://fine.example)"
+)
+
+
+@pytest.fixture
+async def t(history: Path) -> AsyncIterator[Talk]:
+    async with talk(history) as made:
+        yield made
+
+
+async def keep(t: Talk, *turns: Turn, label: str = "work", title: str = "", model: str = "") -> Session:
+    """A session of these turns, on disk."""
+    session = await t.store.create(Session(new_id(), label, title=title, model=model))
+    for depth, turn in enumerate(turns):
+        await t.store.save(replace(turn, id=turn.id or new_id(), session_id=session.id, depth=depth), None, session)
+    kept = await t.chat.session(session.id)
+    assert kept is not None
+    return kept
+
+
+def a_turn(prompt: str = "hello", *items: Item, status: TurnStatus = TurnStatus.DONE, **more: object) -> Turn:
+    """A turn of a server's, with everything that must stay here."""
+    said = items or (Item("msg_secret", ItemKind.MESSAGE, "hi"),)
+    values = {"profile": PROFILE.name, "protocol": "responses", "model": "m", "origin": "https://host.secret.example",
+              "conversation_id": "resp_secret", "run": "run_secret", "notes": ("note of host.secret.example",),
+              "created_at": 1_700_000_000.1234567, **more}  # fmt: skip
+    return Turn(new_id(), "", 0, prompt, status, said, **values)  # type: ignore[arg-type]
+
+
+async def text_of(t: Talk, session: Session, form: Form, until: str = "") -> str:
+    pieces: list[str] = []
+    await t.chat.exchange.write(await t.chat.exchange.plan(session, until), form, pieces.append)
+    return "".join(pieces)
+
+
+# What is in it
+
+
+async def test_a_bundle_holds_what_was_said_and_nothing_of_where(t: Talk) -> None:
+    items = (
+        Item("rs_secret", ItemKind.REASONING, "hm"),
+        Item("fc_secret", ItemKind.TOOL_CALL, "{}", "search", "call_secret"),
+        Item("fo_secret", ItemKind.TOOL_RESULT, "no", "search", "call_secret", ItemState.FAILED),
+        Item("msg_secret", ItemKind.MESSAGE, "hi\x9b"),
+    )
+    failed = a_turn("lost", status=TurnStatus.FAILED, error=Failure("refused", "secret"))
+    session = await keep(t, a_turn("hello", *items), failed, a_turn("more", status=TurnStatus.CANCELLED), a_turn("last"),
+                         a_turn("later", status=TurnStatus.INTERRUPTED))  # fmt: skip
+    plan = await t.chat.exchange.plan(session)
+    assert (plan.stop, plan.left_out, len(plan.outline.turns)) == (4, 1, 3)
+    text = await text_of(t, session, Form.BUNDLE)
+    assert "secret" not in text
+    assert session.id not in text
+    assert "\x9b" not in text
+    assert [json.loads(line) for line in text.splitlines()] == [
+        {"palaver": "thread", "version": 1, "label": "work", "title": ""},
+        {"prompt": "hello", "status": "done", "at": "2023-11-14T22:13:20.123Z", "model": "m", "answer": [
+            {"kind": "reasoning", "text": "hm"},
+            {"kind": "tool_call", "name": "search", "text": "{}", "call": "1"},
+            {"kind": "tool_result", "name": "search", "text": "no", "call": "1", "state": "failed"},
+            {"kind": "message", "text": "hi\x9b"}]},
+        {"prompt": "more", "status": "cancelled", "at": "2023-11-14T22:13:20.123Z", "model": "m",
+         "answer": [{"kind": "message", "text": "hi"}]},
+        {"prompt": "last", "status": "done", "at": "2023-11-14T22:13:20.123Z", "model": "m",
+         "answer": [{"kind": "message", "text": "hi"}]},
+        {"end": 3},
+    ]  # fmt: skip
+
+
+@pytest.mark.fault("L16")
+async def test_how_far_it_goes(t: Talk) -> None:
+    turns = [a_turn("one"), a_turn("two"), a_turn("three", status=TurnStatus.FAILED)]
+    session = await keep(t, *turns)
+    other = await keep(t, a_turn("elsewhere"), label="other")
+    (theirs,) = await t.chat.turns(other.id)
+    for until, prompts in (("1", ["one"]), (turns[0].id, ["one"]), ("3", ["one", "two"]), ("", ["one", "two"])):
+        lines = (await text_of(t, session, Form.BUNDLE, until)).splitlines()[1:-1]
+        assert [json.loads(line)["prompt"] for line in lines] == prompts
+    for until in ("0", "4", theirs.id, "nonsense", "9" * 30):
+        with pytest.raises(StoreError, match="There is no") as caught:
+            await t.chat.exchange.plan(session, until)
+        assert caught.value.exit_status == 9
+    with pytest.raises(UsageError, match="is finished yet"):
+        await t.chat.exchange.plan(await keep(t, turns[2], label="failed"))
+
+
+async def test_what_is_being_answered_is_not_in_it(t: Talk) -> None:
+    session = await t.chat.open("work")
+    await t.answered(session, "one", "answer", "resp_1")
+    t.chat.send((await t.chat.session(session.id)), "two")
+    (await t.server.request()).respond().event(delta("half"))
+    await t.until(lambda: t.turns[-1].text == "half")
+    for until in ("", "2"):
+        assert "two" not in await text_of(t, session, Form.BUNDLE, until)
+
+
+@pytest.mark.fault("F14")
+async def test_what_was_imported_is_exported_the_same(t: Talk, tmp_path: Path) -> None:
+    items = (
+        Item("a", ItemKind.APPROVAL, "{}", "tool", "q", ItemState.OPEN),
+        Item("b", ItemKind.MESSAGE, f"x{HOSTILE}\r\n\t"),
+    )
+    session = await keep(t, a_turn(f"  {HOSTILE}  ", *items), a_turn("no time", created_at=0.0), a_turn("ü", model=""),
+                         label="a  b/ö", title="A  title")  # fmt: skip
+    first = (await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / "b.palaver.jsonl")).file
+    async with talk(tmp_path / "other" / "history.db") as there:
+        (outcome,) = await take_in(there.chat, first)
+        assert outcome.session is not None
+        second = await there.chat.exchange.export(outcome.session, Form.BUNDLE, tmp_path / "c.palaver.jsonl")
+        (again,) = await take_in(there.chat, second.file)
+        assert again.result == "known"
+    assert second.file.read_bytes() == first.read_bytes()
+
+
+@pytest.mark.fault("F16", "K07")
+async def test_keys_that_were_pasted_are_masked(history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, mine, header = "sk-CANARY-7d0f2c9a", "sk-CANARY-command-1", "Bearer CANARY-header"
+    monkeypatch.setenv("CANARY_KEY", key)
+    profiles = (
+        replace(PROFILE, headers=(("authorization", header), ("x-team", "infrastructure"))),
+        replace(PROFILE, name="other", key=KeySource("env", ("CANARY_KEY",))),
+        replace(PROFILE, name="asked", key=KeySource("command", ("printf", mine))),
+        replace(PROFILE, name="broken", key=KeySource("command", ("false",))),
+    )
+    async with talk(history, *profiles) as t:
+        said = f"{key} and {mine} and {header}, of infrastructure"
+        item = Item("m", ItemKind.TOOL_CALL, json.dumps({"key": key}), f"tool {key}")
+        turns = [
+            a_turn(said, item, Item("n", ItemKind.MESSAGE, said), model=key, profile=name)
+            for name in ("asked", "broken")
+        ]
+        session = await keep(t, *turns, label=key, title=said)
+        plan = await t.chat.exchange.plan(session)
+        assert plan.unread == ("broken",)
+        for form in Form:
+            text = await text_of(t, session, form)
+            assert "CANARY" not in text
+            assert "*** and *** and ***, of infrastructure" in text.replace("\\*", "*")
+
+
+# Where it is written
+
+
+@pytest.mark.fault("F10")
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("work", r"work"),
+        ("日本語", r"日本語"),
+        ("v1.2", r"v1\.2"),
+        ("../../.bashrc", r"bashrc-[0-9a-f]{6}"),
+        ("/etc/passwd", r"etc-passwd-[0-9a-f]{6}"),
+        ("..", r"thread-[0-9a-f]{6}"),
+        ("-rf", r"rf-[0-9a-f]{6}"),
+        ("CON", r"CON-[0-9a-f]{6}"),
+        ("a\\b:c*d", r"a-b-c-d-[0-9a-f]{6}"),
+        ("x" * 1000, r"x{60}-[0-9a-f]{6}"),
+    ],
+)
+def test_a_label_is_never_a_path(label: str, name: str) -> None:
+    made = file_name(label, ".md")
+    assert re.fullmatch(name + r"\.md", made), made
+    assert Path(made).name == made
+
+
+async def test_a_file_without_a_name_lies_in_the_present_folder(
+    t: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    session = await keep(t, a_turn())
+    names = [(await t.chat.exchange.export(session, form)).file for form in (*Form, Form.BUNDLE, Form.HTML)]
+    assert [file.relative_to(tmp_path).as_posix() for file in names] == [
+        "work.palaver.jsonl", "work.md", "work.html", "work-2.palaver.jsonl", "work-2.html"
+    ]  # fmt: skip
+    assert {stat.S_IMODE(file.stat().st_mode) for file in names} == {0o600}
+
+
+@pytest.mark.fault("F11")
+async def test_no_file_that_is_there_is_touched(t: Talk, tmp_path: Path) -> None:
+    session = await keep(t, a_turn())
+    (tmp_path / "there").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder").mkdir()
+    for name in ("there", "link", "dangling", "folder", "/dev/full"):
+        with pytest.raises(FileRefused, match="is there already") as caught:
+            await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / name)
+        assert caught.value.exit_status == 9
+    for name in ("nowhere/x", "there/x", "n" * 300):
+        with pytest.raises(FileRefused, match="cannot be"):
+            await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / name)
+    assert (tmp_path / "there").read_text() == "mine"
+    assert sorted(file.name for file in os.scandir(tmp_path) if file.name != "palaver") == [
+        "dangling",
+        "folder",
+        "link",
+        "there",
+    ]
+
+
+@pytest.mark.fault("F11")
+async def test_a_full_disk_leaves_no_file(t: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await keep(t, a_turn())
+    full = os.open("/dev/full", os.O_WRONLY)
+    write, fsync = os.write, os.fsync
+    monkeypatch.setattr(os, "write", lambda fd, data: write(full, data))
+    with pytest.raises(FileRefused, match="No space left"):
+        await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / "b.jsonl")
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "fsync", fsync)
+    os.close(full)
+    assert [file.name for file in os.scandir(tmp_path)] == ["palaver"]
+
+
+# How it reads
+
+
+class Page(HTMLParser):
+    """A page, as a browser takes it apart."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+ALLOWED = set(
+    "html head meta title style body header h1 h2 h3 h4 h5 h6 p nav details summary ol ul li a main article section div "
+    "pre code span footer em strong s table thead tbody tr th td blockquote hr br".split()
+)
+
+
+@pytest.mark.fault("F12")
+async def test_nothing_others_wrote_does_anything_in_a_page(t: Talk, tmp_path: Path) -> None:
+    kinds = [
+        Item(HOSTILE, kind, f"{HOSTILE}\n\n```{HOSTILE[:40]}\n{HOSTILE}\n```", HOSTILE, HOSTILE) for kind in ItemKind
+    ]
+    error = Failure("refused", HOSTILE, HOSTILE)
+    turns = [
+        a_turn(HOSTILE, *kinds, model=HOSTILE, notes=(HOSTILE,), finish=HOSTILE),
+        a_turn(HOSTILE, *kinds, model=HOSTILE, status=TurnStatus.INTERRUPTED, error=error),
+        a_turn(HOSTILE, Item("n", ItemKind.NOTICE, HOSTILE[:250], HOSTILE)),
+        a_turn("last"),
+    ]
+    session = await keep(t, *turns, label=HOSTILE.replace("\x1b", "").replace("\x07", ""), title=HOSTILE)
+    text = await text_of(t, session, Form.HTML)
+    page = Page(text)
+    assert {tag for tag, _ in page.tags} <= ALLOWED
+    assert [tag for tag, _ in page.tags].count("style") == 1
+    for tag, attributes in page.tags:
+        assert not [
+            name for name in attributes if name.startswith("on") or name in ("src", "srcset", "action", "background")
+        ]
+        assert "style" not in attributes or tag in ("th", "td")
+        assert re.match(r"#turn-\d+$|https://fine\.example$|https?://a/", attributes.get("href") or "#turn-1")
+    assert any(attributes.get("content") == POLICY for _, attributes in page.tags)
+    assert not [line for line in text.split("\n") if FORBIDDEN.search(line)]
+
+
+def test_what_is_written_as_markdown_looks_like_it() -> None:
+    made = prose(
+        "# Head\n\n*so* **it** `goes`\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n```python\ndef f(): return 1\n```\n"
+    )
+    assert "<h1>Head</h1>" in made
+    assert "<em>so</em> <strong>it</strong> <code>goes</code>" in made
+    assert '<td style="text-align:right">2</td>' in made
+    assert '<pre data-language="python"><code><span class="k">def</span>' in made
+
+
+@pytest.mark.fault("F13")
+async def test_nothing_others_wrote_ends_its_place_in_markdown(t: Talk) -> None:
+    fences = "a\n```\n````\n~~~\n---\ntitle: x\n---\n# no heading"
+    items = (
+        Item("r", ItemKind.TOOL_RESULT, fences, "```\n# tool"),
+        Item("m", ItemKind.MESSAGE, "an answer\n\n```python\nnever closed"),
+    )
+    session = await keep(t, a_turn(fences, *items), a_turn("next"), label="---", title="# *t* `x`\n---\n")
+    text = await text_of(t, session, Form.MARKDOWN)
+    assert text.startswith("# \\# \\*t\\* \\`x\\` ---\n")
+    from markdown_it import MarkdownIt
+
+    tokens = MarkdownIt("commonmark").parse(text)
+    assert [token.tag for token in tokens if token.type == "heading_open"] == ["h1"]
+    assert [token.content.rstrip("\n") for token in tokens if token.type == "fence"] == [
+        fences, fences, "never closed", "next"
+    ]  # fmt: skip
+    assert sum(token.type == "hr" for token in tokens) == 3
+
+
+async def test_a_file_of_a_colleague_s_is_gone_on_with(t: Talk, tmp_path: Path) -> None:
+    (outcome,) = await take_in(t.chat, written(tmp_path / "b.jsonl", files.bundle(files.turn("a", "b"))))
+    assert outcome.session is not None
+    await t.answered(outcome.session, "mine", "fine", "resp_9")
+    text = await text_of(t, outcome.session, Form.BUNDLE)
+    assert [json.loads(line).get("prompt") for line in text.splitlines()[1:-1]] == ["a", "mine"]
+    assert "begun by someone else" not in text

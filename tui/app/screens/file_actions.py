@@ -1,0 +1,101 @@
+"""What the user does with files: the session shown is written to one, threads are read from one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tui.app.screens.session_actions import Stage
+from tui.app.screens.sessions import SessionList
+from tui.app.widgets.dialogs import TextDialog
+from tui.chat import Chat
+from tui.errors import UsageError
+from tui.exchange import Exported, Form, Outcome, Result, form_of, summary
+from tui.model import Session
+from tui.text import one_line
+
+_SAID_EVERY = 50
+"""Threads between two words on how far an import is."""
+
+
+class FileActions:
+    """Each action asks for a file, has `Chat` write or read it, and tells what came of it."""
+
+    def __init__(self, chat: Chat, sessions: SessionList, stage: Stage) -> None:
+        self._chat = chat
+        self._list = sessions
+        self._stage = stage
+
+    def export(self, form: Form | None = None, name: str = "") -> None:
+        """Write the session shown to a new file: the one named, or one to be asked for. Its name tells the form, where
+        that is not given."""
+        session = self._stage.session
+        if session is None:
+            return
+        if name:
+            self._stage.do(self._export(session, form or form_of(name), name))
+            return
+        form = form or Form.BUNDLE
+        proposal = self._chat.exchange.file_name(session, form)
+        question = f"The new file, in {one_line(str(Path.cwd()), 60)}"
+        self._ask(question, proposal, lambda name: self._stage.do(self._export(session, form, name)))
+
+    async def _export(self, session: Session, form: Form, name: str) -> None:
+        exported = await self._chat.exchange.export(session, form, _path(name))
+        self._stage.say(_written(exported))
+
+    def take_in(self, name: str = "") -> None:
+        """Make sessions of what is in a file: the one named, or one to be asked for."""
+        if name:
+            self._stage.do(self._take_in(name))
+        else:
+            self._ask("The file to import", "", lambda name: self._stage.do(self._take_in(name)))
+
+    async def _take_in(self, name: str) -> None:
+        self._stage.say("Reading the file…")
+        found: list[Outcome] = []
+        async for outcome in self._chat.exchange.take_in([_path(name)]):
+            found.append(outcome)
+            if outcome.total > _SAID_EVERY and outcome.done % _SAID_EVERY == 0:
+                self._stage.say(f"Importing: {outcome.done:,} of {outcome.total:,}")
+        if len(found) == 1 and found[0].session is not None and found[0].session.deleted_at is None:
+            self._list.put(found[0].session)
+            await self._stage.visit(found[0].session)
+        refused = [one.why for one in found if one.result is Result.REFUSED]
+        self._stage.say(refused[0] if len(found) == 1 and refused else summary(found))
+
+    def _ask(self, question: str, proposal: str, then: Callable[[str], None]) -> None:
+        def done(name: str | None) -> None:
+            if name is not None:
+                then(name.strip())
+
+        self._stage.app.push_screen(TextDialog(question, proposal, _named), done)
+
+    def commands(self) -> list[tuple[str, str, Callable[[], object]]]:
+        """What the palette offers: title, note, action."""
+        return [
+            ("Export as a bundle", "A file that others import to go on from here", partial(self.export, Form.BUNDLE)),
+            ("Export as Markdown", "A file for reading", partial(self.export, Form.MARKDOWN)),
+            ("Export as HTML", "A page for reading, in any browser", partial(self.export, Form.HTML)),
+            ("Import", "Make sessions of a bundle, or of another program's export", self.take_in),
+        ]
+
+
+def _written(exported: Exported) -> str:
+    count = len(exported.plan.outline.turns)
+    said = f"Wrote {count:,} turn{'s' if count != 1 else ''} to {one_line(str(exported.file), 200)}"
+    if exported.plan.unread:
+        said += "; not all keys could be read, so look whether one is in it"
+    return said
+
+
+def _path(name: str) -> Path:
+    """The file a user means, in their home folder where it begins with a tilde."""
+    return Path(os.path.expanduser(name))
+
+
+def _named(name: str) -> None:
+    if not name.strip():
+        raise UsageError("The name is empty.", hint="name a file")
