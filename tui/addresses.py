@@ -37,6 +37,8 @@ def check_base_url(url: str, *, has_key: bool = False) -> str:
         raise ConfigError(f"{url!r} is not a valid address.", hint=example)
     if parts.username is not None or parts.password is not None:
         raise ConfigError("the address holds a user name or password.", hint="use api_key_env instead")
+    if not re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]*)(:\d*)?", parts.netloc):
+        raise ConfigError(f"{url!r} is not a valid address.", hint=example)
     if parts.fragment or (parts.query and _SECRET.search(parts.query)):
         raise ConfigError("the address holds a key or a fragment.", hint="use api_key_env, or headers, instead")
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z]+)?", host) or _bad_labels(host):
@@ -57,7 +59,10 @@ def _bad_labels(host: str) -> bool:
 
 def _idna(url: str, example: str) -> str:
     """A URL whose host is in another script, with that host as the network knows it."""
-    parts = urlsplit(url) if not re.search(r"[\x00-\x20\x7f\\]", url) else None
+    try:
+        parts = urlsplit(url) if not re.search(r"[\x00-\x20\x7f\\]", url) else None
+    except ValueError:
+        parts = None
     if parts is None or not parts.hostname:
         raise ConfigError(f"{url!r} is not a valid address.", hint=example)
     try:

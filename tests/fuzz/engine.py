@@ -96,7 +96,7 @@ def repeat(target: Target, data: bytes) -> None:
 
 
 def _one(counts: Counts, number: int, data: bytes, check: Check) -> None:
-    kind = ""
+    kind = trace = ""
     begun = time.process_time()
     try:
         signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
@@ -107,24 +107,24 @@ def _one(counts: Counts, number: int, data: bytes, check: Check) -> None:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             signal.setitimer(signal.ITIMER_REAL, 0)
     except Hangs:
-        kind = "hang"
+        kind, trace = "hang", traceback.format_exc()
     except Differs:
-        kind = "difference"
+        kind, trace = "difference", traceback.format_exc()
     except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for
-        kind = "crash"
+        kind, trace = "crash", traceback.format_exc()
     if kind:
         counts.kinds[kind] += 1
         if counts.kinds[kind] <= KEPT:
-            _keep(counts, number, data, kind)
+            _keep(counts, number, data, kind, trace)
     counts.longest = max(counts.longest, time.process_time() - begun)
 
 
-def _keep(counts: Counts, number: int, data: bytes, kind: str) -> None:
+def _keep(counts: Counts, number: int, data: bytes, kind: str, trace: str) -> None:
     FOLDER.mkdir(exist_ok=True)
     file = FOLDER / f"{counts.name}-{kind}-{number}.bin"
     file.write_bytes(data)
     told = {"seed": counts.seed, "number": number, "repeat": f"python -m tests.fuzz {counts.name} --repeat {file}"}
-    file.with_suffix(".txt").write_text(f"{json.dumps(told)}\n{traceback.format_exc()}", encoding="utf-8")
+    file.with_suffix(".txt").write_text(f"{json.dumps(told)}\n{trace}", encoding="utf-8")
     print(f"{counts.name}: {kind}: {told['repeat']}", file=sys.stderr)
 
 

@@ -32,6 +32,7 @@ def test_crashes_differences_and_hangs_are_counted_and_kept(tmp_path: Path, monk
     assert counts.line().startswith("bad: 4 inputs, 1 crashes, 1 hangs, 1 differences, longest ")
     assert (tmp_path / "bad-crash-0.bin").read_bytes() == b"0"
     told = json.loads((tmp_path / "bad-crash-0.txt").read_text().splitlines()[0])
+    assert "ValueError: a crash" in (tmp_path / "bad-crash-0.txt").read_text()
     assert told["repeat"] == f"python -m tests.fuzz bad --repeat {tmp_path}/bad-crash-0.bin"
     with pytest.raises(ValueError, match="a crash"):
         engine.repeat(target, b"0")
