@@ -44,7 +44,7 @@ def keep(name: str, figures: list[Figure], described: dict[str, Any], *, is_quic
     about = {**described, "load_after": os.getloadavg(), "quick": is_quick}
     text = "\n".join(f"{key}: {value}" for key, value in about.items()) + "\n\n" + table(figures) + "\n"
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    for stem in (f"{name}-{stamp}", name):
+    for stem in (name,) if name.endswith("so-far") else (f"{name}-{stamp}", name):
         (FOLDER / f"{stem}.txt").write_text(text, encoding="utf-8")
         whole = {"machine": about, "figures": [figure.as_json() for figure in figures]}
         (FOLDER / f"{stem}.json").write_text(json.dumps(whole, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -75,6 +75,7 @@ def main(argv: list[str]) -> int:
                 trouble = f"could not be measured: {type(error).__name__}: {error}"
                 figures.append(Figure(row, NAMES[row], "", trouble=trouble))
             print(f"  {time.monotonic() - began:.0f} s", flush=True)
+            keep("bench-so-far", figures, described, is_quick=args.quick)
     print(keep("bench", figures, described, is_quick=args.quick))
     return 0
 

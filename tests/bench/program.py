@@ -24,7 +24,7 @@ def install() -> None:
     if not PYTHON.exists():
         subprocess.run([sys.executable, "-m", "venv", str(_VENV)], check=True)
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, str(ROOT)], check=True)
+    subprocess.run([*pip, str(ROOT), "psutil>=7"], check=True)
     subprocess.run([*pip, "--force-reinstall", "--no-deps", str(ROOT)], check=True)
 
 
