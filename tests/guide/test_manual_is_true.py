@@ -27,6 +27,7 @@ from tui.client import fresh_note
 from tui.commands import config as config_command
 from tui.commands import exporting, importing, profiles, sessions
 from tui.commands import history as history_command
+from tui.commands import search as search_command
 from tui.config import CONTINUE_BY, PROTOCOLS
 from tui.config_file import PROFILE_KEYS, TOP_KEYS, load
 from tui.console import COMMANDS
@@ -43,7 +44,7 @@ from tui.traits import TRAITS
 # Keys
 
 _WORDS = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn"}
-_KEY = re.compile(r"((Ctrl|Alt|Shift)\+)*(F\d+|Esc|Enter|Tab|Up|Down|PgUp|PgDn|Home|End|[A-Z]|\[)|[yurfadAD]")
+_KEY = re.compile(r"((Ctrl|Alt|Shift)\+)*(F\d+|Esc|Enter|Tab|Up|Down|PgUp|PgDn|Home|End|[A-Z]|\[)|[yurfadADnN]")
 _UNBINDABLE = {"Ctrl+M", "Ctrl+I", "Ctrl+H", "Ctrl+["}
 
 
@@ -71,7 +72,11 @@ def bound_keys() -> set[str]:
     return own | editing | {shown(PalaverApp.COMMAND_PALETTE_BINDING)}
 
 
-KEY_ROWS = [*reading.rows("Keys"), *reading.rows("Keys in the transcript and the sidebar")]
+KEY_ROWS = [
+    *reading.rows("Keys"),
+    *reading.rows("Keys in the transcript and the sidebar"),
+    *(row for row in reading.rows("Finding something said earlier") if len(row) == 3),
+]
 
 
 @pytest.mark.parametrize("row", KEY_ROWS, ids=lambda row: row[2])
@@ -85,7 +90,7 @@ def test_the_tables_hold_every_key_of_the_window() -> None:
     # The sidebar's own paging is never reached: the transcript's takes those keys first.
     left_out = {"sidebar.page-up", "sidebar.page-down"}
     assert {
-        name for name in bindings() if not name.startswith(("help.", "picker.", "switcher.", "dialog."))
+        name for name in bindings() if not name.startswith(("help.", "picker.", "switcher.", "dialog.", "search."))
     } == named | left_out
 
 
@@ -114,7 +119,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     """What the program makes of a command line, before it does anything."""
     if words[1:] == ["--version"]:
         return argparse.Namespace(version=True)
-    module = {"sessions": sessions, "profiles": profiles, "config": config_command, "history": history_command,
+    module = {"sessions": sessions, "search": search_command,
+              "profiles": profiles, "config": config_command, "history": history_command,
               "export": exporting, "import": importing, "ask": ask}.get(words[1] if words[1:] else "")  # fmt: skip
     if module is None:
         required = words[1:2] == ["open"]
@@ -159,7 +165,7 @@ def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 def options() -> dict[str, argparse.Action]:
     """Every option there is."""
     parsers = [cli._parser("palaver", label_required=False)]
-    for module in (sessions, profiles, config_command, history_command, exporting, importing, ask):
+    for module in (sessions, search_command, profiles, config_command, history_command, exporting, importing, ask):
         parsers.append(argparse.ArgumentParser())
         module.add_arguments(parsers[-1])
     return {word: action for parser in parsers for action in actions_of(parser) for word in action.option_strings}

@@ -160,13 +160,18 @@ class PalaverApp(App[None]):
 
 
 def _bound_classes() -> list[Any]:
+    from tui.app.screens.find_screen import FindScreen
     from tui.app.screens.help import HelpScreen
     from tui.app.screens.picker import Picker
+    from tui.app.screens.search import SearchScreen
     from tui.app.screens.switcher import Switcher
+    from tui.app.transcript.finding_view import FindingView
     from tui.app.transcript.view import TranscriptView
     from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
+    from tui.app.widgets.find_bar import FindBar
     from tui.app.widgets.prompt import Prompt
     from tui.app.widgets.sidebar import Sidebar
 
-    dialogs = [Picker, Switcher, HelpScreen, TextDialog, ConfirmDialog]
+    found = [FindScreen, SearchScreen, FindingView, FindBar]
+    dialogs = [*found, Picker, Switcher, HelpScreen, TextDialog, ConfirmDialog]
     return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, *dialogs]

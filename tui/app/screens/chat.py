@@ -14,10 +14,10 @@ from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.file_actions import FileActions
+from tui.app.screens.find_screen import FindScreen
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
-from tui.app.screens.session_screen import SessionScreen
 from tui.app.screens.switcher import Switcher
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.dialogs import ConfirmDialog
@@ -31,7 +31,7 @@ from tui.text import one_line, safe_url
 from tui.traits import Can
 
 
-class ChatScreen(SessionScreen):
+class ChatScreen(FindScreen):
     """What the user does, translated into what `Chat` and the widgets are to do."""
 
     AUTO_FOCUS = "#prompt"
@@ -352,6 +352,8 @@ class ChatScreen(SessionScreen):
         actions = self._actions
         yield command("New session", "Begin another one", "session.new", self.action_new)
         yield command("Switch session", "Find one by its name", "session.switch", self.action_switch)
+        yield command("Search", "Find what was said in any session", "session.search", self.action_search)
+        yield command("Find", "Find something in this session", "view.find", self.action_find)
         yield command("Rename", "Change this session's label", "session.rename", actions.rename)
         yield command("Title", "Change this session's title", "session.title", actions.title)
         yield command("Pin", "Keep this session on top, or no longer", "session.pin", actions.pin)

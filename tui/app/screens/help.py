@@ -30,6 +30,7 @@ _GROUPS = {
     "transcript": "In the transcript (Tab goes there, Esc comes back)",
     "sidebar": "In the sidebar",
     "view": "The screen",
+    "find": "In the find bar",
     "app": "Palaver",
 }
 

@@ -36,6 +36,7 @@ class Palette:
     error: Style = NONE
     selection: Style = Style(reverse=True)
     mark: Style = Style(reverse=True)
+    match: Style = Style(underline=True)
     tokens: Mapping[str, Style] = field(default_factory=dict)
 
     def token(self, kind: str) -> Style:
@@ -101,6 +102,7 @@ def make_palette(variables: Mapping[str, str]) -> Palette:
         error=_style(_readable(error, fore, back, 0.25)),
         selection=_style(fore, _blend(primary, back, 0.5)),
         mark=_style(back, accent, bold=True),
+        match=_style(fore, _blend(back, accent, 0.35)),
         tokens=tokens,
     )
 

@@ -21,6 +21,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from tui.app.transcript.blocks import Block, Ground, Look
+from tui.app.transcript.finding_view import FindingView, restyled
 from tui.app.transcript.folds import ApprovalBlock, FoldBlock
 from tui.app.transcript.palette import make_palette
 from tui.app.transcript.selection import GUTTER, depth_of, selected_text
@@ -36,7 +37,7 @@ FRAME = 1 / 30
 _NEWS = " ↓ new text "
 
 
-class TranscriptView(ScrollView, can_focus=True):
+class TranscriptView(FindingView, can_focus=True):
     """A session's turns. Whoever owns it gives it turns when it asks for them, and whenever they change."""
 
     DEFAULT_CSS = """
@@ -143,6 +144,7 @@ class TranscriptView(ScrollView, can_focus=True):
     def show(self, count: int, scroll: Scroll, turns: list[Turn]) -> None:
         """Begin to show a session of `count` turns, at the place given; `turns` are those at hand."""
         self._port.open(count, Place(scroll.depth, scroll.unit, scroll.line), following=scroll.at_end)
+        self._stop_finding()
         self._port.put(turns)
         self._cursor, self._code, self.has_news = None, (-1, -1), False
         self._paint(everything=True)
@@ -155,12 +157,15 @@ class TranscriptView(ScrollView, can_focus=True):
     def put(self, turns: list[Turn]) -> None:
         """Take in turns, new or changed."""
         self._port.put(turns)
+        self._refind([turn.depth for turn in turns])
         self._paint_soon()
 
     def drop_from(self, count: int) -> None:
         """Forget the turns from depth `count` on."""
         if count < self.count:
             self._port.drop_from(count)
+            if self._finding is not None:
+                self._finding.drop_from(count)
             self._paint(everything=True)
 
     @property
@@ -218,6 +223,7 @@ class TranscriptView(ScrollView, can_focus=True):
         self.move(pages * max(1, self._port.height - 1))
 
     def action_leave(self) -> None:
+        self.find(None)
         self.post_message(self.Left())
 
     def action_go_home(self) -> None:
@@ -298,6 +304,8 @@ class TranscriptView(ScrollView, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's shape
         if action == "toggle_fold":
             return self._cursor is not None and isinstance(self._cursor[1], FoldBlock)
+        if action == "find_step":
+            return self._finding is not None
         if action == "copy_block":
             return self.current is not None
         if action == "answer":
@@ -308,6 +316,14 @@ class TranscriptView(ScrollView, can_focus=True):
 
     def _need(self, start: int, until: int) -> None:
         self.post_message(self.Needed(start, until))
+
+    def _show_found(self) -> None:
+        if self._finding is not None and self._finding.block is not None:
+            self._cursor = self._finding.block
+        self._paint(everything=True)
+        self.refresh_bindings()
+        if self.is_attached:
+            self.post_message(self.Moved())
 
     def _moved(self) -> None:
         if self._port.following:
@@ -369,6 +385,7 @@ class TranscriptView(ScrollView, can_focus=True):
         if not port.height or not self.is_attached:
             return
         port.update()
+        self._see_found()
         before, self._painted = self._painted, port.rows
         if not port.following and not self.has_news and self._grows_out_of_sight():
             self.has_news = everything = True
@@ -404,7 +421,7 @@ class TranscriptView(ScrollView, can_focus=True):
         if y >= len(rows):
             return Strip.blank(width, base)
         row = rows[y]
-        strip = self._row_strip(row, width)
+        strip = self._with_marks(self._row_strip(row, width), row)
         selection = self.text_selection
         span = selection.get_span(row.key) if selection is not None else None
         if span is not None:
@@ -426,13 +443,7 @@ class TranscriptView(ScrollView, can_focus=True):
         return Strip([gutter, *row.line.segments]).adjust_cell_length(width, fill)
 
     def _with_selection(self, strip: Strip, span: tuple[int, int]) -> Strip:
-        start, end = span
-        text = strip.text
-        left = cell_len(text[:start])
-        right = strip.cell_length if end == -1 else cell_len(text[:end])
-        style = self._port.ground.palette.selection
-        middle = [Segment(segment.text, (segment.style or Style()) + style) for segment in strip.crop(left, right)]
-        return Strip.join([strip.crop(0, left), Strip(middle), strip.crop(right)])
+        return restyled(strip, *span, self._port.ground.palette.selection)
 
     def _news_start(self) -> int:
         return self.scrollable_content_region.width - len(_NEWS) - 1

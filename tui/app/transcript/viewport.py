@@ -347,6 +347,10 @@ class Viewport:
             if self._turns[depth].turn.status.is_final:
                 del self._turns[depth]
 
+    def bring(self, depth: int) -> None:
+        """Have a turn brought that is wanted though it is not in view."""
+        self._ask_for(depth)
+
     def _ask_for(self, depth: int) -> None:
         """Have the turns around `depth` brought, as far as they are neither at hand nor on their way."""
         if not self._is_missing(depth):
