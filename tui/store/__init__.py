@@ -27,7 +27,7 @@ from tui.query import Query
 from tui.store import branches as branch_sql
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
-from tui.store.imports import put_thread
+from tui.store.imports import find_source, put_thread
 from tui.store.keeper import Keeper, NotOpen
 from tui.store.lock import Locked
 from tui.store.overlay import Overlay
@@ -249,6 +249,9 @@ class Store:
         Raises:
             StoreError: It cannot be kept.
         """
+        known = await self._read(find_source, None, source)
+        if known is not None:
+            return known, False
         return await self._write(put_thread, session, turns, source, on_top)
 
     # Turns

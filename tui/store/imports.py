@@ -17,10 +17,9 @@ def put_thread(
 
     `on_top` makes it the one used last; else it stands below all that were used here.
     """
-    known = conn.execute("SELECT id FROM sessions WHERE source = ?", (source,)).fetchone()
+    known = find_source(conn, source)
     if known is not None:
-        there = sessions.get_session(conn, known[0])
-        return there or session, False
+        return known, False
     last = said[-1] if said else None
     session = replace(
         session,
@@ -38,6 +37,12 @@ def put_thread(
     for depth, turn in enumerate(said):
         turns.insert_ended(conn, replace(turn, session_id=session.id, depth=depth), branch, revision)
     return sessions.get_session(conn, session.id) or session, True
+
+
+def find_source(conn: Connection, source: str) -> Session | None:
+    """The session that came from `source`, deleted or not."""
+    row = conn.execute("SELECT id FROM sessions WHERE source = ?", (source,)).fetchone()
+    return sessions.get_session(conn, row[0]) if row else None
 
 
 def free_label(conn: Connection, label: str) -> str:

@@ -186,6 +186,7 @@ class SessionScreen(Screen[None]):
         around = count if session.scroll.at_end else min(count, session.scroll.depth + FIRST_TURNS)
         turns = await self._chat.turns(session.id, max(0, around - FIRST_TURNS), around)
         prompts = await self._chat.prompts(session.id)
+        variants = await self._chat.variants(session.id)
         if journey is not self._journey:
             return
         self._session = session
@@ -194,6 +195,7 @@ class SessionScreen(Screen[None]):
         self.app.come_back = session.label  # type: ignore[attr-defined]
         self.transcript.hint = self._hint(session)
         self.transcript.mark(session.notice, session.shared)
+        self.transcript.mark_variants(variants)
         self.transcript.show(count, session.scroll, turns)
         self.transcript.put([turn for turn in journey.changed.values() if turn.session_id == session.id])
         self.prompt.set_history(prompts)
@@ -206,6 +208,17 @@ class SessionScreen(Screen[None]):
         await self._remember(session.id)
         if turns and turns[-1].run:
             await self._chat.resume(session)
+
+    async def show_again(self, session_id: str) -> None:
+        """Show a session's turns as they are now, if it is the one shown: others are on its present branch."""
+        count = await self._chat.count(session_id)
+        variants = await self._chat.variants(session_id)
+        depth = count if self.transcript.following else min(count, self.transcript.place.depth + FIRST_TURNS)
+        turns = await self._chat.turns(session_id, max(0, depth - 2 * FIRST_TURNS), depth)
+        if self.is_attached and self._session is not None and self._session.id == session_id:
+            self.transcript.mark_variants(variants)
+            self.transcript.show_again(count, turns)
+            self._refresh_all()
 
     def _hint(self, session: Session) -> tuple[str, ...]:
         """What an empty transcript says."""
@@ -279,6 +292,8 @@ class SessionScreen(Screen[None]):
             self._refresh_sidebar_soon()
 
     def _turn_ended(self, turn: Turn) -> None:
+        if not turn.profile:
+            return  # it ended elsewhere, and was imported
         self._news = status.outcome(turn)
         if turn.status is TurnStatus.CANCELLED and not turn.has_output and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
@@ -286,6 +301,8 @@ class SessionScreen(Screen[None]):
     def _session_changed(self, session: Session) -> None:
         self._list.put(session)
         if self._session is not None and session.id == self._session.id:
+            if session.branch != self._session.branch:
+                self.do(self.show_again(session.id))
             self._session = replace(session, scroll=self._session.scroll, draft=self._session.draft)
             self.app.come_back = session.label  # type: ignore[attr-defined]
             self.transcript.mark(session.notice, session.shared)
@@ -318,11 +335,16 @@ class SessionScreen(Screen[None]):
     def _as_it_stands(self) -> Session | None:
         """The session shown, with the draft and the place as they are on the screen."""
         if self._session is not None:
-            now = replace(self._session, draft=self.prompt.text, scroll=self.transcript.place)
+            now = replace(self._session, draft=self.draft, scroll=self.transcript.place)
             if now != self._session:
                 self._session = now
                 self._list.put(now)
         return self._session
+
+    @property
+    def draft(self) -> str:
+        """What was typed and is to be kept."""
+        return self.prompt.text
 
     async def on_unmount(self) -> None:
         self._unsubscribe()
