@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ def seed(file: Path, sessions: Mapping[str, int], others: int = 0) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     for old in file.parent.glob(f"{file.name}*"):
-        old.unlink()
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
     began = time.monotonic()
     lock = Lock(file)
     db = Database(file, lock)
