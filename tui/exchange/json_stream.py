@@ -20,7 +20,9 @@ DEPTH_LIMIT = 200
 
 CHUNK = 256 * 1024
 
-_PLAIN = re.compile(rb'["{}\[\],]')
+# A string without escapes is passed over in one step; a comma matters only between the file's values.
+_PLAIN = re.compile(rb'"[^"\\]*"|["{}\[\],]')
+_DEEP = re.compile(rb'"[^"\\]*"|["{}\[\]]')
 _IN_STRING = re.compile(rb'["\\]')
 _BLANKS = b" \t\r\n"
 
@@ -83,10 +85,13 @@ class _Scanner:
             if self._is_over:
                 self._refuse_rest(chunk[position:], position)
                 break
-            found = (_IN_STRING if self._in_string else _PLAIN).search(chunk, position)
+            pattern = _IN_STRING if self._in_string else _DEEP if self._depth > 1 else _PLAIN
+            found = pattern.search(chunk, position)
             if found is None:
                 break
-            at, position = found.start(), found.end()
+            at, position = found.span()
+            if position - at > 1:
+                continue
             sign = chunk[at]
             if sign == 0x22:  # "
                 self._in_string = not self._in_string
