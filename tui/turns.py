@@ -9,14 +9,14 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tui.changes import TurnChanged
+from tui.changes import SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
 from tui.errors import PalaverError, UsageError
 from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
-from tui.model import ItemState, Provenance, Session, Turn, TurnStatus, new_id, title_from
+from tui.model import ItemState, Mapping, Provenance, Session, Turn, TurnStatus, Variants, new_id, title_from
 from tui.runner import run, to_end
 from tui.sessions import Sessions
 from tui.store import Store
@@ -40,7 +40,8 @@ class Run:
 
     `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
     after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
-    stream; `is_resumed` is whether it had been interrupted before.
+    stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
+    so many of them.
     """
 
     session: Session | None
@@ -52,6 +53,7 @@ class Run:
     lets_go: bool = False
     is_stateless: bool = False
     is_resumed: bool = False
+    at: int | None = None
     name: str = ""
     states: dict[str, ItemState] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -104,6 +106,23 @@ class Turns(Sessions):
         """What the user said in a session, oldest first."""
         return await self._store.prompts(session_id)
 
+    async def variants(self, session_id: str) -> dict[int, Variants]:
+        """Where a session was gone on with in several ways: by the depths at which those on its present branch part."""
+        return await self._store.variants(session_id)
+
+    async def choose(self, session_id: str, turn_id: str) -> Session:
+        """Let a session go on with the branch that a turn lies on.
+
+        Raises:
+            UsageError: It is answering.
+            SessionBusy: It is, in another window.
+            StoreError: It has no such turn, or that cannot be kept.
+        """
+        self._refuse_busy(session_id)
+        session = await self._store.choose(session_id, turn_id)
+        self._publish(SessionChanged(session))
+        return session
+
     def is_running(self, session_id: str) -> bool:
         return session_id in self._runs
 
@@ -131,8 +150,11 @@ class Turns(Sessions):
         allow_fresh: bool = True,
         with_history: bool = True,
         budget: float = 60.0,
+        at: int | None = None,
     ) -> Turn:
         """Begin a turn and give its first state; what follows is told to subscribers. Without a session nothing is kept.
+
+        With `at` the session goes on from its first `at` turns; those after them stay on a branch of their own.
 
         Raises:
             UsageError: There is nothing to say, or the session is answering already.
@@ -145,15 +167,17 @@ class Turns(Sessions):
         key = session.id if session else ""
         is_forked = session is not None and session.provenance is Provenance.FORKED
         request = Request(profile, prompt, key, allow_fresh=allow_fresh, is_forked=is_forked, budget=budget)
-        return self._begin(session, request, with_history)
+        return self._begin(session, request, with_history, at)
 
-    def _begin(self, session: Session | None, request: Request, with_history: bool = True) -> Turn:
+    def _begin(
+        self, session: Session | None, request: Request, with_history: bool = True, at: int | None = None
+    ) -> Turn:
         profile, key = request.profile, request.session_id
         self._refuse_busy(key)
         turn = Turn(
             id=new_id(),
             session_id=key,
-            depth=session.turns if session else 0,
+            depth=at if at is not None else session.turns if session else 0,
             prompt=request.prompt,
             created_at=self._clock.now(),
             profile=profile.name,
@@ -161,7 +185,7 @@ class Turns(Sessions):
             model=profile.model,
             origin=profile.origin,
         )
-        self._start(Run(session, turn, profile), request, with_history)
+        self._start(Run(session, turn, profile, at=at), request, with_history)
         return turn
 
     def _refuse_busy(self, session_id: str) -> None:
@@ -264,9 +288,12 @@ class Turns(Sessions):
         """Everything that happens in a turn: its place on disk, what the server is told, and what it says."""
         session, turn = run_.session, run_.turn
         if session is not None and not run_.is_resumed:
-            begun = await self._store.begin(turn, session, title_from(turn.prompt))
+            point = await self._point_before(run_) if run_.at else None
+            begun = await self._store.begin(turn, session, title_from(turn.prompt), run_.at)
             self._new.pop(session.id, None)
             run_.saved = turn = begun
+            if point is not None:
+                await self._store.keep_mapping(point)
             yield Placed(begun.depth)
             self._chore(self._tell_session(session.id))
             start = await self._take_up(run_, request, turn, with_history)
@@ -283,6 +310,16 @@ class Turns(Sessions):
                 if isinstance(event, ConversationUnsupported):
                     run_.is_stateless = True
                 yield event
+
+    async def _point_before(self, run_: Run) -> Mapping | None:
+        """The conversation as it was before a turn, where the server's id names that point of it."""
+        profile, at = run_.profile, run_.turn.depth
+        if not profile.traits.names_point:
+            return None
+        for last in await self._store.turns(run_.turn.session_id, at - 1, at):
+            if last.status is TurnStatus.DONE and (last.origin, last.protocol) == (profile.origin, profile.protocol):
+                return mapping_after(last, profile.key.principal, is_stateless=False, now=self._clock.now())
+        return None
 
     async def _take_up(self, run_: Run, request: Request, turn: Turn, with_history: bool) -> Start:
         """The request with its conversation, or with what was said before."""

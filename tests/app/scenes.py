@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from tests.fake_server import FakeServer, Waits, client_of, completed, delta
 from tui.app.app import PalaverApp
@@ -246,6 +247,31 @@ async def switcher(stage: Stage) -> None:
     await stage.pilot.press("ctrl+o", *"re")
 
 
+async def journals(stage: Stage) -> None:
+    """Three sessions that speak of the same."""
+    await stage.talk("Why would I use WAL mode in SQLite?", ANSWER, "resp_0")
+    await stage.new()
+    await stage.talk("Name a journal for the diary app", "Daybook, or simply *Journal*.", "resp_1")
+    await stage.new()
+    await stage.talk("What does fsync do?", "It waits until the disk has what was written.", "resp_2")
+
+
+async def search(stage: Stage) -> None:
+    await journals(stage)
+    await stage.pilot.press("ctrl+r", *"journ")
+    options = lambda: stage.app.screen.query(OptionList)  # noqa: E731 - asked again each time
+    await stage.until(lambda: options() and options().first().option_count == 5)
+
+
+async def find(stage: Stage) -> None:
+    await stage.talk("Why would I use WAL mode in SQLite?", ANSWER)
+    await stage.pilot.press("ctrl+f")
+    await stage.until(lambda: stage.screen.query("#find"))
+    await stage.pilot.press(*"mode", "enter")
+    finding = lambda: stage.screen.transcript.finding  # noqa: E731 - asked again each time
+    await stage.until(lambda: finding() and finding().is_done and finding().number == 2)
+
+
 SCENES = {
     "empty": Scene(empty),
     "empty-guide": Scene(empty, profile=GUIDE),
@@ -262,6 +288,9 @@ SCENES = {
     "smallest": Scene(answer, size=(40, 12)),
     "light": Scene(answer, size=(110, 40), theme="textual-light"),
     "help": Scene(help_keys, size=(100, 50)),
+    "search": Scene(search, size=(80, 24)),
+    "search-light": Scene(search, size=(120, 34), theme="textual-light"),
+    "find": Scene(find, size=(90, 30)),
     "switcher": Scene(switcher, size=(90, 24)),
 }
 

@@ -180,18 +180,16 @@ async def test_many_of_a_common_word_are_ranked_only_as_far_as_is_quick(
         assert len(await hits(store, "zebra", 50)) == 6
 
 
-async def test_a_search_that_is_left_ends_in_the_middle_of_a_statement(history: Path, disk: Disk) -> None:
+async def test_a_search_that_is_left_ends_in_the_middle_of_a_statement(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:
         await told(store, session, "日本")
         loop, reached = asyncio.get_running_loop(), asyncio.Event()
         slow = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
-        conn_of: list[sqlite3.Connection] = []
-        await store._read(lambda conn: conn_of.append(conn), None)
 
-        def endless(_conn: sqlite3.Connection, *_args: object) -> object:
+        def endless(_search: search.Search, conn: sqlite3.Connection) -> object:
             loop.call_soon_threadsafe(reached.set)
-            return _conn.execute(slow).fetchall()
+            return conn.execute(slow).fetchall()
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search.Search, "_look_through", endless)

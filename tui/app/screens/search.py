@@ -152,7 +152,7 @@ class SearchScreen(ModalScreen[Chosen | None]):
 
 def _heading(session: SessionHits) -> Content:
     label, title = one_line(session.label, 60), one_line(session.title, 80)
-    line = Content.styled(title or label, "bold $text-accent")
+    line = Content.styled(title or label, "bold")
     if title and title != label:
         line += Content.styled(f"  {label}", "$foreground 60%")
     if session.count > len(session.hits):

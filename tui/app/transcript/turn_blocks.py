@@ -5,20 +5,23 @@ from __future__ import annotations
 from tui.app.transcript.blocks import Block, Ground, MessageBlock, PromptBlock, Unit
 from tui.app.transcript.folds import ApprovalBlock, NoticeBlock, ReasoningBlock, ToolBlock
 from tui.app.transcript.foot import FootBlock, MarkBlock
-from tui.model import Item, ItemKind, Turn
+from tui.model import Item, ItemKind, Turn, Variants
 
 
 class TurnBlocks:
     """The blocks of a turn, kept up with it while it changes.
 
-    `before` and `after` are lines of ours above and below it.
+    `before` and `after` are lines of ours above and below it, `variants` the turns there are in its place.
     """
 
-    def __init__(self, turn: Turn, before: str = "", after: str = "") -> None:
+    def __init__(self, turn: Turn, before: str = "", after: str = "", variants: Variants | None = None) -> None:
         self.turn = turn
         self._before = [MarkBlock("◆", before)] if before else []
+        if variants is not None:
+            place = f"{variants.place + 1}/{len(variants.turn_ids)} › Left and Right show the others."
+            self._before.append(MarkBlock("‹", place))
         self._after = [MarkBlock("⇡", after)] if after else []
-        self._prompt = PromptBlock(turn.prompt)
+        self.prompt = PromptBlock(turn.prompt)
         self._items: dict[str, Block] = {}
         self._foot = FootBlock(turn)
         self._take(turn)
@@ -26,7 +29,7 @@ class TurnBlocks:
     def update(self, turn: Turn) -> None:
         """Go on with a newer state of the turn."""
         if turn.prompt != self.turn.prompt:
-            self._prompt = PromptBlock(turn.prompt)
+            self.prompt = PromptBlock(turn.prompt)
         self.turn = turn
         if not self._foot.says_same(turn):
             self._foot = FootBlock(turn)
@@ -36,7 +39,7 @@ class TurnBlocks:
     def blocks(self) -> list[Block]:
         """All of them, from the prompt to the foot, less those that have nothing to show."""
         foot = [self._foot] if self._foot.source else []
-        return [*self._before, self._prompt, *self._items.values(), *foot, *self._after]
+        return [*self._before, self.prompt, *self._items.values(), *foot, *self._after]
 
     def units(self) -> list[Unit]:
         return [unit for block in self.blocks for unit in block.units()]

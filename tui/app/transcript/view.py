@@ -26,7 +26,7 @@ from tui.app.transcript.folds import ApprovalBlock, FoldBlock
 from tui.app.transcript.palette import make_palette
 from tui.app.transcript.selection import GUTTER, depth_of, selected_text
 from tui.app.transcript.viewport import Place, Row, Viewport
-from tui.model import Item, Scroll, Turn, TurnStatus
+from tui.model import Item, Scroll, Turn, Variants
 
 MEASURE = 116
 """The widest a line of text gets, in cells: longer ones are hard to read."""
@@ -61,7 +61,10 @@ class TranscriptView(FindingView, can_focus=True):
         Binding("y", "copy_block", "Copy", id="transcript.copy"),
         Binding("u", "next_code", "Copy code", id="transcript.code"),
         Binding("f", "fork", "Fork", id="transcript.fork", show=False),
+        Binding("e", "edit", "Change", id="transcript.edit", show=False),
         Binding("r", "resend", "Send again", id="transcript.resend"),
+        Binding("left", "variant(-1)", "The one before", id="transcript.variant-before", show=False),
+        Binding("right", "variant(1)", "The one after", id="transcript.variant-after", show=False),
         Binding("escape", "leave", "Back", id="transcript.leave", show=False),
         Binding("home", "go_home", "First line", id="transcript.home", show=False),
     ]
@@ -119,6 +122,20 @@ class TranscriptView(FindingView, can_focus=True):
             super().__init__()
             self.turn = turn
 
+    class EditWanted(Message):
+        """The prompt of this turn is to be changed and sent in its place."""
+
+        def __init__(self, turn: Turn) -> None:
+            super().__init__()
+            self.turn = turn
+
+    class VariantWanted(Message):
+        """Another turn is wanted in the place of one."""
+
+        def __init__(self, turn_id: str) -> None:
+            super().__init__()
+            self.turn_id = turn_id
+
     class Copied(Message):
         """Text is to be copied; `what` names it."""
 
@@ -153,6 +170,19 @@ class TranscriptView(FindingView, can_focus=True):
         """Have a notice above everything, and a line after the last of the `shared` turns that others may read."""
         self._port.mark(notice, shared)
         self._paint_soon()
+
+    def mark_variants(self, variants: dict[int, Variants]) -> None:
+        """Say where there are other turns in the place of one."""
+        self._port.mark_variants(variants)
+        self._paint_soon()
+
+    def show_again(self, count: int, turns: list[Turn]) -> None:
+        """Show the same session where other turns are on its present branch; the cursor stays at its depth."""
+        depth = self._cursor[0] if self._cursor is not None else -1
+        self.show(count, self.place, turns)
+        blocks = self._port.blocks_of(depth)
+        if blocks is not None:
+            self._set_cursor(depth, blocks.prompt)
 
     def put(self, turns: list[Turn]) -> None:
         """Take in turns, new or changed."""
@@ -295,11 +325,23 @@ class TranscriptView(FindingView, can_focus=True):
         if turn is not None:
             self.post_message(self.ResendWanted(turn))
 
+    def action_edit(self) -> None:
+        turn = self._resendable()
+        if turn is not None:
+            self.post_message(self.EditWanted(turn))
+
+    def action_variant(self, step: int) -> None:
+        variants = self._variants_here()
+        if variants is not None and 0 <= variants.place + step < len(variants.turn_ids):
+            self.post_message(self.VariantWanted(variants.turn_ids[variants.place + step]))
+
+    def _variants_here(self) -> Variants | None:
+        return self._port.variants_at(self.current[0].depth if self.current else self.count - 1)
+
     def _resendable(self) -> Turn | None:
-        """The turn to send again: the one under the cursor, if it did not go well."""
+        """The turn to send again: the one under the cursor, or else the newest, once it is over."""
         turn = self.current[0] if self.current else self.turn_at(self.count - 1)
-        unwell = (TurnStatus.FAILED, TurnStatus.CANCELLED, TurnStatus.INTERRUPTED)
-        return turn if turn is not None and turn.status in unwell else None
+        return turn if turn is not None and turn.status.is_final else None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - Textual's shape
         if action == "toggle_fold":
@@ -310,8 +352,10 @@ class TranscriptView(FindingView, can_focus=True):
             return self.current is not None
         if action == "answer":
             return self.question is not None
-        if action == "resend":
+        if action in ("resend", "edit"):
             return self._resendable() is not None
+        if action == "variant":
+            return self._variants_here() is not None
         return bool(self.count) or action != "step"
 
     def _need(self, start: int, until: int) -> None:

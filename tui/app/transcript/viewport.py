@@ -19,7 +19,7 @@ from tui.app.transcript.palette import Palette
 from tui.app.transcript.selection import key_of
 from tui.app.transcript.turn_blocks import TurnBlocks
 from tui.app.transcript.wrap import Line
-from tui.model import Turn
+from tui.model import Turn, Variants
 
 PAGE = 48
 """Turns asked for at once."""
@@ -62,6 +62,7 @@ class Viewport:
         self.layout = Layout()
         self._notice = ""
         self._shared: int | None = None
+        self._variants: dict[int, Variants] = {}
         self._need = need
         self._turns: dict[int, TurnBlocks] = {}
         self._asked: set[int] = set()
@@ -102,13 +103,25 @@ class Viewport:
             return
         changed = {0, (self._shared or 0) - 1, (shared or 0) - 1}
         self._notice, self._shared = notice, shared
-        for depth in changed & set(self._turns):
+        self._make_again(changed)
+
+    def mark_variants(self, variants: dict[int, Variants]) -> None:
+        """Say where there are other turns in the place of one."""
+        changed = {depth for depth in {*variants, *self._variants} if variants.get(depth) != self._variants.get(depth)}
+        self._variants = variants
+        self._make_again(changed)
+
+    def variants_at(self, depth: int) -> Variants | None:
+        return self._variants.get(depth)
+
+    def _make_again(self, depths: set[int]) -> None:
+        for depth in depths & set(self._turns):
             self._turns[depth] = self._blocks(self._turns[depth].turn)
 
     def _blocks(self, turn: Turn) -> TurnBlocks:
         before = self._notice if turn.depth == 0 else ""
         after = "Shared up to here; what follows is not." if turn.depth + 1 == self._shared else ""
-        return TurnBlocks(turn, before, after)
+        return TurnBlocks(turn, before, after, self._variants.get(turn.depth))
 
     def drop_from(self, count: int) -> None:
         """Forget the turns from depth `count` on."""

@@ -1,0 +1,73 @@
+"""Prompts changed and asked again in the window, and leafing through what came of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.app.driving import Window, window
+from tests.chatting import answer_well
+
+
+async def two(w: Window) -> None:
+    await w.exchange("one", "first answer", "resp_1")
+    await w.exchange("two", "second answer", "resp_2")
+
+
+async def test_a_message_is_changed_and_both_are_kept(history: Path) -> None:
+    async with window(history) as w:
+        await two(w)
+        await w.type("half a thought")
+        await w.press("tab", "up", "e")
+        assert w.screen.prompt.text == "two"
+        assert "Changes a message" in w.picture
+        await w.type(" again")
+        await w.press("enter")
+        assert w.screen.prompt.text == "half a thought"
+        exchange = await w.server.request()
+        assert exchange.json["previous_response_id"] == "resp_1"
+        answer_well(exchange, "third answer", "resp_3")
+        await w.until(lambda: "‹ 2/2 ›" in w.said and "third answer" in w.said)
+        assert "second answer" not in w.said
+        await w.press("tab", "left")
+        await w.until(lambda: "‹ 1/2 ›" in w.said)
+        assert "second answer" in w.said
+        assert "third answer" not in w.said
+        await w.press("left", "right")
+        await w.until(lambda: "‹ 2/2 ›" in w.said)
+        assert "third answer" in w.said
+
+
+async def test_escape_leaves_a_message_as_it_was(history: Path) -> None:
+    async with window(history) as w:
+        await two(w)
+        await w.type("mine")
+        await w.press("tab", "e")
+        await w.type(" changed")
+        await w.press("escape")
+        assert w.screen.prompt.text == "mine"
+        assert "Changes a message" not in w.picture
+        assert "‹" not in w.said
+        assert len(w.server.seen) == 2
+
+
+async def test_an_answer_is_asked_for_again(history: Path) -> None:
+    async with window(history) as w:
+        await two(w)
+        await w.press("tab", "r")
+        exchange = await w.server.request()
+        assert exchange.json["input"] == [{"role": "user", "content": "two"}]
+        answer_well(exchange, "another answer", "resp_3")
+        await w.until(lambda: "another answer" in w.said and "‹ 2/2 ›" in w.said)
+        assert "second answer" not in w.said
+
+
+async def test_another_session_does_not_get_what_was_being_changed(history: Path) -> None:
+    async with window(history) as w:
+        await two(w)
+        await w.type("mine")
+        await w.press("tab", "e", "ctrl+n")
+        await w.until(lambda: w.label == "chat-2")
+        assert w.screen.prompt.text == ""
+        await w.press("alt+down")
+        await w.until(lambda: w.label == "chat-1")
+        assert w.screen.prompt.text == "mine"

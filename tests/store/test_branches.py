@@ -1,0 +1,159 @@
+"""Branches of a session: made with a turn, told of, gone back to, and nothing lost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.store.conftest import Disk
+from tests.store.histories import a_mapping, a_session, a_turn, opened, rows, said, told
+from tui.errors import SessionBusy, StoreError
+from tui.model import Session, Turn, TurnStatus, Variants, new_id
+from tui.store import Store
+
+
+async def instead(store: Store, session: Session, at: int, prompt: str) -> Turn:
+    """A finished turn in the place of the one at depth `at`."""
+    turn = await store.begin(a_turn(session, prompt), session, at=at)
+    ended = said(turn, f"re: {prompt}", status=TurnStatus.DONE)
+    assert await store.save(ended, turn, session)
+    return ended
+
+
+async def prompts(store: Store, session: Session) -> list[str]:
+    return [turn.prompt for turn in await store.turns(session.id)]
+
+
+async def test_what_comes_after_the_place_stays_on_a_branch_of_its_own(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        old = [await told(store, session, prompt) for prompt in ("one", "two", "three")]
+        new = await instead(store, session, 1, "zwei")
+        assert await prompts(store, session) == ["one", "zwei"]
+        assert await store.count(session.id) == 2
+        found = await store.session(session.id)
+        assert found is not None
+        assert (found.turns, found.last_status) == (2, TurnStatus.DONE)
+        assert await store.variants(session.id) == {1: Variants((old[1].id, new.id), 1)}
+        chosen = await store.choose(session.id, old[1].id)
+        assert (chosen.turns, chosen.branch != found.branch) == (3, True)
+        assert await prompts(store, session) == ["one", "two", "three"]
+        assert await store.variants(session.id) == {1: Variants((old[1].id, new.id), 0)}
+        await told(store, session, "four")
+        assert await prompts(store, session) == ["one", "two", "three", "four"]
+        await store.choose(session.id, new.id)
+        assert await prompts(store, session) == ["one", "zwei"]
+    async with opened(history) as store:
+        assert await prompts(store, session) == ["one", "zwei"]
+
+
+async def test_branches_of_branches(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        one, two = [await told(store, session, prompt) for prompt in ("one", "two")]
+        b = await instead(store, session, 1, "b")
+        await told(store, session, "c")
+        uno = await instead(store, session, 0, "uno")
+        assert await prompts(store, session) == ["uno"]
+        assert await store.variants(session.id) == {0: Variants((one.id, uno.id), 1)}
+        await told(store, session, "due")
+        await store.choose(session.id, two.id)
+        third = await instead(store, session, 1, "third")
+        assert await store.variants(session.id) == {
+            0: Variants((one.id, uno.id), 0),
+            1: Variants((two.id, b.id, third.id), 2),
+        }
+        # Of several branches through a turn, the one said something in last.
+        await store.choose(session.id, uno.id)
+        assert await prompts(store, session) == ["uno", "due"]
+        await store.choose(session.id, one.id)
+        assert await prompts(store, session) == ["one", "third"]
+        await store.choose(session.id, b.id)
+        assert await prompts(store, session) == ["one", "b", "c"]
+
+
+async def test_a_turn_at_the_end_makes_no_branch(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session, "one")
+        await instead(store, session, 1, "two")
+        assert await store.variants(session.id) == {}
+        assert rows(history, "SELECT count(*) FROM branches") == [(1,)]
+
+
+async def test_a_fork_has_branches_of_its_own(history: Path) -> None:
+    session, fork = a_session(), a_session("fork")
+    async with opened(history) as store:
+        one, two = [await told(store, session, prompt) for prompt in ("one", "two")]
+        fork = await store.fork(replace(fork, id=new_id()), session.id, 2)
+        new = await instead(store, fork, 1, "zwei")
+        assert await prompts(store, fork) == ["one", "zwei"]
+        assert await prompts(store, session) == ["one", "two"]
+        assert await store.variants(fork.id) == {1: Variants((two.id, new.id), 1)}
+        assert await store.variants(session.id) == {}
+        await store.choose(fork.id, one.id)
+        await store.choose(fork.id, two.id)
+        await told(store, fork, "three")
+        assert await prompts(store, fork) == ["one", "two", "three"]
+        assert await prompts(store, session) == ["one", "two"]
+
+
+async def test_a_conversation_belongs_to_its_branch(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        for prompt in ("one", "two"):
+            await told(store, session, prompt)
+        await store.keep_mapping(a_mapping(session, "conv_1"))
+        mapping = a_mapping(session)
+        key = (session.id, mapping.origin, mapping.protocol, mapping.principal)
+        await instead(store, session, 1, "zwei")
+        assert await store.mapping(*key) is None
+        (first, _) = (await store.variants(session.id))[1].turn_ids
+        await store.choose(session.id, first)
+        kept = await store.mapping(*key)
+        assert kept is not None
+        assert kept.conversation_id == "conv_1"
+
+
+async def test_only_the_present_branch_is_read_by_other_programs(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        for prompt in ("one", "two", "three"):
+            await told(store, session, prompt)
+        await instead(store, session, 1, "zwei")
+    read = rows(history, "SELECT text FROM messages WHERE role = 'user' ORDER BY position")
+    assert read == [("one",), ("zwei",)]
+
+
+async def test_no_branch_where_it_cannot_be_kept(history: Path, disk: Disk) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        for prompt in ("one", "two"):
+            await told(store, session, prompt)
+        async with disk.broken(store):
+            with pytest.raises(StoreError):
+                await store.begin(a_turn(session, "zwei"), session, at=1)
+        assert await prompts(store, session) == ["one", "two"]
+        assert await store.variants(session.id) == {}
+
+
+async def test_a_branch_is_not_left_while_another_window_answers_on_it(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store, opened(history) as other:
+        old = await told(store, session, "one")
+        await instead(store, session, 0, "uno")
+        await store.begin(a_turn(session, "two"), session)
+        with pytest.raises(SessionBusy):
+            await other.choose(session.id, old.id)
+
+
+async def test_a_message_that_is_not_there_is_not_chosen(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session, "one")
+        elsewhere = await told(store, a_session("elsewhere"), "two")
+        for turn_id in ("nothing", elsewhere.id):
+            with pytest.raises(StoreError, match="no such message"):
+                await store.choose(session.id, turn_id)

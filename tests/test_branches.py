@@ -1,0 +1,96 @@
+"""A prompt changed or asked again: what the server is told then, and what is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chatting import Talk, answer_well, talk
+from tests.fake_server import CHAT_PROFILE
+from tui.chat import SessionChanged
+from tui.errors import UsageError
+from tui.model import Session, Turn
+
+
+async def three(t: Talk) -> tuple[Session, list[Turn]]:
+    session = await t.chat.open("work")
+    said = [await t.answered(session, word, f"re {word}", f"resp_{word}") for word in ("one", "two", "three")]
+    return session, said
+
+
+async def test_the_servers_id_is_kept_where_it_names_the_point(history: Path) -> None:
+    async with talk(history) as t:
+        session, _ = await three(t)
+        turn = await t.answered(session, "zwei", "ja", "resp_zwei", at=1)
+        assert (turn.depth, turn.notes) == (1, ())
+        sent = t.server.seen[-1].json
+        assert sent["previous_response_id"] == "resp_one"
+        assert sent["input"] == [{"role": "user", "content": "zwei"}]
+        again = await t.answered(session, "drei", "ja", "resp_drei")
+        assert t.server.seen[-1].json["previous_response_id"] == "resp_zwei"
+        assert again.depth == 2
+        assert [one.prompt for one in await t.chat.turns(session.id)] == ["one", "zwei", "drei"]
+
+
+async def test_the_first_prompt_is_asked_anew(history: Path) -> None:
+    async with talk(history) as t:
+        session, _ = await three(t)
+        turn = await t.answered(session, "uno", "ja", "resp_uno", at=0)
+        sent = t.server.seen[-1].json
+        assert "previous_response_id" not in sent
+        assert sent["input"] == [{"role": "user", "content": "uno"}]
+        assert (turn.depth, turn.notes) == (0, ())
+
+
+async def test_a_server_that_is_told_everything_is_told_this_branch_only(history: Path) -> None:
+    async with talk(history, CHAT_PROFILE) as t:
+        session = await t.chat.open("work")
+        for word, at in (("one", None), ("two", None), ("zwei", 1)):
+            t.chat.send(session, word, at=at)
+            exchange = (await t.server.request()).respond()
+            exchange.event({"choices": [{"delta": {"content": "yes"}, "finish_reason": "stop"}]}).end()
+            await t.chat.settled(session.id)
+        said = [message["content"] for message in t.server.seen[-1].json["messages"]]
+        assert said == ["one", "yes", "zwei"]
+
+
+async def test_going_back_to_a_branch_goes_on_with_its_conversation(history: Path) -> None:
+    async with talk(history) as t:
+        session, said = await three(t)
+        new = await t.answered(session, "zwei", "ja", "resp_zwei", at=1)
+        assert (await t.chat.variants(session.id))[1].turn_ids == (said[1].id, new.id)
+        chosen = await t.chat.choose(session.id, said[1].id)
+        assert t.sessions[-1] == chosen
+        assert [one.prompt for one in await t.chat.turns(session.id)] == ["one", "two", "three"]
+        await t.answered(session, "four", "yes", "resp_four")
+        assert t.server.seen[-1].json["previous_response_id"] == "resp_three"
+
+
+async def test_a_session_that_answers_stays_on_its_branch(history: Path) -> None:
+    async with talk(history) as t:
+        session, said = await three(t)
+        await t.answered(session, "zwei", "ja", "resp_zwei", at=1)
+        t.chat.send(session, "drei")
+        exchange = await t.server.request()
+        with pytest.raises(UsageError, match="still answering"):
+            await t.chat.choose(session.id, said[1].id)
+        with pytest.raises(UsageError, match="still answering"):
+            t.chat.send(session, "uno", at=0)
+        answer_well(exchange, "ja", "resp_drei")
+        await t.chat.settled(session.id)
+
+
+async def test_other_windows_are_told_of_a_branch(history: Path) -> None:
+    async with talk(history) as t, talk(history) as other:
+        session, _ = await three(t)
+        before = await t.store.session(session.id)
+        other.chat.follow()
+        await t.answered(session, "zwei", "ja", "resp_zwei", at=1)
+        assert before is not None
+        await other.until(
+            lambda: any(
+                isinstance(change, SessionChanged) and change.session.branch not in ("", before.branch)
+                for change in other.changes
+            )
+        )
