@@ -159,12 +159,13 @@ class Watched:
         return False
 
     def wait_quiet(self, quiet: float = 0.15, seconds: float = 10.0) -> bool:
-        """Wait until nothing has been written for a while."""
-        deadline = time.monotonic() + seconds
+        """Wait until nothing has been written for a while, counted from now."""
+        asked = time.monotonic()
+        deadline = asked + seconds
         with self._news:
             while time.monotonic() < deadline and not self._over:
-                last = self._chunks[-1][0] if self._chunks else self.began
-                left = last + quiet - time.monotonic()
+                last = self._chunks[-1][0] if self._chunks else asked
+                left = max(asked, last) + quiet - time.monotonic()
                 if left <= 0:
                     return True
                 self._news.wait(left)
