@@ -44,7 +44,9 @@ from tui.traits import TRAITS
 # Keys
 
 _WORDS = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn"}
-_KEY = re.compile(r"((Ctrl|Alt|Shift)\+)*(F\d+|Esc|Enter|Tab|Up|Down|PgUp|PgDn|Home|End|[A-Z]|\[)|[yurfadADnN]")
+_KEY = re.compile(
+    r"((Ctrl|Alt|Shift)\+)*(F\d+|Esc|Enter|Tab|Up|Down|Left|Right|PgUp|PgDn|Home|End|[A-Z]|\[)|[yurefadADnN]"
+)
 _UNBINDABLE = {"Ctrl+M", "Ctrl+I", "Ctrl+H", "Ctrl+["}
 
 
@@ -435,7 +437,7 @@ _KNOWN = re.compile(
     | (palaver|history|config)\.[a-z.-]+ | [a-z_]+\ =\ .+ | docker\ agent(\ .+)? | parser-2 | root
     | \[keys\] | parser(-2)? | recovered-1 | chat-[12] | gpt-5 | claude-[a-z0-9-]+
     | (ctrl|alt)\+[a-z]+ | f\d | pageup | escape | \\ | \+ | - | palaver/ | /demo | more | contents | true | false | localhost
-    | ::1 | 127\.… | max_output_tokens | max_tokens | store | kill\ -9 | NAME | LABEL
+    | ::1 | 127\.… | PALAVER_CORE=1 | max_output_tokens | max_tokens | store | kill\ -9 | NAME | LABEL
     """,
     re.VERBOSE,
 )

@@ -148,6 +148,17 @@ async def test_a_session_shows_its_best_ones_and_counts_the_others(history: Path
         assert len((await found(store, "label:one zebra")).sessions[0].hits) == 8
 
 
+async def test_many_names_do_not_push_out_what_was_said(history: Path) -> None:
+    async with opened(history) as store:
+        for number in range(12):
+            await told(store, a_session(f"zebra-{number}", title="x", title_source=TitleSource.USER), "hello", "hi")
+        assert len((await found(store, "zebra")).sessions) == 12
+        await told(store, a_session("other"), "a zebra", "hi")
+        everything = await found(store, "zebra")
+        assert [one.label for one in everything.sessions][-2:] == ["zebra-4", "other"]
+        assert everything.is_more
+
+
 async def test_what_is_not_on_disk_is_found_too(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:

@@ -20,8 +20,9 @@ class Request:
     `conversation_id` is the server's, or empty. `history` is what was said that the server does not know yet: all of it
     without an id, what happened elsewhere since with one. `recall` gives all that was said, for starting afresh. `answers`
     are the user's words to what the turn before asked; `run` is a run to take up again, instead of asking anything.
-    `preface` is what the model is told of what was said before, where it is told that. `is_forked` is whether the conversation was made from one that may be someone else's. `budget` is how many seconds may
-    be spent waiting between attempts.
+    `preface` is what the model is told of what was said before, where it is told that. `is_forked` is whether the
+    conversation was made from one that may be someone else's. `budget` is how many seconds may be spent waiting between
+    attempts.
     """
 
     profile: Profile

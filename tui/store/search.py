@@ -28,6 +28,9 @@ HEAD = 4000
 IN_A_SESSION = 5
 """Messages shown of one session, so that it does not push the others out."""
 
+NAMED = 8
+"""Sessions shown for nothing but their name where there are messages to show as well."""
+
 PROMPT_WEIGHT = 2.0
 """How much more a prompt counts than an answer."""
 
@@ -272,7 +275,8 @@ class Search:
             by_session.setdefault(row.session_id, []).append(row)
         fitting = set(self._fitting)
         order = [one for one in by_session if one in fitting]
-        order += [one for one in self._named() if one not in by_session]
+        named = [one for one in self._named() if one not in by_session]
+        order += named[: NAMED if by_session else None]
         order += [one for one in by_session if one not in fitting]
         left = self._limit
         shown: list[tuple[str, list[_Row]]] = []
@@ -291,7 +295,7 @@ class Search:
             hits = tuple(self._hit(row) for row in rows)
             count = len(by_session.get(session_id, ()))
             groups.append(replace(base, hits=hits, count=count, is_named=session_id in fitting))
-        is_more = self._is_more or len(shown) < len(order)
+        is_more = self._is_more or len(shown) < len(order) or (bool(by_session) and len(named) > NAMED)
         return Found(tuple(groups), is_more, self.is_done)
 
     def _named(self) -> list[str]:
