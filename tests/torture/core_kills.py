@@ -52,7 +52,7 @@ class Ledger:
     """What has to be found in a history, by those who told of it.
 
     `sent` are prompts, `kept` the text of turns and `ended` their end, by prompt; `fields` the values each session may
-    have, the one that was saved and those that were being saved since.
+    have: those it had, which need not have been told of before, and those that were being saved since.
     """
 
     sent: list[str] = field(default_factory=list)
@@ -68,8 +68,8 @@ class Ledger:
                 self.kept[prompt] = WORD * pieces
                 if status:
                     self.ended[prompt] = status
-            case {"trying": [session_id, *values]}:
-                self.fields.setdefault(session_id, []).append(values)
+            case {"trying": [session_id, *values], "before": before}:
+                self.fields.setdefault(session_id, [before]).append(values)
             case {"saved": [session_id, *values]}:
                 self.fields[session_id] = [values]
 
@@ -187,10 +187,10 @@ class Life:
                 self._chat.cancel(session.id)
                 await self._chat.settled(session.id)
             case "rename":
-                await self._change(session.id, [name, True], self._chat.rename(session.id, name))
+                await self._change(session, [name, True], self._chat.rename(session.id, name))
             case "delete":
-                await self._change(session.id, [session.label, False], self._chat.delete(session.id))
-                await self._change(session.id, [session.label, True], self._chat.restore(session.id))
+                await self._change(session, [session.label, False], self._chat.delete(session.id))
+                await self._change(session, [session.label, True], self._chat.restore(session.id))
             case "fork" if session.turns:
                 try:
                     forked = await self._chat.conversations.fork(session, f"fork {name}", None)
@@ -198,10 +198,10 @@ class Life:
                     return
                 self._tell({"saved": [forked.session.id, f"fork {name}", True, forked.session.turns]})
 
-    async def _change(self, session_id: str, values: list[Any], work: Any) -> None:
-        self._tell({"trying": [session_id, *values]})
+    async def _change(self, session: Session, values: list[Any], work: Any) -> None:
+        self._tell({"trying": [session.id, *values], "before": [session.label, session.deleted_at is None]})
         await work
-        self._tell({"saved": [session_id, *values]})
+        self._tell({"saved": [session.id, *values]})
 
 
 _UNLIKE = """

@@ -1,11 +1,26 @@
-"""What looks around after the kills of `tests.torture.core_kills` notices what is not as it was told."""
+"""A thousand of the kills in `tests.torture.core_kills`, in two halves, so that two workers share them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.store.histories import a_session, opened, told
+from tests.torture import core_kills
 from tests.torture.core_kills import WORD, Ledger, Life
+
+COUNT = 500
+
+
+@pytest.mark.fault("C19", "L18", "S06")
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_chat_killed_at_any_moment_has_kept_what_it_told(seed: int) -> None:
+    report = core_kills.run(COUNT, seed)
+    assert report.wrong == []
+    assert report.counts["kills"] == COUNT
+    assert report.counts["told"] > COUNT
+    assert report.counts["answers cut short"] > COUNT // 20
 
 
 async def test_the_look_around_would_notice(history: Path) -> None:
@@ -24,3 +39,12 @@ async def test_the_look_around_would_notice(history: Path) -> None:
         life._ledger = Ledger()
         life._ledger.note(lost)
         assert [one.startswith(says) for one in life.missed()] == [True]
+
+
+def test_a_change_that_was_cut_short_may_have_happened_or_not() -> None:
+    ledger = Ledger()
+    ledger.note({"trying": ["a", "new", True], "before": ["old", True]})
+    assert ledger.fields == {"a": [["old", True], ["new", True]]}
+    ledger.note({"saved": ["a", "new", True]})
+    ledger.note({"trying": ["a", "new", False], "before": ["new", True]})
+    assert ledger.fields == {"a": [["new", True], ["new", False]]}
