@@ -50,6 +50,28 @@ async def test_escape_leaves_a_message_as_it_was(history: Path) -> None:
         assert len(w.server.seen) == 2
 
 
+async def test_a_change_waits_for_the_answer_that_is_coming(history: Path) -> None:
+    async with window(history) as w:
+        await two(w)
+        await w.send("three")
+        exchange = await w.server.request()
+        await w.press("tab", "up", "up", "e")
+        changed = w.screen.prompt.text
+        assert changed in ("one", "two")
+        await w.type("!")
+        await w.press("enter")
+        assert w.screen.prompt.text == f"{changed}!"
+        assert "Changes a message" in w.picture
+        assert "still answering" in w.status
+        answer_well(exchange, "third answer", "resp_3")
+        await w.until(lambda: not w.talk.chat.running())
+        await w.press("enter")
+        exchange = await w.server.request()
+        assert exchange.json["input"][-1]["content"] == f"{changed}!"
+        answer_well(exchange, "fourth answer", "resp_4")
+        await w.until(lambda: "fourth answer" in w.said)
+
+
 async def test_an_answer_is_asked_for_again(history: Path) -> None:
     async with window(history) as w:
         await two(w)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from tui.errors import FileRefused
 from tui.exchange.fields import rows, table, text, words
-from tui.exchange.thread import Refusal, Said, Thread, turns_of
+from tui.exchange.one_thread import OneThread
+from tui.exchange.thread import Said, Thread, turns_of
 from tui.model import ItemKind
 
 PROGRAM = "aichat"
@@ -18,23 +18,8 @@ SIZE_LIMIT = 16 * 1024 * 1024
 """The longest file, in bytes. Reading YAML takes a hundred times the memory of its text."""
 
 
-class AichatSession:
+class AichatSession(OneThread):
     """A session's file, to be read."""
-
-    def __init__(self, file: Path, name: str) -> None:
-        self._file = file
-        self._name = name
-        self._thread: Thread | None = None
-
-    def count(self, go_on: Callable[[], None]) -> int:  # noqa: ARG002 - it is over soon
-        self._thread = self._read()
-        return 1
-
-    def threads(self) -> Iterator[Thread | Refusal]:
-        yield self._thread or self._read()
-
-    def close(self) -> None:
-        self._thread = None
 
     def _read(self) -> Thread:
         session = table(_load(self._text(), self._name))

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from tui.errors import FileRefused
 from tui.exchange import strict_json
 from tui.exchange.fields import rows, seconds, table, text
+from tui.exchange.one_thread import OneThread
 from tui.exchange.outline import Outline, iso_moment
 from tui.exchange.strict_json import BadJson
-from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Refusal, Thread
+from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Thread
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus, new_id
 from tui.text import FORBIDDEN
 
@@ -68,23 +68,8 @@ def _escaped(match: re.Match[str]) -> str:
     return json.dumps(match[0])[1:-1]
 
 
-class Bundle:
+class Bundle(OneThread):
     """A bundle, to be read."""
-
-    def __init__(self, file: Path, name: str) -> None:
-        self._file = file
-        self._name = name
-        self._thread: Thread | None = None
-
-    def count(self, go_on: Callable[[], None]) -> int:  # noqa: ARG002 - it is over soon
-        self._thread = self._read()
-        return 1
-
-    def threads(self) -> Iterator[Thread | Refusal]:
-        yield self._thread or self._read()
-
-    def close(self) -> None:
-        self._thread = None
 
     def _read(self) -> Thread:
         digest = hashlib.sha256()

@@ -70,6 +70,10 @@ class ChatScreen(FindScreen):
     def _submit(self, event: Prompt.Submitted) -> None:
         if self._session is not None and self._changing is not None:
             at = self._changing.depth
+            if self._chat.is_running(self._session.id):
+                self.prompt.replace_text(event.text)
+                self.say("This session is still answering; wait, then press Enter")
+                return
             self._leave_changing()
             self.send_in_place(self._session, event.text, at)
         elif slash.run(event.text, self._slash_commands()):
@@ -108,15 +112,22 @@ class ChatScreen(FindScreen):
             self.say("This conversation is someone else's: fork it to go on")
             self._server.fork()
             return
+        self._send(session, text)
+
+    def _send(self, session: Session, text: str, at: int | None = None) -> bool:
+        """Begin a turn and show it. False where it cannot be begun, which is said."""
         try:
-            self._chat.send(session, text)
+            self._chat.send(session, text, at=at)
         except PalaverError as error:
             self.say(str(error))
             self.prompt.give_back(text)
-            return
+            return False
+        if at is not None:
+            self.transcript.drop_from(at + 1)
         self.prompt.add_history(text)
         self.transcript.go_to_end()
         self.refresh_bindings()
+        return True
 
     async def _steer(self, session: Session, text: str) -> None:
         """Say more to a server that is answering."""
@@ -141,17 +152,8 @@ class ChatScreen(FindScreen):
 
     def send_in_place(self, session: Session, text: str, at: int) -> None:
         """Say something in the place of the turn at depth `at`, which stays on a branch of its own."""
-        try:
-            self._chat.send(session, text, at=at)
-        except PalaverError as error:
-            self.say(str(error))
-            self.prompt.give_back(text)
-            return
-        self.transcript.drop_from(at + 1)
-        self.prompt.add_history(text)
-        self.transcript.go_to_end()
-        self.refresh_bindings()
-        self.do(self._see_branch(session.id))
+        if self._send(session, text, at):
+            self.do(self._see_branch(session.id))
 
     async def _see_branch(self, session_id: str) -> None:
         """Once a turn is over: show what there is, in case no branch could be made for it."""
