@@ -38,14 +38,23 @@ MANNER = Manner(wait=0.05, words=60, pause=0.012)
 
 @dataclass
 class Witness:
-    """When each word of an answer was first seen."""
+    """When each word of an answer was first seen.
 
+    What is read of a terminal ends anywhere, so that half of a line may be of one frame and half of the one before it:
+    where `settles` is given, a word was there only if it still is so many seconds later.
+    """
+
+    settles: float = 0.0
     seen: dict[str, float] = field(default_factory=dict)
+    glimpsed: dict[str, float] = field(default_factory=dict)
 
-    def look(self, text: str) -> None:
-        now = time.monotonic()
-        for word in re.findall(r"k\d+n\d+w\d{3}", text):
-            self.seen.setdefault(word, now)
+    def look(self, text: str, now: float | None = None) -> None:
+        now = time.monotonic() if now is None else now
+        words = set(re.findall(r"k\d+n\d+w\d{3}", text))
+        self.glimpsed = {word: self.glimpsed.get(word, now) for word in words}
+        for word, since in self.glimpsed.items():
+            if now - since >= self.settles:
+                self.seen.setdefault(word, since)
 
     def by(self, moment: float) -> set[str]:
         """The words seen until then."""
@@ -198,7 +207,7 @@ def _one_window(place: Place, name: str, chance: random.Random, after: float, re
     )  # fmt: skip
     screen = _Screen(WIDTH, HEIGHT)
     stream = pyte.ByteStream(screen)
-    witness = Witness()
+    witness = Witness(settles=0.03)
     asked, limit = 0, 2
     while (left := begun + after - time.monotonic()) > 0:
         if asked <= limit and _is_ready(screen, f"{name}{asked - 1}" if asked else ""):
@@ -214,7 +223,7 @@ def _one_window(place: Place, name: str, chance: random.Random, after: float, re
             stream.feed(
                 re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\]22;[^\x1b\x07]*(\x1b\\|\x07)", b"", data)
             )
-            witness.look("\n".join(screen.display))
+        witness.look("\n".join(screen.display))
     killed = time.monotonic()
     process.kill(signal.SIGKILL)
     process.wait()
