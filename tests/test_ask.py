@@ -467,7 +467,7 @@ def loaded_by(code: str) -> set[str]:
 
 def test_help_loads_nothing_heavy() -> None:
     code = "from tui.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
-    heavy = {"textual", "httpx", "sqlite3", "rich", "asyncio", "sqlite_utils", "platformdirs"}
+    heavy = {"textual", "httpx", "sqlite3", "rich", "asyncio", "sqlite_utils", "platformdirs", "typing", "shutil"}
     assert not heavy & loaded_by(code)
     assert not heavy & loaded_by(code.replace("--help", "--version"))
 

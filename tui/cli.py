@@ -9,11 +9,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from tui import __version__
 from tui.console import COMMANDS, print_error
 from tui.errors import Exit, PalaverError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # typing costs as much as all the rest of `palaver --version`.
+    from typing import NoReturn
 
 _OVERVIEW = """\
 palaver [LABEL]            open the session LABEL (made if new); without one, the session used last
@@ -27,6 +31,28 @@ palaver profiles ...       list, show or test the servers
 palaver config ...         show where the configuration is, and what is in force
 palaver history ...        check, copy or repair the history's file, or show where it is
 """
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """As wide as the terminal, found without `shutil`, which brings the compression libraries along."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+class _RawHelp(_Help, argparse.RawTextHelpFormatter):
+    """The same, with all texts as they are written."""
+
+
+def _columns() -> int:
+    """The terminal's columns, as COLUMNS says or else as the terminal does; 80 where neither does."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 class _Parser(argparse.ArgumentParser):
@@ -72,7 +98,7 @@ def _dispatch(argv: list[str]) -> int:
         case "ask":
             from tui import ask
 
-            parser = _Parser(prog="palaver ask", description=ask.__doc__, formatter_class=argparse.RawTextHelpFormatter)
+            parser = _Parser(prog="palaver ask", description=ask.__doc__, formatter_class=_RawHelp)
             ask.add_arguments(parser)
             return ask.main(parser.parse_args(argv[1:]))
         case "sessions":
@@ -124,7 +150,9 @@ def check_arguments(argv: Sequence[str]) -> None:
 
 
 def _parse(module: object, name: str, argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(prog=f"palaver {name}", description=(module.__doc__ or "").partition("\n")[0])
+    parser = _Parser(
+        prog=f"palaver {name}", description=(module.__doc__ or "").partition("\n")[0], formatter_class=_Help
+    )
     module.add_arguments(parser)  # type: ignore[attr-defined]
     return parser.parse_args(argv[1:])
 
@@ -134,7 +162,7 @@ def _parser(prog: str, *, label_required: bool) -> argparse.ArgumentParser:
         prog=prog,
         description="A terminal chat client for developers who talk to model and agent servers all day.",
         epilog=_OVERVIEW,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         usage=f"{prog} [-h] [--version] [--new] [-p PROFILE] [-m MODEL] [LABEL]",
     )
     parser.add_argument("label", metavar="LABEL", nargs=None if label_required else "?", help="the session to open")
