@@ -7,6 +7,7 @@ and the next start marks the answer that was cut short.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +28,7 @@ import pyte
 from tests.store.histories import is_whole, rows
 from tests.torture.report import Report
 from tests.torture.server import Manner, Server, serving
+from tests.torture.warm import Warm
 
 ROOT = Path(__file__).parent.parent.parent
 DURABLE_AFTER = 0.25
@@ -34,6 +37,11 @@ DURABLE_AFTER = 0.25
 LABELS = ("work", "play", "new one")
 WIDTH, HEIGHT = 100, 30
 MANNER = Manner(wait=0.05, words=60, pause=0.012)
+AT_ONCE = 3
+"""Windows that run beside each other, each with a history of its own: they wait more than they work."""
+
+COLD = 0.05
+"""The share of windows that are started like any program, and so may be killed while they load."""
 
 
 @dataclass
@@ -67,6 +75,7 @@ class Place:
 
     folder: Path
     server: Server
+    warm: Warm
 
     def __post_init__(self) -> None:
         config = self.folder / "config"
@@ -95,7 +104,19 @@ def ask(count: int, seed: int) -> Report:
 
 
 def window(count: int, seed: int) -> Report:
-    """Kill the window in a terminal."""
+    """Kill the window in a terminal: a few beside each other, so many in all."""
+    report = Report("kill-tui")
+    shares = [len(range(place, count, AT_ONCE)) for place in range(min(AT_ONCE, count))]
+    with ProcessPoolExecutor(len(shares), multiprocessing.get_context("spawn")) as pool:
+        parts = list(pool.map(_windows, shares, [seed * AT_ONCE + place for place in range(len(shares))]))
+    for part in parts:
+        report.counts += part.counts
+        report.wrong += part.wrong
+    report.figures["a whole run"] = " and ".join(part.figures["a whole run"] for part in parts)
+    return report
+
+
+def _windows(count: int, seed: int) -> Report:
     return _kill("kill-tui", count, seed, _one_window)
 
 
@@ -105,8 +126,12 @@ Once = Callable[[Place, str, random.Random, float, Report], tuple[Witness, float
 def _kill(name: str, count: int, seed: int, once: Once) -> Report:
     report = Report(name)
     chance = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix=f"palaver-{name}-") as folder, serving(MANNER, chance) as server:
-        place = Place(Path(folder), server)
+    with (
+        tempfile.TemporaryDirectory(prefix=f"palaver-{name}-") as folder,
+        serving(MANNER, chance) as server,
+        Warm() as warm,
+    ):
+        place = Place(Path(folder), server, warm)
         whole = time.monotonic()
         once(place, "k0n", chance, 60.0, report)
         whole = time.monotonic() - whole
@@ -151,10 +176,7 @@ def _check(place: Place, name: str, asked: list[str], witness: Witness, killed: 
 
 
 def _check_next_start(place: Place, name: str, report: Report) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tui", "sessions", "list", "--json"],
-        cwd=ROOT, env=place.environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = place.warm.run(["sessions", "list", "--json"], place.environment)
     report.expect(
         done.returncode == 0 and not done.stderr, f"{name}: the next start says {done.stderr!r} ({done.returncode})"
     )
@@ -193,46 +215,90 @@ def _one_ask(place: Place, name: str, chance: random.Random, after: float, repor
     return witness, killed
 
 
+UNREAD = re.compile(rb"\x1b\[[0-9;]*m|\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\]22;[^\x1b\x07]*(\x1b\\|\x07)")
+"""Colours, which are most of what a window writes and say nothing here, and what pyte does not know."""
+
+
 class _Screen(pyte.Screen):
+    """pyte's model, which draws only the lines that changed as text: reading all of it each time costs more than it."""
+
+    def __init__(self, columns: int, lines: int) -> None:
+        super().__init__(columns, lines)
+        self._text = [""] * lines
+
     def report_device_status(self, *args: object, **kwargs: object) -> None:
         """pyte would answer; no one listens."""
+
+    def text(self) -> str:
+        for number in self.dirty:
+            line = self.buffer[number]
+            self._text[number] = "".join(line[column].data for column in range(self.columns))
+        self.dirty.clear()
+        return "\n".join(self._text)
+
+
+@dataclass
+class _Window:
+    """A window that runs: its process, the terminal's other side, and how it is ended."""
+
+    pid: int
+    fd: int
+    kill: Callable[[], object]
+
+
+def _open(place: Place, label: str, chance: random.Random, report: Report) -> _Window:
+    if chance.random() >= COLD:
+        pid, fd = place.warm.window(["open", label], place.environment, (WIDTH, HEIGHT))
+
+        def kill() -> None:
+            status = place.warm.kill(pid)
+            os.close(fd)
+            report.expect(status == -signal.SIGKILL, f"a window ended with {status}")
+
+        return _Window(pid, fd, kill)
+    report.counts["windows started cold"] += 1
+    process = ptyprocess.PtyProcess.spawn(
+        [sys.executable, "-m", "tui", "open", label],
+        cwd=str(ROOT), env=place.environment, dimensions=(HEIGHT, WIDTH),
+    )  # fmt: skip
+
+    def kill_cold() -> None:
+        process.kill(signal.SIGKILL)
+        process.wait()
+        process.close()
+
+    return _Window(process.pid, process.fd, kill_cold)
 
 
 def _one_window(place: Place, name: str, chance: random.Random, after: float, report: Report) -> tuple[Witness, float]:
     """Open the window, say things one after another, and kill it after so many seconds."""
     begun = time.monotonic()
-    process = ptyprocess.PtyProcess.spawn(
-        [sys.executable, "-m", "tui", "open", chance.choice(LABELS)],
-        cwd=str(ROOT), env=place.environment, dimensions=(HEIGHT, WIDTH),
-    )  # fmt: skip
+    window = _open(place, chance.choice(LABELS), chance, report)
     screen = _Screen(WIDTH, HEIGHT)
     stream = pyte.ByteStream(screen)
     witness = Witness(settles=0.03)
     asked, limit = 0, 2
+    text = ""
     while (left := begun + after - time.monotonic()) > 0:
-        if asked <= limit and _is_ready(screen, f"{name}{asked - 1}" if asked else ""):
+        if asked <= limit and _is_ready(text, f"{name}{asked - 1}" if asked else ""):
             if asked == limit:
                 break
-            process.write(f"{name}{asked} tell me more\r".encode())
+            os.write(window.fd, f"{name}{asked} tell me more\r".encode())
             asked += 1
-        if select.select([process.fd], [], [], min(left, 0.05))[0]:
+        if select.select([window.fd], [], [], min(left, 0.05))[0]:
             try:
-                data = os.read(process.fd, 65536)
+                data = os.read(window.fd, 65536)
             except OSError:
                 break
-            stream.feed(
-                re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\]22;[^\x1b\x07]*(\x1b\\|\x07)", b"", data)
-            )
-        witness.look("\n".join(screen.display))
+            stream.feed(UNREAD.sub(b"", data))
+        text = screen.text()
+        witness.look(text)
     killed = time.monotonic()
-    process.kill(signal.SIGKILL)
-    process.wait()
-    process.close()
+    window.kill()
     report.counts["prompts typed"] += asked
     return witness, killed
 
 
-def _is_ready(screen: _Screen, before: str) -> bool:
+def _is_ready(text: str, before: str) -> bool:
     """Whether the next thing can be said: the window is there, and the answer before has come to its last word."""
-    text = "\n".join(screen.display)
     return f"{before}w{MANNER.words - 1:03d}" in text if before else "Send" in text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.torture import kills
 from tests.torture.kills import Witness
 
 
@@ -19,3 +22,12 @@ def test_what_is_printed_is_seen_at_once() -> None:
     witness.look("k1n0w001 ", 10.0)
     witness.look("k1n0w001 k1n0w002 ", 11.0)
     assert witness.seen == {"k1n0w001": 10.0, "k1n0w002": 11.0}
+
+
+@pytest.mark.fault("C19")
+def test_some_windows_are_killed_in_every_run() -> None:
+    report = kills.window(2, 20261127)
+    assert report.wrong == []
+    assert report.counts["kills"] == 2
+    assert report.counts["prompts sent"] >= 4
+    assert report.counts["words visible for 250 ms"] > 2 * kills.MANNER.words
