@@ -15,16 +15,7 @@ from pathlib import Path
 import ptyprocess
 import pyte
 
-ALLOWED = re.compile(
-    rb"\x1b\[[0-9;]*m"  # colours and styles
-    rb"|\x1b\[[0-9;]*[HABCDGKJ]"  # moving and erasing
-    rb"|\x1b\[\?(?:25|7|1000|1002|1003|1004|1006|1015|1016|1049|2004|2026|2048)[hl]"  # modes
-    rb"|\x1b\[\?(?:2026|2048)\$p"  # asking for two of them
-    rb"|\x1b\[>[0-9]+u|\x1b\[<u"  # keyboard protocol
-    rb"|\x1b\]22;[a-z-]*(?:\x07|\x1b\\)"  # pointer shape
-    rb"|\x1b\]52;c;[A-Za-z0-9+/=]*(?:\x07|\x1b\\)"  # clipboard, on the user's key only: tests look at it
-)
-"""The escape sequences Palaver has any reason to write."""
+from tests import sequences
 
 
 class _Screen(pyte.Screen):
@@ -50,6 +41,8 @@ class Terminal:
         self.reading.set()
         self._changed = threading.Condition()
         self._over = False
+        self._model: _Screen | None = None
+        self._read_to = 0
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -65,14 +58,15 @@ class Terminal:
         self.process.setwinsize(height, width)
 
     def screen(self) -> list[str]:
-        """What is on the screen now, line by line."""
-        model = _Screen(self.width, self.height)
+        """What is on the screen now, line by line; what takes no room is left out."""
         with self._changed:
             output = self.output
-        pyte.ByteStream(model).feed(
-            re.sub(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\]22;[^\x1b]*\x1b\\\\", b"", output)
-        )
-        return [line.rstrip() for line in model.display]
+        if self._model is None or (self._model.columns, self._model.lines) != (self.width, self.height):
+            self._model, self._read_to = _Screen(self.width, self.height), 0
+        end = sequences.whole(output)
+        pyte.Stream(self._model).feed(sequences.for_a_model(output[self._read_to : end]))
+        self._read_to = end
+        return [line.rstrip() for line in self._model.display]
 
     def until(self, ready: Callable[[list[str]], object], seconds: float = 30.0) -> list[str]:
         """The screen, once `ready` holds of it."""
@@ -110,10 +104,9 @@ class Terminal:
                 found[number.decode()] = letter == b"h"
         return found
 
-    def strange(self) -> list[bytes]:
+    def strange(self) -> list[str]:
         """Every escape or control in the output that has no business there."""
-        rest = ALLOWED.sub(b"", self.output)
-        return re.findall(rb"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", rest)
+        return sequences.read(self.output).wrong
 
     def hang_up(self) -> None:
         """Close the terminal under the program."""
