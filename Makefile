@@ -6,7 +6,7 @@ JOBS   ?= auto
 SAMPLE ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture mutants fuzz clean
+.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture mutants fuzz bench bench-peers clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ mutants: $(VENV)/.dev ## the mutation score of decoders, retry, store, gate (SAM
 
 bench: $(VENV)/.dev ## measure the installed program: every row of the table, into .bench
 	@$(BIN)/python -m tests.bench
+
+bench-peers: $(VENV)/.dev ## the same work by elia, oterm, parllama, llm: installed into .bench, in turn with ours
+	@$(BIN)/python -m tests.bench.peers
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .servers .bench .mutants .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache snapshot_report.html

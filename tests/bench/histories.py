@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from tests.bench import texts
@@ -53,12 +54,11 @@ def seed(file: Path, sessions: Mapping[str, int], others: int = 0) -> None:
 
 def _fill(conn: sqlite3.Connection, sessions: Mapping[str, int], others: int) -> int:
     count = 0
-    pool = [(texts.question(str(number)), texts.answer(str(number))) for number in range(2000)]
     plan = [(f"other-{number}", 2) for number in range(others)] + list(reversed(sessions.items()))
     for label, messages in plan:
         session = Session(new_id(), label, title=label, created_at=EPOCH + count)
         session_sql.put_session(conn, session)
-        for turn in _turns(session, messages, pool, EPOCH + count):
+        for turn in _turns(session, messages, EPOCH + count):
             branch = conn.execute("SELECT branch_id FROM sessions WHERE id = ?", (session.id,)).fetchone()[0]
             turn_sql._insert(conn, turn, branch, "")
             turn_sql._put_items(conn, turn, None)
@@ -70,13 +70,21 @@ def _fill(conn: sqlite3.Connection, sessions: Mapping[str, int], others: int) ->
     return count
 
 
-def _turns(session: Session, messages: int, pool: list[tuple[str, str]], at: float) -> Iterator[Turn]:
-    chance = random.Random(session.label)
-    turns = messages // 2
-    for depth in range(turns):
-        prompt, answer = chance.choice(pool)
-        if depth == turns - 1:
-            answer += f"\n\n{end_of(session.label)}"
+def exchanges(label: str, messages: int) -> Iterator[tuple[str, str]]:
+    """(prompt, answer) of a made-up session, the same for the same label; its end is told by `end_of`."""
+    chance = random.Random(label)
+    for number in range(messages // 2):
+        prompt, answer = chance.choice(_pool())
+        yield prompt, f"{answer}\n\n{end_of(label)}" if number == messages // 2 - 1 else answer
+
+
+@cache
+def _pool() -> list[tuple[str, str]]:
+    return [(texts.question(str(number)), texts.answer(str(number))) for number in range(2000)]
+
+
+def _turns(session: Session, messages: int, at: float) -> Iterator[Turn]:
+    for depth, (prompt, answer) in enumerate(exchanges(session.label, messages)):
         yield Turn(
             new_id(),
             session.id,
