@@ -16,10 +16,14 @@ START = 1000.0
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Where it would sleep until a timer is due, it says that it has."""
+    """Where it would sleep until a timer is due, it says that it has.
 
-    def __init__(self) -> None:
+    `settle` is for how long, in real seconds, what is under way on real sockets may still come before that is said.
+    """
+
+    def __init__(self, settle: float = 0.0) -> None:
         self.now = START
+        self.settle = settle
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -36,15 +40,20 @@ class _Selector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> Any:
+        found = super().select(0)
+        if not found and timeout != 0 and self._loop.settle:
+            found = super().select(self._loop.settle)
+        if found:
+            return found
         if timeout is None:
             raise AssertionError("everything waits, and for nothing")
         self._loop.now += max(timeout, 0.0)
-        return super().select(0)
+        return found
 
 
-def play(scene: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `scene` in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def play(scene: Callable[[], Coroutine[Any, Any, T]], *, settle: float = 0.0) -> T:
+    """Run `scene` in virtual time; with `settle`, over real sockets (see VirtualLoop)."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(settle)) as runner:
         return runner.run(scene())
 
 

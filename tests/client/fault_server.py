@@ -7,7 +7,7 @@ import json
 import socket
 import ssl
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -62,7 +62,23 @@ class Never:
     """Say nothing more until the client goes away."""
 
 
-Step = Request | Expect | Send | Chunk | Sleep | Rst | Fin | Never
+@dataclass(frozen=True)
+class Reply:
+    """Do what `steps` makes of everything heard on this connection."""
+
+    steps: Callable[[bytes], Iterable[Step]]
+
+
+@dataclass(frozen=True)
+class Flood:
+    """Send a piece over and over: `times`, or until the client goes away. `sent` is told how many there were."""
+
+    data: bytes
+    times: int = -1
+    sent: Callable[[int], None] = lambda count: None
+
+
+Step = Request | Expect | Send | Chunk | Sleep | Rst | Fin | Never | Reply | Flood
 Script = Iterable[Step]
 
 LAST_CHUNK = Send(b"0\r\n\r\n")
@@ -132,6 +148,17 @@ class FaultServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
+    @property
+    def serving(self) -> int:
+        """How many connections are open."""
+        return len(self._tasks)
+
+    def forget(self) -> None:
+        """Forget what was heard, once no connection is open."""
+        assert not self._tasks
+        self.received.clear()
+        self.gone.clear()
+
     async def all_gone(self) -> None:
         """Wait until every client has left."""
         async with asyncio.timeout(10):
@@ -190,6 +217,17 @@ class FaultServer:
                 while more := await reader.read(65536):
                     heard += more
                 self.gone[number].set()
+            case Reply(steps):
+                for one in steps(bytes(heard)):
+                    await self._take(one, reader, writer, number)
+            case Flood(data, times, sent):
+                count = 0
+                while count != times:
+                    writer.write(data)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                    count += 1
+                    sent(count)
             case Fin():
                 pass
 

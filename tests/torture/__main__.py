@@ -1,4 +1,4 @@
-"""The long runs: `python -m tests.torture [NAME [--count N | --seconds S] [--seed N]]`; without a name, all of them.
+"""The long runs: `python -m tests.torture [NAME [--count N | --seconds S | --stride N] [--seed N]]`; without a name, all of them.
 
 Each prints what it counted. The status is 1 where anything was wrong.
 """
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.torture import cancels, core_kills, hammering, io_faults, kills
+from tests.torture import cancels, core_kills, hammering, io_faults, kills, network
 from tests.torture.report import Report
 
 
@@ -42,6 +42,7 @@ RUNS = {
     "kill-core": Run("kill -9 of a chat on its history, without a window", "count", 10_000, core_kills.run),
     "kill-tui": Run("kill -9 of the window", "count", 2000, kills.window),
     "writers": Run("sixteen processes write one history", "seconds", 60, lambda s, _: hammering.writers(s)),
+    "network": Run("every answer breaks at every byte; every so manieth", "stride", 1, network.run),
     "io-faults": Run("every disk operation fails in turn", "seconds", 3600, _io_faults),
     "many": Run(
         "2, 4 and 16 processes, one stopped and one killed in a transaction",

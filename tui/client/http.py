@@ -23,6 +23,7 @@ from tui import __version__
 from tui.addresses import is_loopback, origin_of
 from tui.client.library import httpx
 from tui.client.ndjson import LineDecoder
+from tui.client.pacing import PacedBackend
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
 from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
 from tui.config import Profile
@@ -290,9 +291,11 @@ class Http:
         body = aiter(response.aiter_raw())
         try:
             while True:
-                limit = self.profile.idle_timeout if waits is not None and not waits() else None
-                async with asyncio.timeout(limit):
+                if waits is None or waits():
                     chunk = await anext(body)
+                else:
+                    async with asyncio.timeout(self.profile.idle_timeout):
+                        chunk = await anext(body)
                 if self._on_bytes is not None:
                     self._on_bytes(chunk)
                 yield chunk
@@ -460,19 +463,29 @@ def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: P
 
 async def _network(profile: Profile, variable: str, proxy: str) -> httpx.AsyncHTTPTransport:
     """A transport of its own for one turn, with no connection kept for another one. `variable` names the proxy."""
-    verify: ssl.SSLContext | bool = False
     if urlsplit(profile.base_url).scheme == "https":
         verify = await asyncio.to_thread(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", ""))
+    else:
+        verify = _no_tls()
     try:
-        return httpx.AsyncHTTPTransport(
+        transport = httpx.AsyncHTTPTransport(
             verify=verify,
             proxy=proxy or None,
             trust_env=False,
             limits=httpx.Limits(max_keepalive_connections=0),
             socket_options=_KEEPALIVE,
         )
+        # Private in httpx, whose transports take no other network; a test fails when that changes.
+        transport._pool._network_backend = PacedBackend(transport._pool._network_backend)
+        return transport
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise ConfigError(f"The proxy setting {variable} is not usable: {error}.") from None
+
+
+@lru_cache(maxsize=1)
+def _no_tls() -> ssl.SSLContext:
+    """What a transport wants although no connection is secure, made once: it takes longer than the connection."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @lru_cache(maxsize=8)
