@@ -30,15 +30,16 @@ from tui.events import (
 )
 from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Turn, TurnStatus
 
-PUBLISH_EVERY = 1 / 60
+PUBLISH_EVERY = 1 / 30
 """Seconds between two snapshots: no one sees more."""
 
 SAVE_AFTER = 0.15
 """Seconds from text becoming visible to the start of its saving. What is left of the 250 ms after which it has to be
 durable is for the commit: one on a busy disk was seen to take 50 ms."""
 
-YIELD_AFTER = 0.016
-"""Seconds of events handled in one go. Yielding for each event costs twenty times as much (measured)."""
+YIELD_AFTER = 0.004
+"""Seconds of events handled in one go: a key waits no longer for its turn. Yielding for each event costs twenty times as
+much (measured)."""
 
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The longest answer, in characters."""

@@ -153,8 +153,11 @@ async def read_events(
             try:
                 while not state.at_end:
                     patience = (patience or now() + TRAILER_WAIT) if reader.over else None
-                    async with asyncio.timeout_at(patience):
+                    if patience is None:
                         event = await anext(events)
+                    else:
+                        async with asyncio.timeout_at(patience):
+                            event = await anext(events)
                     for one in state.take(event):
                         yield one
                         if isinstance(one, Finished):

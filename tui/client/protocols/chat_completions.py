@@ -110,7 +110,8 @@ class ChatReader:
         if model and model != self._named:
             self._named = model
             yield ModelNamed(model)
-        usage = read_usage(table(payload.get("usage")))
+        counted = payload.get("usage")
+        usage = read_usage(table(counted)) if counted else None
         if usage is not None:
             yield Used(usage)
 

@@ -1,0 +1,86 @@
+"""Reads of a stream that comes in many small pieces, taken together: each read costs as much as decoding several tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from ssl import SSLContext
+from typing import Any
+
+import httpcore
+
+READ_EVERY = 1 / 60
+"""Seconds between two reads of a stream that never pauses: no one sees more."""
+
+DENSE = 4
+"""Reads in a row, each with less than that between it and the one before, after which a stream counts as one."""
+
+LARGE = 8 * 1024
+"""Bytes read at once after which there may be more at hand: then the next read does not wait."""
+
+
+class PacedStream(httpcore.AsyncNetworkStream):
+    """A connection whose small reads are spaced out while they are many; what is not read yet is kept by the system."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._read_at = 0.0
+        self._quick = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's shape
+        loop = asyncio.get_running_loop()
+        if self._quick >= DENSE:
+            await asyncio.sleep(max(0.0, self._read_at + READ_EVERY - loop.time()))
+        asked = loop.time()
+        data = await self._stream.read(max_bytes, timeout)
+        now = loop.time()
+        # What counts is how long the data was in coming, not what was done with it.
+        is_quick = now - asked < READ_EVERY / 2 and len(data) < LARGE
+        self._quick = self._quick + 1 if is_quick else 0 if len(data) < LARGE else DENSE - 1
+        self._read_at = now
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's shape
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
+    ) -> httpcore.AsyncNetworkStream:
+        return PacedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class PacedBackend(httpcore.AsyncNetworkBackend):
+    """Makes connections that are read in this way."""
+
+    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
+        self._backend = backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return PacedStream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return PacedStream(await self._backend.connect_unix_socket(path, timeout, socket_options))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
