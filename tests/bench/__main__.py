@@ -1,4 +1,4 @@
-"""Measures the installed program: `python -m tests.bench [ROW...] [--quick]`."""
+"""Measures the installed program: `python -m tests.bench [ROW...] [--quick]`, or `profile ...`, `beside ...`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ def keep(name: str, figures: list[Figure], described: dict[str, Any], *, is_quic
 
 def main(argv: list[str]) -> int:
     """Measure the rows asked for, and say how they compare with their goals."""
+    if argv[:1] == ["profile"]:
+        from tests.bench import profiles
+
+        return profiles.main(argv[1:])
+    if argv[:1] == ["beside"]:
+        from tests.bench import beside
+
+        return beside.main(argv[1:])
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("rows", metavar="ROW", nargs="*", type=str.upper, help=f"of {', '.join(NAMES)}; all of them")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter streams")
