@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -178,9 +179,78 @@ def test_who_may_read_and_write_it(write_config: Write) -> None:
     (warning,) = load(file, {}).warnings
     assert "can be read by others" in warning
     assert f"chmod 600 {file}" in warning
-    file.chmod(0o620)
-    with pytest.raises(ConfigError, match="can be changed by other users"):
+    for mode in (0o620, 0o602, 0o666):
+        file.chmod(mode)
+        with pytest.raises(ConfigError, match="can be changed by other users") as caught:
+            load(file, {})
+        assert caught.value.hint == f"chmod 600 {file}"
+
+
+NAMES_A_SERVER = '[profiles.work]\nbase_url = "https://a.b"\n'
+
+
+@pytest.mark.fault("G07")
+@pytest.mark.parametrize(
+    "text", [NAMES_A_SERVER, '[profiles.work]\nprotocol = "guide"\napi_key_command = ["pass", "x"]\n']
+)
+@pytest.mark.parametrize(("mode", "is_fine"), [(0o755, True), (0o770, False), (0o757, False), (0o1777, True)])
+def test_who_may_write_its_folder(write_config: Write, text: str, mode: int, is_fine: bool) -> None:
+    file = write_config(text)
+    file.parent.chmod(mode)
+    if is_fine:
+        assert load(file, {}).warnings == ()
+    else:
+        with pytest.raises(ConfigError, match="can be replaced by other users") as caught:
+            load(file, {})
+        assert f"chmod go-w {file.parent}," in caught.value.hint
+
+
+@pytest.mark.fault("G07")
+def test_where_its_link_leads(write_config: Write, tmp_path: Path) -> None:
+    target = tmp_path / "dots" / "palaver.toml"
+    target.parent.mkdir(mode=0o700)
+    write_config(NAMES_A_SERVER).rename(target)
+    file = tmp_path / "palaver" / "config" / "config.toml"
+    file.symlink_to(target)
+    assert load(file, {}).warnings == ()
+    target.chmod(0o660)
+    with pytest.raises(ConfigError, match=f"{target}, which {file} leads to, can be changed") as caught:
         load(file, {})
+    assert caught.value.hint == f"chmod 600 {target}"
+    target.chmod(0o600)
+    for folder in (target.parent, file.parent):
+        folder.chmod(0o777)
+        with pytest.raises(ConfigError, match="can be replaced by other users"):
+            load(file, {})
+        folder.chmod(0o700)
+    assert "work" in load(file, {}).profiles
+
+
+@pytest.mark.fault("G07")
+@pytest.mark.parametrize("whose", ["the file", "the folder", "nothing"])
+def test_a_file_of_another_user(write_config: Write, monkeypatch: pytest.MonkeyPatch, whose: str) -> None:
+    """As whoever runs the program sees it: another user's file may change at any time, whatever its mode."""
+    file = write_config(NAMES_A_SERVER)
+    if os.geteuid() == 0:
+        os.chown(file, 4321, -1)
+        os.chown(file.parent, 4321, -1)
+        os.chown(
+            {"the file": file, "the folder": file.parent}.get(whose, file), 1234 if whose != "nothing" else 4321, -1
+        )
+        monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    elif whose != "nothing":
+        pytest.skip("only root can give files away")
+    if whose == "nothing":
+        assert "work" in load(file, {}).profiles
+    else:
+        with pytest.raises(ConfigError, match="by other users, and says where your key is sent"):
+            load(file, {})
+
+
+def test_a_file_that_names_no_server_may_be_anyones(write_config: Write) -> None:
+    file = write_config('theme = "nord"\n')
+    file.chmod(0o666)
+    assert load(file, {}).theme == "nord"
 
 
 @pytest.mark.fault("G11", "G12", "N43")

@@ -15,7 +15,9 @@ from tui.addresses import check_base_url
 from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, Config, Profile
 from tui.credentials import KeySource
 from tui.errors import ConfigError
+from tui.text import clean
 from tui.traits import TRAITS
+from tui.trust import check_unchangeable
 
 TOP_KEYS = ("profile", "conversation_ttl_days", "theme", "keys", "profiles")
 PROFILE_KEYS = (
@@ -140,23 +142,21 @@ class _Reader:
 
     def _syntax(self, message: str, text: str) -> ConfigError:
         place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
-        lines = text.splitlines() or [""]
+        lines = text.removesuffix("\n").split("\n")
         row, column = len(lines), len(lines[-1]) + 1
         if place:
             message = message[: place.start()]
             if place[1]:
                 row, column = int(place[1]), int(place[2])
         shown = lines[min(row, len(lines)) - 1][:200]
-        caret = f"  {shown}\n  {' ' * min(column - 1, 200)}^"
+        # As it is shown, what stands before the fault may be longer than it is.
+        caret = f"  {clean(shown)}\n  {' ' * len(clean(shown[: column - 1]))}^"
         return ConfigError(f"{self.file}, line {row}, column {column}: {message}.", detail=caret)
 
     def _check_mode(self, info: os.stat_result, data: dict[str, Any]) -> None:
         tables = [table for table in _tables(data) if isinstance(table, dict)]
-        if info.st_mode & 0o022 and any("base_url" in table or "api_key_command" in table for table in tables):
-            raise ConfigError(
-                f"{self.file} can be changed by other users, and says where your key is sent.",
-                hint=f"chmod 600 {self.file}",
-            )
+        if any("base_url" in table or "api_key_command" in table for table in tables):
+            check_unchangeable(self.file)
         named = [str(name) for table in tables for name in _as_dict(table.get("headers"))]
         if info.st_mode & 0o044 and any(_SECRET_HEADER.search(name) for name in named):
             self.warnings.append(f"{self.file} holds a secret header and can be read by others: chmod 600 {self.file}")
