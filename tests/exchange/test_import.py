@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import struct
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -281,6 +282,7 @@ async def test_a_copy_of_someone_s_thread_says_so_to_its_reader_and_once_to_the_
         (files.bundle(), "has no turns"),
         (files.bundle({"prompt": "x"}), "something else than a turn in line 2"),
         (files.bundle(files.turn(status="streaming")), "something else than a turn"),
+        (files.bundle(files.turn(status=["done"])), "something else than a turn"),
         (b"SQLite format 3\0" + b"x" * 500, "cannot be read|is damaged"),
         (b"PK\x03\x04" + b"x" * 500, "not a whole zip archive"),
     ],
@@ -353,6 +355,35 @@ async def test_archives_that_are_bombs_are_refused(t: Talk, tmp_path: Path) -> N
     assert "unpacks to more than 100 times its size" in found[0].why
     assert "has no conversations.json in it" in found[1].why
     assert "is compressed" in found[2].why
+
+
+@pytest.mark.parametrize(
+    ("at", "new"),
+    [
+        # The list of contents says that the file begins before the archive, behind its end, shortly before that.
+        (-22 + 16, struct.pack("<L", 0xFFFFFF)),
+        (-22 - 46 - 18 + 42, struct.pack("<L", 0xFFFFFF)),
+        (-22 - 46 - 18 + 42, struct.pack("<L", 100)),
+    ],
+    ids=["before", "behind", "within"],
+)
+async def test_archives_whose_list_of_contents_lies_are_refused(t: Talk, tmp_path: Path, at: int, new: bytes) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("conversations.json", json.dumps([files.chatgpt(("user", "a"), ("assistant", "b"))]))
+    data = bytearray(packed.getvalue())
+    data[len(data) + at : len(data) + at + len(new)] = new
+    (outcome,) = await take_in(t.chat, written(tmp_path / "c.zip", bytes(data)))
+    assert outcome.result is Result.REFUSED
+    assert "c.zip cannot be unpacked" in outcome.why
+
+
+async def test_a_database_whose_damage_is_no_text_is_refused_in_words(t: Talk, tmp_path: Path) -> None:
+    data = files.new_llm_log(tmp_path / "logs.db").read_bytes()
+    (outcome,) = await take_in(
+        t.chat, written(tmp_path / "f.db", data.replace(b"CREATE TABLE parts", b"CREATE \xff\xfeBLE parts"))
+    )
+    assert (outcome.result, outcome.why) == (Result.REFUSED, "f.db is damaged.")
 
 
 @pytest.mark.fault("F05")

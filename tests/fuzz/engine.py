@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
@@ -69,6 +70,8 @@ class Counts:
 def run(name: str, target: Target, count: int, seed: int, seconds: float) -> Counts:
     """Give a target so many inputs, or as many as there is time for."""
     make, check = target.ready()
+    # What is there now stays there: to look through it for garbage again and again takes a tenth of the time.
+    gc.freeze()
     counts, chance, begun = Counts(name, seed), Random(), time.monotonic()
     before = signal.signal(signal.SIGVTALRM, _hang), signal.signal(signal.SIGALRM, _hang)
     try:
@@ -77,7 +80,7 @@ def run(name: str, target: Target, count: int, seed: int, seconds: float) -> Cou
             data = make(chance)
             _one(counts, number, data, check)
             counts.inputs += 1
-            if not number % 2000 and number:
+            if not number % 100 and number:
                 counts.seconds = time.monotonic() - begun
                 if not number % 50_000:
                     print(f"{name}: {number:,} of {count:,}, {number / counts.seconds:,.0f}/s", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import selectors
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -35,6 +36,13 @@ MOST_REQUESTS = 6
 """Requests a turn may make; after them no one answers any more."""
 
 STILL = Clock(lambda: 1000.0, lambda: 1000.0)
+
+
+class _Idle(selectors.SelectSelector):
+    """Watches nothing: the kernel need not be asked, as no answer comes from outside."""
+
+    def select(self, _timeout: float | None = None) -> list[Any]:
+        return []
 
 
 class _Answer:
@@ -99,7 +107,7 @@ def _protocol(case: Case) -> tuple[Callable[[Random], bytes], Check]:
     bodies += inputs.streams(case.protocol)
     parts = [part for body in bodies for part in body.split(case.border)]
     events = [event for event in map(payload, parts) if isinstance(event, dict)]
-    wire, loop = load(case.protocol), asyncio.new_event_loop()
+    wire, loop = load(case.protocol), asyncio.SelectorEventLoop(_Idle())
     kind = "text/event-stream" if case.is_sse else "application/x-ndjson"
     prefix = b"data: " if case.is_sse else b""
     requests = [Request(profile, "one", "session")]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.fuzz import engine, servers, texts
+from tests.fuzz import engine, imports, searches, servers, texts
 
-TARGETS = texts.TARGETS | servers.TARGETS
+TARGETS = texts.TARGETS | searches.TARGETS | imports.TARGETS | servers.TARGETS
 
 
 def run(name: str, count: int, seed: int, seconds: float) -> engine.Counts:

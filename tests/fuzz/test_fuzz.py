@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz import engine, texts
+from tests.fuzz import engine, imports, searches, texts
 from tests.fuzz.engine import Differs, Target
 
 
@@ -38,9 +38,12 @@ def test_crashes_differences_and_hangs_are_counted_and_kept(tmp_path: Path, monk
         engine.repeat(target, b"0")
 
 
-@pytest.mark.parametrize("name", texts.TARGETS)
+QUICK = texts.TARGETS | searches.TARGETS | imports.TARGETS
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_a_target_takes_some_inputs_and_the_same_ones_for_the_same_seed(name: str) -> None:
-    make, check = texts.TARGETS[name].ready()
+    make, check = QUICK[name].ready()
     for number in range(20):
         data = make(Random(number))
         assert data == make(Random(number))

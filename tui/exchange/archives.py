@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -61,7 +62,8 @@ class Archive:
                 raise FileRefused(f"{self._name} is encrypted.", hint="unpack it first")
             try:
                 stream = self._zip.open(info)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+            except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, struct.error):
+                # Where the list of contents lies, what is read in a file's place is anything.
                 raise FileRefused(f"{self._name} cannot be unpacked.", hint="unpack it first") from None
             return cast(BinaryIO, _Unpacked(stream, info, self._name))
 

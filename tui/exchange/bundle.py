@@ -141,7 +141,7 @@ class Bundle(OneThread):
         return head
 
     def _turn(self, fields: dict[str, Any], number: int, before: list[Turn]) -> Turn:
-        status, prompt = fields.get("status"), fields.get("prompt")
+        status, prompt = text(fields.get("status")), fields.get("prompt")
         if status not in _STATUSES or not isinstance(prompt, str):
             raise FileRefused(f"{self._name} has something else than a turn in line {number:,}.")
         if len(before) >= MESSAGE_LIMIT:

@@ -61,6 +61,9 @@ class ForeignDatabase:
             yield from self._conn.execute(query, values)
         except sqlite3.Error as error:
             raise self._refusal(error) from None
+        except UnicodeDecodeError:
+            # What SQLite says of damage repeats what is there, which need not be text.
+            raise FileRefused(f"{self.name} is damaged.") from None
 
     def _refusal(self, error: sqlite3.Error) -> FileRefused:
         kind = getattr(error, "sqlite_errorname", "") or ""
