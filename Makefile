@@ -6,7 +6,7 @@ JOBS   ?= auto
 SAMPLE ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-servers check lint types imports faults snapshots screenshots torture mutants fuzz bench bench-peers clean
+.PHONY: help run test test-servers test-sdk check lint types imports faults snapshots screenshots torture mutants fuzz bench bench-peers clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ test: $(VENV)/.dev ## run all tests
 test-servers: $(VENV)/.dev ## run the tests against real servers, installed into .servers
 	@$(BIN)/python -m tests.servers_real.install
 	@PALAVER_REAL_SERVERS=1 $(BIN)/python -m pytest -n $(JOBS) tests/servers_real
+
+test-sdk: $(VENV)/.dev ## run the Agents SDK's own tests of sessions on Palaver's, fetched into a throw-away folder
+	@nice $(BIN)/python -m tests.agents_sdk
 
 check: lint types imports ## ruff, mypy --strict, import-linter
 
@@ -62,7 +65,7 @@ fuzz: $(VENV)/.dev ## inputs nobody thought of, a million for each target (COUNT
 
 mutants: $(VENV)/.dev ## the mutation score of decoders, retry, store, gate (SAMPLE of each file; 0: all)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --group mutants
-	@nice $(BIN)/python -m tests.mutants --sample $(SAMPLE)
+	@nice -n 15 $(BIN)/python -m tests.mutants --sample $(SAMPLE)
 
 bench: $(VENV)/.dev ## measure the installed program: every row of the table, into .bench
 	@$(BIN)/python -m tests.bench

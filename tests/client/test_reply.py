@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.client.protocols.recordings import errors
-from tui.client.reply import BODY_LIMIT, MESSAGE_LIMIT, Reply, parse_json, read_error, read_reply
+from tui.client.reply import BODY_LIMIT, MESSAGE_LIMIT, Rejected, Reply, parse_json, read_error, read_reply
 
 OBJECT = {"message": "no", "type": "invalid_request_error", "param": "input", "code": "bad"}
 
@@ -107,6 +107,7 @@ def test_what_is_not_json(body: bytes, reply: Reply) -> None:
         ("<?xml version='1.0'?><html><title/></html>", ""),
         ("<!-- hi --><html><title></title></html>", ""),
         ("<html><title", ""),
+        ("<html>never begun</title>", ""),
     ],
 )
 @pytest.mark.fault("H21")
@@ -143,6 +144,11 @@ def test_an_error_in_a_stream_may_tell_a_status() -> None:
     assert read_error(bridged, 502).status == 502
 
 
+@pytest.mark.parametrize("status", [100, 999])
+def test_the_least_and_the_largest_status_there_are(status: int) -> None:
+    assert read_error({"error": {"message": "m"}, "status": status}).status == status
+
+
 @pytest.mark.parametrize("status", [True, "400", None, 10**20, -1, 99, 1000, 4.5])
 def test_a_status_that_is_none_is_not_believed(status: object) -> None:
     assert read_error({"error": {"message": "m"}, "status": status}).status == 0
@@ -163,6 +169,71 @@ def test_a_body_of_ten_megabytes_becomes_a_message_of_reasonable_length() -> Non
 )
 def test_a_binary_body_says_nothing(body: bytes) -> None:
     assert read_reply(500, body) == Reply(500, form="text")
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\x08", "\ufffd"])
+@pytest.mark.parametrize(("count", "says"), [(100, True), (101, False)])
+def test_a_tenth_of_what_is_no_text_is_still_text(bad: str, count: int, says: bool) -> None:
+    body = "x" * (1000 - count) + bad * count
+    assert message_of(body) == (body if says else "")
+
+
+def test_tabs_are_text_and_only_the_beginning_is_looked_at() -> None:
+    assert message_of("x\t" * 400) == " ".join("x" * 400)
+    assert message_of("x" * 1000 + "\x00" * 900) == "x" * 1000 + "\x00" * 900
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("x" * MESSAGE_LIMIT, "x" * MESSAGE_LIMIT),
+        ("x" * (MESSAGE_LIMIT + 1), "x" * (MESSAGE_LIMIT - 1) + "…"),
+        (f"a{' ' * (4 * MESSAGE_LIMIT - 2)}b", "a b"),
+        (f"a{' ' * (4 * MESSAGE_LIMIT - 1)}b", "a"),
+    ],
+)
+def test_how_much_of_a_message_is_kept(said: str, kept: str) -> None:
+    assert read_error({"error": {"message": said}}).message == kept
+
+
+@pytest.mark.parametrize("value", [{"detail": ["é"]}, {"a": "é"}, {"error": {"message": {"a": "é"}}}])
+def test_what_has_no_words_is_shown_as_it_came(value: Any) -> None:
+    assert "é" in read_error(value).message
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"code": 0, "error_code": 7}, "0"),
+        ({"code": None, "error_code": 7}, "7"),
+        ({"code": "", "error_code": 7}, ""),
+        ({"error_code": True}, ""),
+        ({"code": "c" * 200}, "c" * 200),
+        ({"code": "c" * 201}, "c" * 200),
+    ],
+)
+def test_which_code_counts_and_how_much_of_it(fields: dict[str, Any], code: str) -> None:
+    assert read_error({"message": "m", **fields}) == Reply(0, "m", code, form="json")
+
+
+def test_what_a_fault_is_in_is_told_without_the_body_around_it() -> None:
+    fault = {"msg": "missing", "loc": ["body"]}
+    assert read_error({"detail": [fault]}) == Reply(0, "missing", form="json")
+    assert read_error({"detail": [fault | {"loc": "input"}]}) == Reply(0, "missing", form="json")
+    assert read_error({"errors": [{"error": {"message": "m"}}]}, 422) == Reply(422, "m", form="json")
+
+
+def test_everything_said_is_one_text_for_rules_that_look_for_words() -> None:
+    assert Reply(400, "no", "bad", "kind", "input").text == "bad kind input no"
+    assert Reply(400, "no").text == "no"
+
+
+@pytest.mark.parametrize("in_stream", [False, True])
+def test_a_rejection_has_the_reply_and_its_words(in_stream: bool) -> None:
+    reply = Reply(400, "no")
+    rejected = Rejected(reply, in_stream=in_stream)
+    assert (str(rejected), rejected.reply, rejected.in_stream) == ("no", reply, in_stream)
+    assert Rejected(reply).in_stream is False
 
 
 def test_escapes_and_markup_are_kept_for_the_door_to_the_screen_to_clean() -> None:

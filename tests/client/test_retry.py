@@ -141,6 +141,12 @@ def test_a_failure_of_the_server_after_retries_for_load_is_the_last() -> None:
         (rejected(429), "the server said too many requests, retrying 1/2"),
         (rejected(503), "the server said unavailable, retrying 1/2"),
         (rejected(529), "the server said status 529, retrying 1/2"),
+        (rejected(408), "the server said it timed out, retrying 1/2"),
+        (rejected(425), "the server said status 425, retrying 1/2"),
+        (rejected(502), "the server said bad gateway, retrying 1/2"),
+        (rejected(504), "the server said timed out, retrying 1/2"),
+        (in_stream("slow_down"), "the server said unavailable, retrying 1/2"),
+        (in_stream(kind="overloaded_error"), "the server said status 529, retrying 1/2"),
         (rejected(500), "the server failed, retrying"),
         (rejected(400, LOCKED), "the conversation is busy, retrying 1/3"),
     ],
@@ -167,6 +173,19 @@ def test_a_pause_says_why(failure: Rejected | Unreachable, words: str) -> None:
 )
 def test_all_pauses_together_keep_to_the_budget(failure: Rejected, budget: float, pauses: list[float]) -> None:
     assert waits(failure, keeps=True, budget=budget) == pauses
+
+
+def test_the_usual_budget_is_a_minute() -> None:
+    minute, more = rejected(429, retry_after="60"), rejected(429, retry_after="60.1")
+    assert Policy(keeps=True).after(minute) is not None
+    assert Policy(keeps=True).after(more) is None
+
+
+def test_a_date_to_wait_for_is_ignored_by_a_policy_without_a_clock() -> None:
+    dated = rejected(429, retry_after="Fri, 29 Sep 2023 16:26:57 GMT")
+    assert Policy(keeps=True, jitter=lambda: 0.0).after(dated) == Wait(
+        0.5, "the server said too many requests, retrying 1/2"
+    )
 
 
 def test_a_pause_that_was_too_long_does_not_use_up_the_budget() -> None:
@@ -201,6 +220,12 @@ RETRY_AFTER = [
     ("Fri, 29 Sep 2023 25:61:61 GMT", None),
     ("99999999999999999999999999999999999", None),
     ("1" * 1_000_000, None),
+    ("999999999", 999999999.0),
+    ("1000000000", None),
+    ("1.123456789", 1.123456789),
+    ("1.1234567891", None),
+    ("20" + " " * 62, 20.0),
+    ("20" + " " * 63, None),
     ("inf", None),
     ("nan", None),
     ("1e3", None),

@@ -1,4 +1,4 @@
-"""The mutation score: `python -m tests.mutants [GROUP...] [--sample N] [--seed N] [--fresh]`.
+"""The mutation score: `python -m tests.mutants [GROUP...] [--sample N | --percent P] [--seed N] [--fresh]`.
 
 Changes the code of a group in one small way after the other, in a copy under `.mutants`, and sees whether a test fails.
 What is known of a function that has not changed since is kept, but for the mutants that survived: they are tried again.
@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.mutants.plan import GROUPS, LEFT_OUT, NOT_RUN, Group
 
@@ -23,8 +27,16 @@ PARTS = ("tui", "tests", "assets", "pyproject.toml", "Makefile", "README.md", "C
 ENOUGH = 85.0
 """The score each group is meant to have, in percent."""
 
-PLUGINS = ("-p", "no:xdist", "-p", "no:cacheprovider", "-p", "tests.mutants.quickest")
+PLUGINS = ("-p", "no:xdist", "-p", "no:cacheprovider", "-p", "tests.mutants.quickest", "--timeout=300")
 _TIMED_OUT = {36, 24, -24, 152, 255}
+
+
+@contextmanager
+def scratch() -> Iterator[dict[str, str]]:
+    """The environment of a run: what tests write is kept in memory, where that can be had."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(prefix="mutants-", dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield os.environ | {"TMPDIR": folder}
 
 
 def settings(group: Group) -> str:
@@ -36,8 +48,9 @@ only_mutate = {json.dumps([f"tui/{file}" for file in group.files])}
 also_copy = {json.dumps([part for part in PARTS if part not in ("tui", "tests")])}
 pytest_add_cli_args_test_selection = {json.dumps([test for test in group.tests if (ROOT / test).exists()])}
 pytest_add_cli_args = {json.dumps([*PLUGINS, *(f"--deselect={test}" for test in NOT_RUN)])}
-timeout_multiplier = 2.0
-timeout_constant = 5.0
+timeout_multiplier = 1.0
+timeout_constant = 3.0
+process_isolation = "forkserver"
 use_git_change_detection = false
 """
 
@@ -107,6 +120,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], metavar="GROUP", help=", ".join(GROUPS))
     parser.add_argument("--sample", type=int, default=0, help="ask about so many mutants of each file (0: all)")
+    parser.add_argument("--percent", type=float, default=0, help="ask about this part of the mutants of each file")
     parser.add_argument("--seed", type=int, default=1, help="which ones a sample has")
     parser.add_argument("--fresh", action="store_true", help="forget what is known")
     parser.add_argument("--report", action="store_true", help="only say what is known")
@@ -124,10 +138,13 @@ def main() -> int:
                 sys.executable,
                 str(Path(__file__).with_name("inside.py")),
                 str(options.sample),
+                str(options.percent),
                 str(options.seed),
             ]
-            with (copy / "log.txt").open("w") as log:
-                code = subprocess.run([*command, *patterns], cwd=copy, stdout=log, stderr=log, check=False).returncode
+            with (copy / "log.txt").open("w") as log, scratch() as environment:
+                code = subprocess.run(
+                    [*command, *patterns], cwd=copy, stdout=log, stderr=log, env=environment, check=False
+                ).returncode
             if code:
                 print(f"{name}: mutmut failed, see {copy / 'log.txt'}", flush=True)
                 return 1

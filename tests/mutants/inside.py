@@ -1,20 +1,22 @@
-"""One group's mutants, asked about in a copy of the project: `python inside.py SAMPLE SEED PATTERN...` in its folder.
+"""One group's mutants, asked about in a copy of the project: `python inside.py SAMPLE PERCENT SEED PATTERN...` in its folder.
 
 Run by its path and not as a module: the tests of the copy must be the only ones that can be imported.
 """
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import json
+import math
 import random
 import sys
 from pathlib import Path
 from typing import Any
 
 from mutmut import __main__ as mutmut
-from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir, walk_mutatable_files
+from mutmut.workers import isolation
 
 KILLED = (1, 3)
 
@@ -28,35 +30,63 @@ def results() -> dict[str, dict[str, int | None]]:
     return found
 
 
-def differs_in_case_only(diff: str) -> bool:
-    """Whether only the case of letters is changed: SQL does not tell it, nor do those who read a message."""
-    lines = diff.splitlines()[2:]
-    gone = [line[1:].casefold() for line in lines if line.startswith("-")]
-    come = [line[1:].casefold() for line in lines if line.startswith("+")]
-    return gone == come
+class Written:
+    """The functions of one file as they were and as they are changed, by the names mutmut gave them."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._spans = json.loads(Path("mutants", f"{path}.spans").read_bytes())["spans"]
+        self._lines = Path("mutants", path).read_text(encoding="utf-8").split("\n")
+
+    def _both(self, mutant: str) -> tuple[str, str]:
+        changed = mutant.rpartition(".")[2]
+        name = changed.partition("__mutmut_")[0]
+        before, after = (
+            "\n".join(self._lines[start - 1 : end]).replace(written, name.rpartition("x_")[2].rpartition("ǁ")[2])
+            for written in (f"{name}__mutmut_orig", changed)
+            for start, end in [self._spans[written]]
+        )
+        return before, after
+
+    def differs_in_case_only(self, mutant: str) -> bool:
+        """Whether only the case of letters is changed: SQL does not tell it, nor do those who read a message."""
+        before, after = self._both(mutant)
+        return before.casefold() == after.casefold()
+
+    def diff(self, mutant: str) -> str:
+        before, after = (text.splitlines() for text in self._both(mutant))
+        return "\n".join(difflib.unified_diff(before, after, self._path, self._path, lineterm=""))
 
 
 def main() -> None:
     """Make the mutants, choose some of each file, and have those asked about that are not known to be killed."""
-    sample, seed, left_out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    sample, percent, seed, left_out = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
     copy_src_dir()
     copy_also_copy_files()
-    mutmut.create_mutants(2)
+    mutmut.create_mutants(1)
     chosen: dict[str, list[str]] = {}
     counts: dict[str, dict[str, int]] = {}
     diffs: dict[str, str] = {}
     for path, codes in results().items():
         names = [name for name in sorted(codes) if not any(fnmatch.fnmatch(name, one) for one in left_out)]
-        diffs |= {name: get_diff_for_mutant(name, path=path) for name in names}
-        telling = [name for name in names if not differs_in_case_only(diffs[name])]
-        some = random.Random(f"{seed} {path}").sample(telling, min(sample, len(telling)) if sample else len(telling))
+        written = Written(path)
+        telling = [name for name in names if not written.differs_in_case_only(name)]
+        wanted = math.ceil(len(telling) * percent / 100) if percent else sample or len(telling)
+        some = random.Random(f"{seed} {path}").sample(telling, min(wanted, len(telling)))
         chosen[path] = some
+        diffs |= {name: written.diff(name) for name in some}
         counts[path] = {"made": len(codes), "left out": len(codes) - len(names), "case": len(names) - len(telling)}
     known = results()
     to_ask = [name for path, names in chosen.items() for name in names if known[path][name] not in KILLED]
     Path("chosen.json").write_text(json.dumps({"chosen": chosen, "counts": counts, "diffs": diffs}))
     if to_ask:
-        mutmut._run(to_ask, 2)
+        # Only CPU time is limited: on a busy machine a limit on the time that goes by would end mutants no test noticed.
+        # One that waits for ever is ended by its test's own limit.
+        isolation.register_timeout = lambda pid, timeout_s: None  # type: ignore[attr-defined]
+        if not Path("mutants", "mutmut-stats.json").exists():
+            # All tests are about to be timed without a mutant, and have to pass then; once is enough.
+            isolation.ForkServerRunner.run_clean_tests = lambda self, tests: 0  # type: ignore[method-assign]
+        mutmut._run(to_ask, 1)
 
 
 if __name__ == "__main__":
