@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 
+from tui.agent_items import AgentItems
 from tui.changes import Change, HealthChanged, SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
@@ -42,6 +43,7 @@ class Chat(Turns):
             profile_of=self.profile_of,
             changed=lambda session: self._publish(SessionChanged(session)),
         )
+        self.agent_items = AgentItems(store, clock, changed=lambda session: self._publish(SessionChanged(session)))
         self.exchange = Exchange(store, config, clock, changed=lambda session: self._publish(SessionChanged(session)))
 
     def follow(self) -> None:

@@ -52,24 +52,25 @@ class AgentsSessions:
                 item = strict_json.read(text(data))
             except strict_json.BadJson as error:
                 return Refusal(one_line(name, 80), f"a message in it cannot be read: {error.why}")
-            said += _said(table(item), seconds(moment))
+            said += said_in(table(item), seconds(moment))
         # A session's name is only unique in its own file, so when it was begun is part of where it comes from.
         return Thread(PROGRAM, f"{name} {words(at)}", turns_of(said), label=name, created_at=seconds(at) or 0.0)
 
 
-def _said(item: dict[str, Any], at: float | None) -> Iterator[Said]:
+def said_in(item: dict[str, Any], at: float | None, aside: str = ", not taken along") -> Iterator[Said]:
+    """What people read of an item; nothing where there is nothing in it to read. `aside` is said of what is no text."""
     role, kind, call = text(item.get("role")), text(item.get("type")), text(item.get("call_id"))
-    told = _content(item.get("content"))
+    told = _content(item.get("content"), aside)
     if role:
         if told or role == "user":
             yield Said(role, told, at=at)
     elif kind == "reasoning":
-        summary = _content(item.get("summary")) or told
+        summary = _content(item.get("summary"), aside) or told
         if summary:
             yield Said("assistant", summary, ItemKind.REASONING, at=at)
     elif kind.endswith("_output"):
         yield Said(
-            "tool", _content(item.get("output")) or words(item.get("output")), ItemKind.TOOL_RESULT, "", call, at
+            "tool", _content(item.get("output"), aside) or words(item.get("output")), ItemKind.TOOL_RESULT, "", call, at
         )
     elif kind.endswith("_call"):
         name = text(item.get("name")) or _NAMES.get(kind, kind.removesuffix("_call").replace("_", " "))
@@ -83,12 +84,12 @@ def _said(item: dict[str, Any], at: float | None) -> Iterator[Said]:
         yield Said(kind.replace("_", " "), told or words(item), at=at)
 
 
-def _content(content: Any) -> str:
+def _content(content: Any, aside: str) -> str:
     if isinstance(content, str):
         return content
     told = []
     for part in map(table, rows(content)):
         said = text(part.get("text")) or text(part.get("refusal"))
         kind = text(part.get("type")).removeprefix("input_").replace("_", " ")
-        told.append(said or (f"[{kind}, not taken along]" if kind else ""))
+        told.append(said or (f"[{kind}{aside}]" if kind else ""))
     return "\n\n".join(filter(None, told))

@@ -24,6 +24,7 @@ from tui.found import Found, Places
 from tui.matching import literal
 from tui.model import ItemState, Mapping, Session, TitleSource, Turn, Variants
 from tui.query import Query
+from tui.store import agent_items as agent_sql
 from tui.store import branches as branch_sql
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
@@ -376,6 +377,45 @@ class Store:
         if self._overlay.turns_in(session_id):
             return [turn.prompt for turn in await self.turns(session_id)]
         return await self._read(turn_sql.get_prompts, [], session_id)
+
+    # What scripts say
+
+    async def agent_items(self, session_id: str, limit: int | None) -> list[Any]:
+        """A session's newest `limit` items (None, or less than 0: all), as a script is told them, in their order."""
+        return await self._read(agent_sql.get_items, [], session_id, limit)
+
+    async def add_agent_items(
+        self, session: Session, items: Sequence[agent_sql.AgentItem], turn_id: str
+    ) -> tuple[Session, str]:
+        """Keep what a script said in a session, which is made if it is not there. What answers goes on with turn
+        `turn_id`, if that can be. Gives the session as it is then, and the turn its last item is in.
+
+        Raises:
+            LabelTaken: The session is new, and another one has its label.
+            SessionBusy: A window is answering in it, and this would begin another turn.
+            StoreError: It cannot be kept.
+        """
+        return await self._write(agent_sql.add_items, session, items, turn_id, self._writer)
+
+    async def pop_agent_item(self, session_id: str) -> Any:
+        """Take a session's newest item away, and give it; None where there is none.
+
+        Raises:
+            SessionBusy, StoreError: As for `add_agent_items`.
+        """
+        return await self._write(agent_sql.pop_item, session_id, self._writer)
+
+    async def clear_agent_items(self, session_id: str) -> None:
+        """Let a session begin again; what was said in it stays, on a branch of its own.
+
+        Raises:
+            SessionBusy, StoreError: As for `add_agent_items`.
+        """
+        await self._write(agent_sql.clear, session_id, self._writer)
+
+    @property
+    def _writer(self) -> agent_sql.Writer:
+        return agent_sql.Writer(self.holder, self._keeper.is_alive, self._clock.now())
 
     # Searching
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 3
+VERSION = 4
 """The number of migrations, kept in `PRAGMA user_version`: a file with a higher one was made by a newer Palaver."""
 
 
@@ -36,7 +36,7 @@ def migrations() -> Migrations:
     from sqlite_utils.migrations import Migrations
 
     steps = Migrations("palaver")
-    for step in (m001_initial, m002_runs, m003_sources):
+    for step in (m001_initial, m002_runs, m003_sources, m004_originals):
         steps()(step)
     return steps
 
@@ -68,6 +68,11 @@ def m003_sources(db: Database) -> None:
     """Where a session was imported from, so that no thread comes in twice."""
     db.execute("ALTER TABLE sessions ADD COLUMN source TEXT NOT NULL DEFAULT ''")
     db.execute("CREATE UNIQUE INDEX session_source ON sessions (source) WHERE source != ''")
+
+
+def m004_originals(db: Database) -> None:
+    """What scripts say, in their own words: an item's exact JSON, beside what is shown of it."""
+    db.execute("ALTER TABLE items ADD COLUMN original TEXT")
 
 
 _INITIAL = (

@@ -47,7 +47,7 @@ def begin_turn(
         (storable(title), session.id),
     )
     conn.execute("UPDATE sessions SET draft = '' WHERE id = ? AND draft = ?", (session.id, storable(turn.prompt)))
-    _refuse_others(conn, turn.session_id, holder, is_alive)
+    refuse_others(conn, turn.session_id, holder, is_alive)
     if at is not None and at < count_turns(conn, turn.session_id):
         branches.branch_off(conn, turn.session_id, at)
     branch, _, free = _end_of(conn, turn.session_id)
@@ -64,7 +64,7 @@ def choose_branch(
     Raises:
         SessionBusy: Another window, still alive, is answering in it.
     """
-    _refuse_others(conn, session_id, holder, is_alive)
+    refuse_others(conn, session_id, holder, is_alive)
     return branches.go_on_through(conn, session_id, turn_id)
 
 
@@ -77,7 +77,7 @@ def reopen_turn(conn: Connection, turn_id: str, holder: str, is_alive: Callable[
     turn = get_turn(conn, turn_id)
     if turn is None or turn.status is not TurnStatus.INTERRUPTED:
         return None
-    _refuse_others(conn, turn.session_id, holder, is_alive)
+    refuse_others(conn, turn.session_id, holder, is_alive)
     _unindex(conn, turn_id)
     now = sessions.next_revision(conn)
     conn.execute(
@@ -206,7 +206,7 @@ def has_running(conn: Connection) -> bool:
     return conn.execute(f"SELECT 1 FROM turns WHERE status IN {_RUNNING} LIMIT 1").fetchone() is not None  # noqa: S608
 
 
-def _refuse_others(conn: Connection, session_id: str, holder: str, is_alive: Callable[[str], bool]) -> None:
+def refuse_others(conn: Connection, session_id: str, holder: str, is_alive: Callable[[str], bool]) -> None:
     """See to it that no one else is answering in a session; what the dead have left is marked as cut short."""
     for turn_id, other in conn.execute(
         f"SELECT id, holder FROM turns WHERE session_id = ? AND status IN {_RUNNING}",  # noqa: S608 - constants only
@@ -401,7 +401,7 @@ def _filled(turn: Turn, rows: list[Any], grown: dict[tuple[str, int], str]) -> T
     prompt, items = "", []
     for turn_id, position, kind, key, name, call_id, text, state in rows:
         if kind == "prompt":
-            prompt = text
+            prompt = f"{prompt}\n\n{text}" if prompt else text
         else:
             text += grown.get((turn_id, position), "")
             items.append(Item(key, _kind(kind), text, name, call_id, _state(state)))

@@ -301,7 +301,7 @@ class SessionScreen(Screen[None]):
     def _session_changed(self, session: Session) -> None:
         self._list.put(session)
         if self._session is not None and session.id == self._session.id:
-            if session.branch != self._session.branch:
+            if session.branch != self._session.branch or session.turns < self._session.turns:
                 self.do(self.show_again(session.id))
             self._session = replace(session, scroll=self._session.scroll, draft=self._session.draft)
             self.app.come_back = session.label  # type: ignore[attr-defined]

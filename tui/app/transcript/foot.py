@@ -70,6 +70,8 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
         case TurnStatus.INTERRUPTED if turn.run:
             lines.append(("■", "note", "The connection ended; the server goes on. r takes it up again."))
         case TurnStatus.INTERRUPTED if turn.error:
+        case TurnStatus.INTERRUPTED if not turn.profile and turn.protocol:
+            lines.append(("·", "muted", "No answer yet."))
             lines += _error_lines("■", turn)
         case TurnStatus.INTERRUPTED:
             lines.append(("■", "error", "Interrupted; what came is kept."))
