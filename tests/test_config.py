@@ -8,11 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from wcwidth import wcswidth
 
 from tui.addresses import check_base_url, is_loopback, origin_of
 from tui.config import GUIDE
 from tui.config_file import EXAMPLE, load
 from tui.errors import ConfigError
+from tui.text import clean
 
 Write = Callable[[str], Path]
 
@@ -104,6 +106,19 @@ def test_bad_toml_is_shown_where_it_is(write_config: Write, text: str, place: st
         assert line.strip() == shown
         assert caret.strip() == "^"
     assert caught.value.exit_status == 3
+
+
+@pytest.mark.parametrize(
+    "before", ['"a\u202eb"', '"a\u2028b"', "'\t'", '"\U000e0041"', '"e' + "\u0301" * 20 + '"', '"漢"']
+)
+def test_the_caret_points_at_the_fault_as_it_is_shown(write_config: Write, before: str) -> None:
+    write_config(f"# one\u2028line\u0085\n{before} = ! # more\n")
+    with pytest.raises(ConfigError, match="line 2, ") as caught:
+        load(Path(os.environ["PALAVER_CONFIG_DIR"], "config.toml"), {})
+    line, caret = caught.value.detail.split("\n")
+    assert line.endswith(" = ! # more")
+    assert wcswidth(line[: line.index("!")]) == caret.index("^")
+    assert clean(line) == line
 
 
 @pytest.mark.fault("G02")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import unicodedata
 from itertools import pairwise
 
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.payloads import payloads
-from tui.text import FORBIDDEN, MARK_LIMIT, Cleaner, clean, one_line, safe_url, storable, typed
+from tui.text import FORBIDDEN, MARK_LIMIT, Cleaner, clean, one_line, safe_url, shell_word, storable, typed
 
 NASTY = st.text(
     st.one_of(
@@ -244,3 +246,15 @@ def test_one_line_of_the_usual_length() -> None:
     assert one_line("a" * 500) == "a" * 500
     assert one_line("a" * 501) == "a" * 499 + "…"
     assert one_line("a" + " " * 2000 + "b") == "a…"
+
+
+@pytest.mark.parametrize(
+    "label", ["plain", "two words", "it's", "a\u202eb'\\$x", "漢字", "a\U000e0041b", "e" + "\u0301" * 9]
+)
+def test_a_word_of_a_command_line_means_what_it_says_and_is_harmless(label: str) -> None:
+    word = shell_word(label)
+    assert clean(word) == word
+    said = subprocess.run(
+        ["bash", "-c", f"printf %s {word}"], capture_output=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
+    )
+    assert said.stdout.decode() == label

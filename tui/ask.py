@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shlex
 import signal
 import sys
 from dataclasses import replace
@@ -23,7 +22,7 @@ from tui.errors import Exit, PalaverError, UsageError
 from tui.model import Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.store import Health, Store
-from tui.text import one_line
+from tui.text import one_line, shell_word
 
 INPUT_LIMIT = 8 * 1024 * 1024
 """The most input that is read, in bytes."""
@@ -215,7 +214,7 @@ class _Ask:
         if self._signal:
             sys.stderr.write("The server goes on.\n" if turn.run else "Cancelled.\n")
             if turn.run:
-                _say(f"palaver {shlex.quote(self._label)} shows the rest")
+                _say(f"palaver {shell_word(self._label)} shows the rest")
             return 128 + self._signal
         if self._timed_out:
             _say(f"no complete answer in {self._args.timeout:g} s")
@@ -249,7 +248,7 @@ class _Ask:
         for item in turn.open_approvals:
             _say(f"{item.name} wants your approval: {item.text}")
         if self._label:
-            _say(f"palaver ask -s {shlex.quote(self._label)} --approve (or --deny) answers it")
+            _say(f"palaver ask -s {shell_word(self._label)} --approve (or --deny) answers it")
 
 
 def _prompt(args: argparse.Namespace) -> str:

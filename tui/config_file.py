@@ -8,6 +8,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ class _Reader:
             if not isinstance(table, dict):
                 raise self._wrong(f"profiles.{name}", "a table")
             profiles[name] = self._profile(name, table)
+        profiles = _keeping_keys_apart(profiles)
         default = self._get(data, "profile", str, "", "") or first_from_env
         days = self._number(data, "conversation_ttl_days", 14, "")
         keys = self._get(data, "keys", dict, {}, "")
@@ -141,6 +143,8 @@ class _Reader:
         return data
 
     def _syntax(self, message: str, text: str) -> ConfigError:
+        from rich.cells import cell_len
+
         place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
         lines = text.removesuffix("\n").split("\n")
         row, column = len(lines), len(lines[-1]) + 1
@@ -150,7 +154,7 @@ class _Reader:
                 row, column = int(place[1]), int(place[2])
         shown = lines[min(row, len(lines)) - 1][:200]
         # As it is shown, what stands before the fault may be longer than it is.
-        caret = f"  {clean(shown)}\n  {' ' * len(clean(shown[: column - 1]))}^"
+        caret = f"  {clean(shown)}\n  {' ' * cell_len(clean(shown[: column - 1]))}^"
         return ConfigError(f"{self.file}, line {row}, column {column}: {message}.", detail=caret)
 
     def _check_mode(self, info: os.stat_result, data: dict[str, Any]) -> None:
@@ -263,6 +267,12 @@ class _Reader:
                 near = difflib.get_close_matches(key, known, 1)
                 hint = f" (did you mean {near[0]!r}?)" if near else ""
                 self.warnings.append(f"{self.file}: unknown key {where}{key!s}{hint}")
+
+
+def _keeping_keys_apart(profiles: Mapping[str, Profile]) -> dict[str, Profile]:
+    """The profiles, their key commands told which variables hold the keys of others."""
+    keys = frozenset(profile.key.where[0] for profile in profiles.values() if profile.key.kind == "env")
+    return {name: replace(profile, key=replace(profile.key, withheld=keys)) for name, profile in profiles.items()}
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Profile]:

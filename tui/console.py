@@ -9,7 +9,10 @@ COMMANDS = ("ask", "sessions", "search", "profiles", "config", "history", "open"
 
 
 def print_error(line: str) -> None:
-    """A line on standard error, whatever its encoding."""
+    """A line on standard error, cleaned of what a terminal would obey, whatever the stream's encoding."""
+    from tui.text import clean
+
+    line = clean(line)
     try:
         sys.stderr.write(line.encode(sys.stderr.encoding or "utf-8", "replace").decode(sys.stderr.encoding or "utf-8"))
         sys.stderr.write("\n")

@@ -95,6 +95,19 @@ def one_line(text: str, limit: int = 500) -> str:
     return line[: limit - 1].rstrip() + "…"
 
 
+def shell_word(text: str) -> str:
+    """`text` as a word of a shell's command line that means it exactly, without anything in it that a terminal obeys."""
+    import shlex
+
+    if clean(text) == text and "\n" not in text:
+        return shlex.quote(text)
+    return "$'" + "".join(char if char.isalnum() and char.isascii() else _escape(char) for char in text) + "'"
+
+
+def _escape(char: str) -> str:
+    return f"\\u{ord(char):04x}" if char <= "\uffff" else f"\\U{ord(char):08x}"
+
+
 def _is_open(char: str) -> bool:
     """Whether what follows decides how `char` is shown: half a line end, a hidden character, a mark, a dropped one."""
     return char in "\r\u061c\u200e\u200f" or _is_mark(char) or "\U000e0000" <= char <= "\U000e0fff"

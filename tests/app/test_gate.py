@@ -19,7 +19,7 @@ def test_the_gate_is_on() -> None:
 
 
 def test_what_a_terminal_could_obey_is_replaced_one_for_one_in_its_own_style() -> None:
-    line = [Segment("fine", BOLD), Segment("a\x1b[31m\nb", BOLD), Segment("plain")]
+    line = [Segment("fine", BOLD), Segment("a\x1b[31m\nb", BOLD), Segment("plain  ")]
     assert Gate().apply(line, BLACK) == [Segment("fine", BOLD), Segment("a\ufffd[31m\ufffdb", BOLD), Segment("plain")]
 
 
@@ -29,9 +29,18 @@ def test_a_clean_line_is_handed_on_as_it_is() -> None:
 
 
 def test_what_textual_says_to_the_terminal_passes_beside_text_that_does_not() -> None:
-    assert Gate().apply([MOVE, Segment("\x07")], BLACK) == [MOVE, Segment("\ufffd")]
+    assert Gate().apply([MOVE, Segment("\x07 ")], BLACK) == [MOVE, Segment("\ufffd")]
 
 
-@pytest.mark.parametrize("char", ["\x00", "\x07", "\n", "\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\U000e0041"])
-def test_each_kind_of_character_is_held_back(char: str) -> None:
-    assert Gate().apply([Segment(f"<{char}>")], BLACK) == [Segment("<\ufffd>")]
+@pytest.mark.parametrize(
+    "char", ["\x00", "\x07", "\n", "\x1b", "\x7f", "\x9b", "\u202e", "\u2028", "\u115f", "\U000e0041"]
+)
+def test_each_kind_of_character_is_held_back_and_the_line_stays_as_wide(char: str) -> None:
+    line = [Segment(f"<{char * 3}>", BOLD), Segment(" " * 8), Segment("|")]
+    passed = Gate().apply(line, BLACK)
+    assert passed[0] == Segment("<\ufffd\ufffd\ufffd>", BOLD)
+    assert Segment.get_line_length(passed) == Segment.get_line_length(line)
+
+
+def test_a_link_is_taken_out_of_a_style_and_the_rest_of_it_stays() -> None:
+    assert Gate().apply([Segment("x", BOLD + Style(link="http://a\x1b\\\x1b]0;b\x07"))], BLACK) == [Segment("x", BOLD)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import shlex
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ from tui.client import Client
 from tui.console import COMMANDS, print_error
 from tui.model import TurnStatus, check_label
 from tui.store import Store
+from tui.text import shell_word
 
 if TYPE_CHECKING:
     from tui.app.app import PalaverApp
@@ -110,7 +110,7 @@ def _say_goodbye(label: str, store: Store) -> None:
     if label:
         word = "open " if label in COMMANDS or label.startswith("-") else ""
         try:
-            sys.stdout.write(f"palaver {word}{shlex.quote(label)}\n")
+            sys.stdout.write(f"palaver {word}{shell_word(label)}\n")
             sys.stdout.flush()
         except OSError:
             log.debug("no one reads standard output any more")

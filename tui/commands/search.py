@@ -11,7 +11,7 @@ from typing import Any
 
 from tui.chat import Chat
 from tui.commands.sessions import history
-from tui.commands.table import moment, print_json, print_line
+from tui.commands.table import moment, print_json, print_line, print_styled
 from tui.console import print_error
 from tui.errors import Exit, StoreError, UsageError
 from tui.found import Found, Hit, SessionHits
@@ -113,14 +113,14 @@ def _print(found: Found) -> None:
         heading = f"{strong}{label}{plain}"
         if title and title != label:
             heading += f" — {title}"
-        print_line(heading)
+        print_styled(heading)
         for hit in session.hits:
-            print_line(
+            print_styled(
                 f"  {faint}{moment(hit.created_at)}  {hit.role:<9}  #{hit.depth + 1}{plain}  {_passage(hit, marked, plain)}"
             )
         left_out = session.count - len(session.hits)
         if left_out and session.hits:
-            print_line(f"  {faint}and {left_out:,} more here{plain}")
+            print_styled(f"  {faint}and {left_out:,} more here{plain}")
 
 
 def _passage(hit: Hit, marked: str, plain: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tui.text import one_line
+from tui.text import clean, one_line
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
@@ -26,7 +26,12 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], empty: str) 
 
 
 def print_line(text: str = "") -> None:
-    """A line on standard output, in UTF-8 whatever the locale says."""
+    """A line on standard output, cleaned of what a terminal would obey, in UTF-8 whatever the locale says."""
+    print_styled(clean(text))
+
+
+def print_styled(text: str) -> None:
+    """The same for a line with styles of ours in it; whoever makes it has cleaned all the rest."""
     sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
     sys.stdout.buffer.flush()
 
