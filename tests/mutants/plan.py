@@ -13,6 +13,11 @@ class Group:
     tests: tuple[str, ...]
 
 
+_STORE = (
+    *("sessions", "turns", "mappings", "branches", "search", "overlay", "schema", "faults", "lease", "poll"),
+    *("files", "lock", "database"),
+)
+
 GROUPS = {
     "decoder": Group(
         ("client/sse.py", "client/ndjson.py", "client/reply.py"),
@@ -25,11 +30,7 @@ GROUPS = {
     "store": Group(
         ("store/*.py",),
         (
-            *(
-                f"tests/store/test_{part}.py"
-                for part in ("sessions", "turns", "mappings", "branches", "search", "overlay")
-            ),
-            *(f"tests/store/test_{part}.py" for part in ("schema", "faults", "lease", "poll")),
+            *(f"tests/store/test_{part}.py" for part in _STORE),
             "tests/commands/test_history.py",
             "tests/exchange/test_import.py",
         ),
