@@ -48,6 +48,7 @@ class Chat(Turns):
 
     def follow(self) -> None:
         """From now on, tell what other windows do."""
+        self.stays = True
         if self._following is None:
             self._following = asyncio.get_running_loop().create_task(self._follow())
 

@@ -17,6 +17,9 @@ PROTOCOLS = tuple(TRAITS)
 
 CONTINUE_BY = ("previous_response_id", "conversation", "nothing")
 
+TITLES = ("text", "model", "off")
+"""What a session's title is made of."""
+
 GUIDE_URL = "http://guide.localhost"
 
 
@@ -40,6 +43,7 @@ class Profile:
     params: Mapping[str, Any] = field(default_factory=dict)
     ca_file: str = ""
     continue_by: str = "previous_response_id"
+    titles: str = "text"
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = "built in"
 

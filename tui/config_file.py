@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.addresses import check_base_url
-from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, Config, Profile
+from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, TITLES, Config, Profile
 from tui.credentials import KeySource
 from tui.errors import ConfigError
 from tui.text import clean
@@ -37,6 +37,7 @@ PROFILE_KEYS = (
     "ca_file",
     "allow_plain_http",
     "continue_by",
+    "titles",
 )
 _SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
 
@@ -67,6 +68,7 @@ EXAMPLE = """\
 # system = "Answer briefly."
 # replay = true                        # tell a new conversation what was said before
 # continue_by = "previous_response_id" # or "conversation", or "nothing"
+# titles = "text"                      # or "model": let it name new sessions; or "off"
 # connect_timeout = 10                 # seconds
 # idle_timeout = 120                   # seconds without a byte
 # ca_file = "/etc/ssl/our-ca.pem"
@@ -199,6 +201,7 @@ class _Reader:
             params=self._get(table, "params", dict, {}, where),
             ca_file=self._ca_file(table, where),
             continue_by=self._one_of(table, "continue_by", CONTINUE_BY, CONTINUE_BY[0], where),
+            titles=self._one_of(table, "titles", TITLES, TITLES[0], where),
             options={
                 name: self._get(table, name, kind, None, where)
                 for name, kind in traits.options.items()

@@ -15,11 +15,24 @@ from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
 from tui.errors import PalaverError, UsageError
-from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent
-from tui.model import ItemState, Mapping, Provenance, Session, Turn, TurnStatus, Variants, new_id, title_from
+from tui.events import ConversationUnsupported, ItemDelta, ItemWhole, Noted, Placed, TurnEvent
+from tui.model import (
+    ItemKind,
+    ItemState,
+    Mapping,
+    Provenance,
+    Session,
+    TitleSource,
+    Turn,
+    TurnStatus,
+    Variants,
+    new_id,
+    title_from,
+)
 from tui.runner import run, to_end
 from tui.sessions import Sessions
 from tui.store import Store
+from tui.titles import question, title_in, title_profile
 from tui.traits import Can
 
 log = logging.getLogger(__name__)
@@ -29,6 +42,9 @@ IMPORTED_PREFACE = (
     "differ from what the present user can."
 )
 """What a model is told of a conversation that came from someone else, before it is told what was said in it."""
+
+TITLE_PATIENCE = 60.0
+"""Seconds a model may take to name a session."""
 
 STOP_PATIENCE = 5.0
 """Seconds the server's own call for stopping a run may take."""
@@ -73,7 +89,8 @@ class Run:
 
 
 class Turns(Sessions):
-    """Runs turns: a task for each, at most one in a session."""
+    """Runs turns: a task for each, at most one in a session. `stays` is whether it lasts beyond a turn, so that there is
+    time to have a model name a session."""
 
     def __init__(self, store: Store, client: Client, config: Config, clock: Clock) -> None:
         super().__init__(store, config, clock)
@@ -83,6 +100,8 @@ class Turns(Sessions):
         self._mine: set[str] = set()
         self._stopping: dict[str, asyncio.Task[Any]] = {}
         self._chores: set[asyncio.Task[Any]] = set()
+        self._naming: set[asyncio.Task[None]] = set()
+        self.stays = False
         self._closed = False
 
     async def count(self, session_id: str) -> int:
@@ -238,9 +257,18 @@ class Turns(Sessions):
         tasks = [run_.task for run_ in runs if run_.task is not None]
         for session_id in self.running():
             self.cancel(session_id, status, lets_go=True)
-        for task in [*tasks, *self._chores]:
+        namings = set(self._naming)
+        for naming in namings:
+            naming.cancel()
+        if namings:
+            await asyncio.wait(namings)
+        for task in tasks:
             with suppress(Exception):
                 await to_end(task)
+        # What ended just now has left some.
+        while self._chores:
+            with suppress(Exception):
+                await to_end(self._chores.pop())
 
     async def _run(self, run_: Run, request: Request, with_history: bool) -> Turn:
         def publish(turn: Turn) -> None:
@@ -289,7 +317,8 @@ class Turns(Sessions):
         session, turn = run_.session, run_.turn
         if session is not None and not run_.is_resumed:
             point = await self._point_before(run_) if run_.at else None
-            begun = await self._store.begin(turn, session, title_from(turn.prompt), run_.at)
+            title = "" if run_.profile.titles == "off" else title_from(turn.prompt)
+            begun = await self._store.begin(turn, session, title, run_.at)
             self._new.pop(session.id, None)
             run_.saved = turn = begun
             if point is not None:
@@ -351,6 +380,34 @@ class Turns(Sessions):
         if run_.turn.session_id != self._attended and run_.turn.status is not TurnStatus.CANCELLED:
             await self._store.update(run_.turn.session_id, unread=True)
         await self._tell_session(run_.turn.session_id)
+        turn, profile = run_.turn, run_.profile
+        if self.stays and turn.status is TurnStatus.DONE and not turn.depth and turn.text and profile.titles == "model":
+            naming = asyncio.get_running_loop().create_task(self._name(turn, profile))
+            self._naming.add(naming)
+            naming.add_done_callback(self._naming.discard)
+
+    async def _name(self, turn: Turn, profile: Profile) -> None:
+        """Have the model give a session its title. Where it gives none, the one made of the prompt stays."""
+        asked = title_profile(profile)
+        session = await self._store.session(turn.session_id)
+        if asked is None or session is None or session.title_source is TitleSource.USER:
+            return
+        request = Request(asked, question(turn), allow_fresh=False, budget=0.0)
+        said: dict[str, str] = {}
+        try:
+            async with asyncio.timeout(TITLE_PATIENCE), aclosing(self._client.stream(request)) as events:
+                async for event in events:
+                    if isinstance(event, ItemDelta) and event.kind is ItemKind.MESSAGE:
+                        said[event.key] = said.get(event.key, "") + event.text
+                    elif isinstance(event, ItemWhole) and event.item.kind is ItemKind.MESSAGE:
+                        said[event.item.key] = event.item.text
+            title = title_in("\n".join(said.values()))
+            named = await self._store.name(turn.session_id, title) if title else None
+        except (PalaverError, TimeoutError) as error:
+            log.info("no title was made: %s", error)
+            return
+        if named is not None:
+            self._publish(SessionChanged(named))
 
     def _chore(self, work: Any) -> asyncio.Task[Any]:
         """Do something small beside all else, and have it done before closing."""

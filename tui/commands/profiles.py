@@ -74,6 +74,7 @@ def _show(profile: Profile) -> None:
         ("headers", ", ".join(name for name, _ in profile.headers) or "none"),
         ("system", profile.system or "none"),
         ("continue_by", profile.continue_by),
+        ("titles", profile.titles),
         ("options", ", ".join(f"{name} = {json.dumps(value)}" for name, value in profile.options.items()) or "none"),
         ("replay", "yes" if profile.replay else "no"),
         ("connect_timeout", f"{profile.connect_timeout:g} s"),

@@ -229,6 +229,14 @@ class Store:
         self._not_saved(trouble)
         return await self.session(session_id)
 
+    async def name(self, session_id: str, title: str) -> Session | None:
+        """Give a session a title that was made for it, unless the user has given one. Gives it as it is then.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
+        return await self._write(session_sql.name_session, session_id, title)
+
     async def fork(self, session: Session, of: str, turns: int) -> Session:
         """Keep a new session that goes on from the first `turns` turns of the session `of`.
 

@@ -152,6 +152,15 @@ def update_session(conn: Connection, session_id: str, changes: Fields[str, Any],
     return get_session(conn, session_id)
 
 
+def name_session(conn: Connection, session_id: str, title: str) -> Session | None:
+    """Give a session a title that was made for it, unless the user has given one. Gives it as it is then."""
+    conn.execute(
+        "UPDATE sessions SET title = ?, title_source = 'generated', revision = ? WHERE id = ? AND title_source != 'user'",
+        (storable(title), next_revision(conn), session_id),
+    )
+    return get_session(conn, session_id)
+
+
 def lineage(conn: Connection, session_id: str) -> list[tuple[str, int, int]]:
     """The branches a session's turns lie on, newest first: id, first depth, and the depth it stops before."""
     rows = conn.execute(
