@@ -508,6 +508,10 @@ STATUSES = [
     pytest.param(reply(408, {"detail": "x"}), 3, 8, f"{HOST} did not take the request in time (status 408)", id="408"),
     pytest.param(reply(425, {"detail": "x"}), 3, 8, f"{HOST} did not take the request in time (status 425)", id="425"),
     pytest.param(reply(409, {"detail": "x"}), 4, 8, "The conversation is busy: x", id="409"),
+    pytest.param(
+        reply(409, {"error": {"message": "Idempotency key was used before."}}), 1, 6,
+        f"{HOST} has had this message already: Idempotency key was used before — see whether", id="409 replay",
+    ),
     pytest.param(reply(413, {"detail": "x"}), 1, 6, "The message is too large for the server.", id="413"),
     pytest.param(reply(422, FASTAPI), 1, 6, "input.0.content: Field required", id="422"),
     pytest.param(reply(429, {"detail": "x"}, retry_after="5"), 3, 8, "too many requests: x — it asks to wait 5 s", id="429"),
@@ -531,7 +535,7 @@ STATUSES = [
 
 @pytest.mark.parametrize(("answer", "requests", "exit_status", "words"), STATUSES)
 @pytest.mark.fault(
-    "H01", "H02", "H03", "H05", "H07", "H08", "H10", "H11", "H12", "H14", "H15", "H16", "H17", "H18", "H19",
+    "H01", "H02", "H03", "H05", "H07", "H08", "H10", "H11", "H12", "H13", "H14", "H15", "H16", "H17", "H18", "H19",
     "H21", "H22", "H23", "H24",
 )  # fmt: skip
 async def test_a_status(answer: Callable[[Exchange], object], requests: int, exit_status: int, words: str) -> None:

@@ -271,7 +271,7 @@ def test_a_date_means_nothing_without_a_clock() -> None:
     [
         (read_reply(400, LOCKED), True),
         (Reply(409), True),
-        (Reply(409, "idempotency key reused"), True),
+        (Reply(409, "idempotency key reused"), False),
         (Reply(400, "Another request is already in progress"), True),
         (Reply(423, "The session is already running"), True),
         (Reply(400, "the database is locked"), False),

@@ -20,6 +20,7 @@ _LOCKED = re.compile(
     r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)"
 )
 _QUOTA = re.compile(r"(?i)insufficient_quota|billing_hard_limit|quota (is )?(used up|exceeded)")  # fmt: skip
+_REPEATED = re.compile(r"(?i)idempoten|duplicate (request|message)|already (been )?(received|submitted)")
 _IN_STREAM = {"rate_limit_exceeded": 429, "rate_limit_error": 429, "overloaded_error": 529, "slow_down": 503}
 
 
@@ -94,7 +95,12 @@ class Policy:
 
 def is_locked(reply: Reply) -> bool:
     """Whether someone else is using the conversation at this moment: never a reason to start another one."""
-    return reply.status == 409 or _LOCKED.search(reply.text) is not None
+    return (reply.status == 409 and not is_repeated(reply)) or _LOCKED.search(reply.text) is not None
+
+
+def is_repeated(reply: Reply) -> bool:
+    """Whether the server holds the request for one that it has had already."""
+    return reply.status == 409 and _REPEATED.search(reply.text) is not None
 
 
 def is_quota(reply: Reply) -> bool:

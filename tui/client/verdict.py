@@ -6,7 +6,7 @@ import re
 
 from tui.client.http import Http
 from tui.client.reply import Reply
-from tui.client.retry import is_limited, is_locked, is_quota
+from tui.client.retry import is_limited, is_locked, is_quota, is_repeated
 from tui.errors import Incomplete, Limited, NotAllowed, Refused, TurnError, Unreachable
 
 _TOO_LONG = re.compile(r"(?i)context_length|context_window|(maximum|max) context|too many tokens|prompt is too long|"
@@ -38,6 +38,12 @@ def explain(reply: Reply, http: Http, *, shown: bool = False) -> TurnError:
                 f"The proxy {http.proxy} refused to connect to {host}: it wants a user and a password.",
                 hint="check the proxy settings",
                 retryable=False,
+            )
+        case 409 if is_repeated(reply):
+            return Refused(
+                _with(f"{host} has had this message already", said),
+                hint="see whether it was answered there before you send it again",
+                status=status,
             )
         case 413:
             return Refused("The message is too large for the server.", status=status)
