@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,7 @@ DURABLE_AFTER = 0.25
 LABELS = ("work", "play", "new one")
 WIDTH, HEIGHT = 100, 30
 MANNER = Manner(wait=0.05, words=60, pause=0.012)
+MEMORY = "/dev/shm"
 AT_ONCE = 3
 """Windows that run beside each other, each with a history of its own: they wait more than they work."""
 
@@ -126,8 +128,10 @@ Once = Callable[[Place, str, random.Random, float, Report], tuple[Witness, float
 def _kill(name: str, count: int, seed: int, once: Once) -> Report:
     report = Report(name)
     chance = random.Random(seed)
+    # In memory where there is such a place: a killed process loses nothing that a disk would keep.
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
     with (
-        tempfile.TemporaryDirectory(prefix=f"palaver-{name}-") as folder,
+        tempfile.TemporaryDirectory(prefix=f"palaver-{name}-", dir=memory) as folder,
         serving(MANNER, chance) as server,
         Warm() as warm,
     ):
@@ -219,6 +223,20 @@ UNREAD = re.compile(rb"\x1b\[[0-9;]*m|\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*
 """Colours, which are most of what a window writes and say nothing here, and what pyte does not know."""
 
 
+class _Clock:
+    """Seconds of a clock that stands while a process is ready to run and the machine, busy with others, does not let it."""
+
+    def __init__(self, pid: int) -> None:
+        self._tasks = f"/proc/{pid}/task"
+        self._waited: dict[str, float] = {}
+
+    def now(self) -> float:
+        with suppress(OSError):
+            for task in os.scandir(self._tasks):
+                self._waited[task.name] = int(Path(task.path, "schedstat").read_text().split()[1]) / 1e9
+        return time.monotonic() - sum(self._waited.values())
+
+
 class _Screen(pyte.Screen):
     """pyte's model, which draws only the lines that changed as text: reading all of it each time costs more than it."""
 
@@ -274,6 +292,7 @@ def _one_window(place: Place, name: str, chance: random.Random, after: float, re
     """Open the window, say things one after another, and kill it after so many seconds."""
     begun = time.monotonic()
     window = _open(place, chance.choice(LABELS), chance, report)
+    clock = _Clock(window.pid)
     screen = _Screen(WIDTH, HEIGHT)
     stream = pyte.ByteStream(screen)
     witness = Witness(settles=0.03)
@@ -292,8 +311,8 @@ def _one_window(place: Place, name: str, chance: random.Random, after: float, re
                 break
             stream.feed(UNREAD.sub(b"", data))
         text = screen.text()
-        witness.look(text)
-    killed = time.monotonic()
+        witness.look(text, clock.now())
+    killed = clock.now()
     window.kill()
     report.counts["prompts typed"] += asked
     return witness, killed
