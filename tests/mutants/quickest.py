@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-SECONDS = 10.0
+SECONDS = 5.0
 """How long all tests of one mutant may have taken when they were last timed."""
 
-LONGEST = 2.0
+LONGEST = 1.5
 """How long one of them may have."""
 
 _CALL = pytest.StashKey[float]()
