@@ -178,7 +178,7 @@ async def stale(stage: Stage) -> None:
     await stage.send("And what was my name?")
     (await stage.server.request()).answer(400, STALE)
     (await stage.server.request()).respond().event(completed("You said it is Ada.", "resp_2")).end()
-    await stage.shows("started, with 1 earlier turn")
+    await stage.shows("sent along")
 
 
 async def failed(stage: Stage) -> None:

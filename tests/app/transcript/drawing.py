@@ -59,7 +59,7 @@ def text_of(lines: Iterable[Line]) -> str:
 
 def shown(lines: Iterable[Line]) -> list[str]:
     """The lines as they look, less the blanks at their ends."""
-    return [line.text.rstrip() for line in lines]
+    return [line.marked.rstrip() for line in lines]
 
 
 def squash(text: str) -> str:

@@ -61,17 +61,16 @@ class FoldBlock(Block):
         return 1 if self._head is not None and piece is self._head.piece else super().guess(piece, ground)
 
     def _title(self, ground: Ground) -> Line:
-        mark = "▸ " if self.is_folded else "▾ "
         strong, rest = self._label()
         palette = ground.palette
-        room = ground.width - len(mark)
-        segments = [Segment(mark, palette.muted)]
+        room = ground.width
+        segments = []
         for text, style in ((strong, self._label_style(palette)), (rest, palette.muted)):
             text = _fit(text, room)
             if text:
                 segments.append(Segment(text, style))
                 room -= cell_len(text)
-        return Line(segments)
+        return Line(segments, mark=Segment("▸ " if self.is_folded else "▾ ", palette.muted))
 
     def _label(self) -> tuple[str, str]:
         """What the one line says: a name, and more."""

@@ -32,10 +32,9 @@ class _Lines(Block):
         styles = {"note": palette.note, "error": palette.error, "muted": palette.muted}
         lines: list[Line] = []
         for mark, look, text in self._lines:
-            wrapped = plain_lines(text, max(8, ground.width - 2), styles[look])
-            for number, line in enumerate(wrapped):
-                line.segments.insert(0, Segment("  " if number else f"{mark} ", styles[look]))
-                line.lead = 2
+            wrapped = plain_lines(text, max(8, ground.width), styles[look])
+            if mark:
+                wrapped[0].mark = Segment(f"{mark} ", styles[look])
             lines += wrapped
         return lines
 
@@ -70,9 +69,9 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
         case TurnStatus.INTERRUPTED if turn.run:
             lines.append(("■", "note", "The connection ended; the server goes on. r takes it up again."))
         case TurnStatus.INTERRUPTED if turn.error:
+            lines += _error_lines("■", turn)
         case TurnStatus.INTERRUPTED if not turn.profile and turn.protocol:
             lines.append(("·", "muted", "No answer yet."))
-            lines += _error_lines("■", turn)
         case TurnStatus.INTERRUPTED:
             lines.append(("■", "error", "Interrupted; what came is kept."))
         case TurnStatus.CANCELLED:
@@ -98,4 +97,4 @@ def _error_lines(mark: str, turn: Turn) -> list[tuple[str, str, str]]:
     hint = one_line(error.hint).rstrip(".") if error else ""
     again = "" if "press r" in hint else "r sends the prompt again"
     advice = (" " if hint.endswith("?") else "; ").join(part for part in (hint, again) if part)
-    return [(mark, "error", said), (" ", "muted", f"{advice}.")]
+    return [(mark, "error", said), ("", "muted", f"{advice}.")]

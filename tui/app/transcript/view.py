@@ -35,6 +35,7 @@ FRAME = 1 / 30
 """Seconds between two paintings of an answer that streams."""
 
 _NEWS = " ↓ new text "
+_REVERSED = Style(reverse=True)
 
 
 class TranscriptView(FindingView, can_focus=True):
@@ -228,7 +229,7 @@ class TranscriptView(FindingView, can_focus=True):
     @property
     def visible_text(self) -> str:
         """The text in view, for tests and for those who cannot see."""
-        return "\n".join(row.line.text for row in self._port.rows)
+        return "\n".join(row.line.marked for row in self._port.rows)
 
     def set_theme(self, variables: dict[str, str]) -> None:
         """Draw in another theme's colours."""
@@ -404,7 +405,9 @@ class TranscriptView(FindingView, can_focus=True):
                 self._port.following = self._port.is_at_end()
                 self.post_message(self.Moved())
         self._paint(everything=True)
-        self.refresh_bindings()
+        # What moves it may have waited for the history while the window closed.
+        if self.is_attached:
+            self.refresh_bindings()
 
     # Painting
 
@@ -481,9 +484,12 @@ class TranscriptView(FindingView, can_focus=True):
         is_gap = row.unit is not None and row.unit.gap and not row.line.segments
         if row.block is not None and row.block.look is Look.PROMPT and not is_gap:
             gutter, fill = Segment("▌ ", palette.prompt_bar), palette.prompt
+        mark = row.line.mark
         if self.has_focus and self._cursor is not None and row.block is self._cursor[1] and not is_gap:
             bar = palette.cursor_bar if fill is None else palette.cursor_bar + Style(bgcolor=fill.bgcolor)
-            gutter = Segment("┃ ", bar)
+            gutter = Segment(mark.text, bar + _REVERSED) if mark is not None else Segment("┃ ", bar)
+        elif mark is not None:
+            gutter = mark
         return Strip([gutter, *row.line.segments]).adjust_cell_length(width, fill)
 
     def _with_selection(self, strip: Strip, span: tuple[int, int]) -> Strip:

@@ -50,7 +50,8 @@ class Line:
 
     `join` is what stands between it and the next one in the text it was made from: a line feed, or blanks or nothing
     where it was only broken to fit. `lead` and `tail` are how many of its first and last characters are decoration:
-    indents, bars, rules, padding.
+    indents, bars, rules, padding. `mark` says that the line is ours: it stands before the text, where nothing that others
+    wrote can be.
     """
 
     segments: list[Segment]
@@ -58,10 +59,16 @@ class Line:
     lead: int = 0
     links: tuple[Link, ...] = ()
     tail: int = 0
+    mark: Segment | None = None
 
     @property
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments)
+
+    @property
+    def marked(self) -> str:
+        """Its text after its mark."""
+        return f"{self.mark.text}{self.text}" if self.mark is not None else self.text
 
     @property
     def said(self) -> str:

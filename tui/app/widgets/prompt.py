@@ -7,6 +7,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
+from tui.app.widgets.letters import letter_end, letter_start
 from tui.text import typed
 
 
@@ -89,6 +90,28 @@ class Prompt(TextArea):
 
     def action_newline(self) -> None:
         self._replace_via_keyboard("\n", *self.selection)
+
+    # The cursor passes and takes out whole letters, and is never within one.
+
+    def get_cursor_left_location(self) -> tuple[int, int]:
+        row, column = super().get_cursor_left_location()
+        return row, letter_start(self.document.get_line(row), column)
+
+    def get_cursor_right_location(self) -> tuple[int, int]:
+        return self._after_letter(super().get_cursor_right_location())
+
+    def get_cursor_up_location(self) -> tuple[int, int]:
+        return self._after_letter(super().get_cursor_up_location())
+
+    def get_cursor_down_location(self) -> tuple[int, int]:
+        return self._after_letter(super().get_cursor_down_location())
+
+    def get_target_document_location(self, event: events.MouseEvent) -> tuple[int, int]:
+        return self._after_letter(super().get_target_document_location(event))
+
+    def _after_letter(self, place: tuple[int, int]) -> tuple[int, int]:
+        row, column = place
+        return row, letter_end(self.document.get_line(row), column)
 
     def action_cursor_up(self, select: bool = False) -> None:
         if select or not self.cursor_at_first_line or not self._recall(-1):
