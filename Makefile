@@ -27,7 +27,7 @@ run: $(VENV)/.run ## install into .venv and open the program
 	@$(BIN)/palaver
 
 test: $(VENV)/.dev ## run all tests
-	@$(BIN)/python -m pytest -n $(JOBS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-servers: $(VENV)/.dev ## run the tests against real servers, installed into .servers
 	@$(BIN)/python -m tests.servers_real.install

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.fake_server import completed, delta
 
 Answer = Callable[["Call"], None]
@@ -144,9 +145,7 @@ def profile_text(url: str, *, more: str = "") -> str:
 
 def palaver(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the program to its end, with nothing on standard input unless it is given."""
-    if "input" not in options:
-        options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([sys.executable, "-m", "tui", *args], capture_output=True, text=True, timeout=60, **options)
+    return forked.run(args, 60, **options)
 
 
 def start(*args: str, **options: Any) -> subprocess.Popen[bytes]:

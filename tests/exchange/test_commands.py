@@ -70,7 +70,7 @@ def test_a_history_that_cannot_be_had(history: Path, args: tuple[str, ...]) -> N
 @pytest.mark.fault("F15", "L18")
 def test_an_import_that_is_killed_goes_on_where_it_was(tmp_path: Path, history: Path) -> None:
     said = [("user", "a"), ("assistant", "b")] * 20
-    many = [files.chatgpt(*said, source=str(number), title=f"T {number}") for number in range(400)]
+    many = [files.chatgpt(*said, source=str(number), title=f"T {number}") for number in range(150)]
     file = written(tmp_path / "c.json", many)
     kept = 0
     for _ in range(3):
@@ -88,12 +88,12 @@ def test_an_import_that_is_killed_goes_on_where_it_was(tmp_path: Path, history: 
         assert set(found) <= {(20, 20)}
         assert len(found) >= kept
         kept = len(found)
-        if 0 < kept < 400:
+        if 0 < kept < 150:
             break
     done = palaver("import", str(file))
     assert done.returncode == 0
     conn = sqlite3.connect(history)
-    assert conn.execute("SELECT count(*), count(DISTINCT source) FROM sessions").fetchone() == (400, 400)
+    assert conn.execute("SELECT count(*), count(DISTINCT source) FROM sessions").fetchone() == (150, 150)
     conn.close()
     assert f"; {kept:,} already here" in done.stderr
 
