@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-COMMANDS = ("ask", "sessions", "search", "profiles", "config", "history", "open", "export", "import")
+COMMANDS = ("ask", "sessions", "search", "profiles", "config", "history", "open", "export", "import", "completion")
 """First words that are commands; a session of that label is opened with `palaver open`."""
 
 

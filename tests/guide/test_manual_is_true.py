@@ -24,6 +24,7 @@ from tui.app.screens.session_screen import TINY
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.sidebar import GROUPS, Sidebar
 from tui.client import fresh_note
+from tui.commands import completion, exporting, importing, profiles, sessions
 from tui.commands import config as config_command
 from tui.commands import exporting, importing, profiles, sessions
 from tui.commands import history as history_command
@@ -123,7 +124,8 @@ def parse(words: list[str]) -> argparse.Namespace:
         return argparse.Namespace(version=True)
     module = {"sessions": sessions, "search": search_command,
               "profiles": profiles, "config": config_command, "history": history_command,
-              "export": exporting, "import": importing, "ask": ask}.get(words[1] if words[1:] else "")  # fmt: skip
+              "export": exporting, "import": importing, "ask": ask,
+              "completion": completion}.get(words[1] if words[1:] else "")  # fmt: skip
     if module is None:
         required = words[1:2] == ["open"]
         return cli._parser("palaver", label_required=required).parse_args(words[2 if required else 1 :])
@@ -445,7 +447,8 @@ _THEIRS = {"keyring", "keyring set palaver work", "socksio", "openai", "api_key"
            "DEBUG", "INFO", "WARNING", "ERROR", "user", "assistant", "json", "jsonl", "Shift", "palaver", "kind",
            "message", "hint", "key", "name", "text", "config.toml", ".palaver.jsonl", "conversations.json", ".zip",
            "logs.db", ".yaml", "at", "call", "state", "answer", "approved", "denied", "agents", "get_items",
-           "session_settings", "pop_item", "clear_session", "SessionBusy", "off"}  # fmt: skip
+           "session_settings", "pop_item", "clear_session", "SessionBusy", "off", "source <(palaver completion bash)",
+           "$fpath", "compinit"}  # fmt: skip
 
 
 def test_everything_in_code_is_of_a_known_kind(empty_history: sqlite3.Connection) -> None:
