@@ -116,6 +116,8 @@ class _Ask:
         for notice in self._store.notices:
             _say(notice)
         session = await self._chat.open(self._label)
+        if session.notice and not session.turns:
+            _say(session.notice)
         self._key, self._session_kept = session.id, session
         self._chat.attend(session.id)
         return session

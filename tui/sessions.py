@@ -11,6 +11,7 @@ from tui.config import Config
 from tui.errors import LabelTaken, StoreError
 from tui.model import Mapping, Scroll, Session, TitleSource, check_label, new_id
 from tui.store import Health, Store
+from tui.store.alike import look, told_apart
 
 
 class Sessions(Publisher):
@@ -60,7 +61,9 @@ class Sessions(Publisher):
         session = await self.find(label)
         if session is not None:
             return session
-        session = Session(new_id(), check_label(label), profile=profile, model=model, created_at=self._clock.now())
+        label = check_label(label)
+        notice = await self._likeness(label)
+        session = Session(new_id(), label, profile=profile, model=model, created_at=self._clock.now(), notice=notice)
         try:
             session = await self._store.create(session)
         except LabelTaken:
@@ -68,6 +71,12 @@ class Sessions(Publisher):
             session = await self.find(label) or session
         self._publish(SessionChanged(session))
         return session
+
+    async def _likeness(self, label: str) -> str:
+        """What to say of a new label that can be taken for another session's; nothing, where it cannot."""
+        labels = [session.label for session in await self._store.sessions()]
+        same = [one for one in labels if one != label and look(one) == look(label)]
+        return f"A new session: its label looks like another's. {told_apart([*same, label])[0]}" if same else ""
 
     async def new(self, *, profile: str = "", model: str = "") -> Session:
         """A new session under a label of its own. It is kept once something is said in it; until then there is only one."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from tui import paths
 from tui.commands.table import print_json, print_line
 from tui.errors import Exit, StoreError
-from tui.store import upkeep
+from tui.store import place, upkeep
 from tui.store.check import Findings
 from tui.text import one_line
 
@@ -30,6 +31,8 @@ def main(args: argparse.Namespace) -> int:
     match args.command:
         case "path":
             print_line(str(file))
+            for line in place.remarks(file):
+                sys.stderr.write(f"note: {one_line(line, 500)}\n")
         case "backup":
             _back_up(file, args.file, as_json=as_json)
         case "repair":

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from tui.store import schema
+from tui.store.alike import told_apart
 
 LIMIT = 20
 """How many things SQLite is asked to tell of a damaged file."""
@@ -120,6 +121,7 @@ def examine(conn: sqlite3.Connection, *, can_write: bool = True) -> Findings:
         wrong += _by_schema(conn, version)
         wrong += _told(conn, _RULES)
         remarks += _told(conn, _REMARKS)
+        remarks += _alike(conn)
         wrong += _by_index(conn, can_write)
     except sqlite3.Error as error:
         wrong.append(f"it cannot be read any further: {error}")
@@ -177,6 +179,12 @@ def _by_index(conn: sqlite3.Connection, can_write: bool) -> Iterator[str]:
     differing = _count(conn, _DIFFERING)
     if differing and not missing and not stray:
         yield f"words that are not in the index as they are in the texts: {differing:,}"
+
+
+def _alike(conn: sqlite3.Connection) -> Iterator[str]:
+    labels = [label for (label,) in conn.execute("SELECT label FROM sessions WHERE deleted_at IS NULL")]
+    for group in told_apart(labels)[:LIMIT]:
+        yield f"sessions whose labels look the same: {group}"
 
 
 def _told(conn: sqlite3.Connection, rules: tuple[tuple[str, str], ...]) -> Iterator[str]:

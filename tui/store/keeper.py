@@ -15,6 +15,8 @@ from tui.store.database import Database, Replaced
 from tui.store.files import Damaged, identity, set_aside
 from tui.store.lease import Lease
 from tui.store.lock import Lock, Locked
+from tui.store.place import is_on_network, remarks
+from tui.text import one_line
 
 T = TypeVar("T")
 
@@ -44,6 +46,7 @@ class Keeper:
         self._lease: Lease | None = None
         self._db: Database | None = None
         self._to_recover = False
+        self._is_second = False
 
     @property
     def holder(self) -> str:
@@ -75,9 +78,16 @@ class Keeper:
             self._to_recover = db.read(turn_sql.has_running)
         except Damaged:
             self._start_over(db.identity)
-        if self._to_recover:
+        place = "\n".join(remarks(self.file))
+        is_new_place = False
+        if place:
+            with suppress(StoreError):
+                is_new_place = self.read(_known_place) != place
+        if is_new_place:
+            self.notices += [f"Of the history: {line}." for line in place.split("\n")]
+        if self._to_recover or is_new_place:
             with suppress(Locked, StoreError):
-                self.write(lambda _conn: None)
+                self.write(_note_place, place)
 
     def close(self) -> None:
         self._drop()
@@ -178,11 +188,31 @@ class Keeper:
         self._db = db
         if db.notice:
             self.notices.append(db.notice)
-        if self._lease is None:
+        if self._lease is None or (self._is_second and not self._lease.is_held):
             self._lease = Lease(self.file.with_name(f"{self.file.name}.live"))
+        self._yield_to_others(db, self._lease)
         return db
+
+    def _yield_to_others(self, db: Database, lease: Lease) -> None:
+        """Write nothing while another computer has the file open: SQLite is not safe on two, whatever the network's locks."""
+        computer = lease.elder() if not db.read_only and is_on_network(self.file) else ""
+        self._is_second = bool(computer)
+        if computer:
+            lease.release()
+            db.read_only = f"it is open on {one_line(computer, 60)}"
 
     def _drop(self) -> None:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _known_place(conn: Connection) -> str:
+    """What was said of the history's place before."""
+    row = conn.execute("SELECT value FROM meta WHERE key = 'place'").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _note_place(conn: Connection, place: str) -> None:
+    if place:
+        conn.execute("INSERT OR REPLACE INTO meta VALUES ('place', ?)", (place,))

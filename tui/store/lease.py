@@ -25,6 +25,7 @@ class Lease:
             unnamed = folder.with_name(f"{folder.name}-{self.holder.replace(':', '-')}")
             self._fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.write(self._fd, _this_computer().encode())
             unnamed.rename(self._path(self.holder))
 
     def is_alive(self, holder: str) -> bool:
@@ -42,10 +43,33 @@ class Lease:
             return True
         else:
             with suppress(OSError):
-                self._path(holder).unlink()
+                # Where locks do not reach other computers, one of theirs says nothing.
+                if os.read(fd, 256).decode(errors="replace") in ("", _this_computer()):
+                    self._path(holder).unlink()
             return False
         finally:
             os.close(fd)
+
+    def elder(self) -> str:
+        """Another computer that had the history open before us and still has, if there is one."""
+        try:
+            ours = os.fstat(self._fd).st_mtime_ns
+            names = os.listdir(self._folder)
+        except OSError:
+            return ""
+        for name in names:
+            with suppress(OSError):
+                file = self._folder / name
+                computer = file.read_text(encoding="utf-8", errors="replace")[:256]
+                is_elder = (file.stat().st_mtime_ns, name) < (ours, self._path(self.holder).name)
+                if is_elder and computer not in ("", _this_computer()) and self.is_alive(name.replace("-", ":", 1)):
+                    return computer
+        return ""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether others can tell that this process is alive."""
+        return self._fd >= 0
 
     def release(self) -> None:
         """Give the sign of life up, and sweep away those of processes that could not."""
@@ -61,3 +85,7 @@ class Lease:
 
     def _path(self, holder: str) -> Path:
         return self._folder / holder.replace(":", "-", 1).replace("/", "_")
+
+
+def _this_computer() -> str:
+    return os.uname().nodename

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tui.errors import StoreError
-from tui.store import schema
+from tui.store import place, schema
 from tui.store.check import Findings, examine
 from tui.store.database import BUSY_TIMEOUT, Database, explain
 from tui.store.files import Damaged, refuse_others, set_aside, set_stale_log_aside, stale_log_notice, stamp
@@ -51,7 +51,8 @@ def check(file: Path) -> Findings:
         StoreError: There is none, or it cannot be had.
     """
     with _locked(file):
-        return _examined(file)
+        findings = _examined(file)
+    return replace(findings, remarks=(*findings.remarks, *place.remarks(file)))
 
 
 def back_up(file: Path, to: Path | None = None) -> Copy:
@@ -96,11 +97,11 @@ def repair(file: Path) -> Repaired | None:
             return None
         if findings.version > schema.VERSION:
             raise StoreError(f"{file} was made by a newer version of Palaver.", hint="repair it with that one")
-        place = file.resolve()
-        new = place.with_name(f"{place.name}.repaired-{stamp()}")
+        at = file.resolve()
+        new = at.with_name(f"{at.name}.repaired-{stamp()}")
         try:
-            made = _salvaged(place, new, lock)
-            aside = _change_places(place, new)
+            made = _salvaged(at, new, lock)
+            aside = _change_places(at, new)
         finally:
             _remove(new)
     return Repaired(findings.wrong, aside, made.sessions, made.turns)
