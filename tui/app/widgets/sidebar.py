@@ -104,6 +104,7 @@ class Sidebar(ScrollView, can_focus=True):
         self._current = ""
         self._answering: frozenset[str] = frozenset()
         self._cursor = -1
+        self._looks: list[tuple[str, ...]] = []
 
     def show(self, sessions: Sequence[Session], current: str, running: Collection[str], today: date) -> None:
         """Show these sessions, given in the order of their use."""
@@ -118,7 +119,15 @@ class Sidebar(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(entries))
         if moved:
             self._reveal()
-        self.refresh()
+        looks = [self._look(entry) for entry in entries]
+        if moved or looks != self._looks:
+            self._looks = looks
+            self.refresh()
+
+    def _look(self, entry: Entry) -> tuple[str, ...]:
+        """All that is drawn of a row: much of a session changes without being seen here."""
+        session = entry.session
+        return (entry.heading,) if session is None else (session.id, session.name, *self._mark(session))
 
     def action_move(self, step: int) -> None:
         """Move the cursor over headings, by a number of sessions."""
