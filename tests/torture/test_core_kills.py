@@ -1,4 +1,4 @@
-"""A thousand of the kills in `tests.torture.core_kills`, in two halves, so that two workers share them."""
+"""Some of the kills in `tests.torture.core_kills`, in two halves, so that two workers share them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.store.histories import a_session, opened, told
 from tests.torture import core_kills
 from tests.torture.core_kills import WORD, Ledger, Life
 
-COUNT = 500
+COUNT = 200
 
 
 @pytest.mark.fault("C19", "L18", "S06")
