@@ -1,14 +1,19 @@
-"""What every test gets: folders of its own, an environment without anyone's settings, and no network but loopback."""
+"""What every test gets: folders of its own, an environment without anyone's settings, no network but loopback, and a key
+that must not be found anywhere afterwards.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import canary
 
 _OTHERS = (
     "PROXY",
@@ -24,6 +29,42 @@ _OTHERS = (
 )
 
 
+_BEGUN = time.time()
+
+
+def pytest_configure() -> None:
+    canary.begin()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """A test fails that let the key into what it wrote, printed, logged or showed."""
+    report = yield
+    for name, text in report.sections:
+        if call.when in name:
+            canary.watch.look(name, text)
+    if call.when == "teardown":
+        folder = getattr(item, "funcargs", {}).get("tmp_path")
+        leaks = canary.watch.take()
+        if folder is not None:
+            leaks += [str(file) for file in canary.files_with_it(canary.files_in(folder))]
+        if leaks:
+            report.outcome = "failed"
+            report.longrepr = f"The key is in {', '.join(leaks)}."
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Once for a run: what no test owns does not hold the key either."""
+    if hasattr(session.config, "workerinput"):
+        return
+    places = canary.shared_places()
+    files = (file for place, depth in places for file in canary.files_in(place, _BEGUN, depth))
+    if held := [str(file) for file in canary.files_with_it(files)]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nThe key is in {', '.join(held)}.")
+
+
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests has any effect, and nothing is written outside the test's folder."""
@@ -32,6 +73,7 @@ def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for kind in ("CONFIG", "DATA", "LOG"):
         monkeypatch.setenv(f"PALAVER_{kind}_DIR", str(tmp_path / "palaver" / kind.lower()))
+    monkeypatch.setenv(canary.NAME, canary.KEY)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TZ", "UTC")
 

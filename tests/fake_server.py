@@ -12,8 +12,10 @@ from typing import Any
 
 import httpx
 
+from tests import canary
 from tui.client import Client
 from tui.config import Profile
+from tui.credentials import KeySource
 
 STREAM = "text/event-stream"
 
@@ -111,8 +113,9 @@ class FakeServer(httpx.AsyncBaseTransport):
             return await self._new.get()
 
 
-PROFILE = Profile(name="test", protocol="responses", base_url="http://server.localhost:1/v1", model="m")
-CHAT_PROFILE = Profile(name="chat", protocol="chat", base_url="http://server.localhost:1/v1", model="m")
+KEY = KeySource("env", (canary.NAME,))
+PROFILE = Profile("test", "responses", "http://server.localhost:1/v1", "m", KEY)
+CHAT_PROFILE = Profile("chat", "chat", "http://server.localhost:1/v1", "m", KEY)
 
 
 class Waits:

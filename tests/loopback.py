@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests import forked
+from tests import canary, forked
 from tests.fake_server import completed, delta
 
 Answer = Callable[["Call"], None]
@@ -139,8 +139,10 @@ def loopback(answer: Answer) -> Iterator[Loopback]:
 
 
 def profile_text(url: str, *, more: str = "") -> str:
-    """A configuration whose default profile is the server at `url`."""
-    return f'profile = "here"\n[profiles.here]\nprotocol = "responses"\nbase_url = "{url}"\nmodel = "m"\n{more}\n'
+    """A configuration whose default profile is the server at `url`, with the key of all tests unless `more` names one."""
+    key = "" if "api_key" in more else f'api_key_env = "{canary.NAME}"\n'
+    text = f'profile = "here"\n[profiles.here]\nprotocol = "responses"\nbase_url = "{url}"\nmodel = "m"\n'
+    return f"{text}{key}{more}\n"
 
 
 def palaver(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:

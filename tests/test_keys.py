@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests import canary
+from tests.loopback import loopback, palaver, plain_environment, profile_text
 from tui import keys
 from tui.credentials import KeySource
 from tui.errors import ConfigError
 from tui.keys import read_key
+
+Write = Callable[[str], Path]
 
 CANARY = "sk-CANARY-6c1f"
 
@@ -152,3 +158,70 @@ async def test_a_keyring_that_is_locked_or_absent_is_told(monkeypatch: pytest.Mo
         await read_key(KeySource("keyring", ("palaver/me",)))
     assert caught.value.hint == "try keyring get palaver me"
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.fault("G08", "K04")
+@pytest.mark.parametrize(
+    ("backend", "entry", "says"),
+    [
+        ("tests.keyrings.Open", "palaver/work", ""),
+        ("tests.keyrings.Open", "palaver/play", "The keyring has no entry palaver/play — keyring set palaver play"),
+        ("tests.keyrings.Open", "palaver", "The keyring has no entry palaver — keyring set palaver ''"),
+        ("tests.keyrings.Locked", "palaver/work", "The keyring is locked — unlock it, and try again"),
+        (
+            "tests.keyrings.Broken",
+            "palaver/work",
+            "The keyring could not be read (InitError) — try keyring get palaver work",
+        ),
+        (
+            "keyring.backends.fail.Keyring",
+            "palaver/work",
+            "There is no keyring on this system — use api_key_env or api_key_command instead",
+        ),
+        ("keyring.backends.null.Keyring", "palaver/work", "The keyring has no entry palaver/work"),
+        ("no.such.Keyring", "palaver/work", "The keyring could not be read (ModuleNotFoundError)"),
+    ],
+)
+def test_a_key_from_a_real_keyring(write_config: Write, backend: str, entry: str, says: str) -> None:
+    with loopback(lambda call: call.well("fine")) as server:
+        write_config(profile_text(server.url, more=f'api_key_keyring = "{entry}"'))
+        root = str(Path(__file__).parent.parent)
+        done = palaver("ask", "hi", env=plain_environment(PYTHON_KEYRING_BACKEND=backend, PYTHONPATH=root))
+        if says:
+            assert (done.returncode, done.stdout) == (3, "")
+            assert done.stderr.startswith(f"palaver: {says}")
+            assert len(done.stderr.splitlines()) == 1
+            assert server.calls == []
+        else:
+            assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+            assert server.calls[0].headers["authorization"] == f"Bearer {canary.KEY}"
+
+
+@pytest.mark.fault("K06")
+def test_a_key_command_is_not_given_other_keys(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment, as the system has it, and its line in the list of processes."""
+    for name in ("OTHER_KEY", "MEANT_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, f"sk-CANARY-{name}")
+    monkeypatch.setenv("GNUPGHOME", "/somewhere")
+    monkeypatch.delenv(canary.NAME)
+    seen = tmp_path / "seen"
+    code = (
+        "tr '\\0' '\\n' < /proc/$$/environ > \"$0\"; tr '\\0' ' ' < /proc/$$/cmdline >> \"$0\"; : $MEANT_KEY; echo mine"
+    )
+    words = ", ".join(json.dumps(word) for word in ("sh", "-c", code, str(seen)))
+    others = "".join(
+        f'\n[profiles.{name}]\nbase_url = "https://a.b"\napi_key_env = "{key}"\n'
+        for name, key in (("other", "OTHER_KEY"), ("meant", "MEANT_KEY"))
+    )
+    with loopback(lambda call: call.well("fine")) as server:
+        write_config(profile_text(server.url, more=f"api_key_command = [{words}]{others}"))
+        assert palaver("ask", "hi").returncode == 0
+        assert server.calls[0].headers["authorization"] == "Bearer mine"
+    text = seen.read_text()
+    assert "GNUPGHOME=/somewhere" in text
+    assert f"HOME={tmp_path / 'home'}" in text
+    assert "sk-CANARY-MEANT_KEY" in text
+    assert "sk-CANARY-OTHER_KEY" not in text
+    assert "sk-CANARY-OPENAI_API_KEY" not in text

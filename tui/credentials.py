@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Secret:
@@ -30,10 +30,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Where a key comes from: `kind` is "env", "command", "keyring" or "none"; `where` names it."""
+    """Where a key comes from: `kind` is "env", "command", "keyring" or "none"; `where` names it.
+
+    `withheld` are environment variables that hold other keys, and that a command has no need of.
+    """
 
     kind: str = "none"
     where: tuple[str, ...] = ()
+    withheld: frozenset[str] = field(default=frozenset(), compare=False)
 
     def __str__(self) -> str:
         match self.kind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ async def read_key(source: KeySource, environ: Mapping[str, str] | None = None) 
         case "env":
             return _checked(_from_env(source.where[0], os.environ if environ is None else environ), source)
         case "command":
-            return _checked(await _from_command(source.where), source)
+            return _checked(await _from_command(source), source)
         case "keyring":
             return _checked(await _in_thread(lambda: _from_keyring(source.where[0])), source)
         case _:
@@ -45,11 +46,22 @@ def _from_env(name: str, environ: Mapping[str, str]) -> str:
     return value
 
 
-def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    name = command[0]
+def _start(source: KeySource) -> subprocess.Popen[bytes]:
+    command, name = source.where, source.where[0]
+    # A variable that the command names is one it means to use.
+    environment = {
+        variable: value
+        for variable, value in os.environ.items()
+        if variable not in source.withheld or any(variable in word for word in command)
+    }
     try:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, close_fds=True
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            close_fds=True,
         )
     except FileNotFoundError:
         raise ConfigError(f"The key command {name} was not found.", hint="check api_key_command") from None
@@ -58,8 +70,8 @@ def _start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         raise ConfigError(f"The key command {name} could not be run: {reason}.") from None
 
 
-async def _from_command(command: tuple[str, ...]) -> str:
-    name, process = command[0], _start(command)
+async def _from_command(source: KeySource) -> str:
+    name, process = source.where[0], _start(source)
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
             # The thread also sees to it that the process is waited for, however this ends.
@@ -107,15 +119,25 @@ def _from_keyring(entry: str) -> str:
             "Keys from the keyring need the package keyring.", hint="pip install 'palaver[keyring]'"
         ) from None
     service, _, user = entry.partition("/")
+    named = shlex.join([service, user])
     try:
         value = keyring.get_password(service, user)
     except Exception as error:  # noqa: BLE001 - each kind of keyring has errors of its own, with words about anything
-        raise ConfigError(
-            f"The keyring could not be read ({type(error).__name__}).", hint=f"try keyring get {service} {user}"
-        ) from None
+        kind = type(error).__name__
+        message, hint = _KEYRING_TROUBLE.get(
+            kind, (f"The keyring could not be read ({kind}).", f"try keyring get {named}")
+        )
+        raise ConfigError(message, hint=hint) from None
     if not value:
-        raise ConfigError(f"The keyring has no entry {entry}.", hint=f"keyring set {service} {user}")
+        raise ConfigError(f"The keyring has no entry {entry}.", hint=f"keyring set {named}")
     return str(value)
+
+
+_KEYRING_TROUBLE = {
+    "KeyringLocked": ("The keyring is locked.", "unlock it, and try again"),
+    "NoKeyringError": ("There is no keyring on this system.", "use api_key_env or api_key_command instead"),
+}
+"""What two of the errors mean that all keyrings have in common, by their kind's name."""
 
 
 def _checked(value: str, source: KeySource) -> Secret:
