@@ -65,7 +65,8 @@ async def run(wish: Wish) -> End:
         caught.append(number)
         app.exit()
 
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    # Ctrl+C is a key like others here: this is another program's way of saying it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, leave, number)
     loop.set_exception_handler(lambda _loop, context: _unattended(app, context))
     threading.excepthook = lambda args: _from_thread(app, loop, args)
@@ -74,7 +75,7 @@ async def run(wish: Wish) -> End:
     finally:
         app.let_go_of_terminal()
         try:
-            broken = caught or app.failure is not None
+            broken = app.failure is not None or (caught and caught[0] != signal.SIGINT)
             await chat.aclose(TurnStatus.INTERRUPTED if broken else TurnStatus.CANCELLED)
         finally:
             await store.close()

@@ -1,0 +1,109 @@
+"""How programs without a window end: by signals from outside, and by mistakes of ours where nothing else catches them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import canary
+from tests.loopback import loopback, palaver, plain_environment, profile_text, start
+
+Write = Callable[[str], Path]
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.fault("C16")
+def test_quitting_ask_by_ctrl_backslash_costs_nothing_that_was_saved(write_config: Write, tmp_path: Path) -> None:
+    """The emergency exit: it ends at once, leaves no core, and the next start says that the answer was cut short."""
+    with loopback(lambda call: call.hold("half an answer")) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hi")
+        assert server.call().sent.wait(30)
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 100) == b"half an answer"
+        deadline = time.monotonic() + 30
+        while "half an answer" not in palaver("sessions", "show", "work", "--json").stdout:
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGQUIT)
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.communicate()
+    assert process.returncode == -signal.SIGQUIT
+    assert not os.WCOREDUMP(status)
+    (turn,) = json.loads(palaver("sessions", "show", "work", "--json").stdout)["messages"]
+    assert (turn["status"], turn["text"]) == ("interrupted", "half an answer")
+
+
+BROKEN = f"""
+import os, sys, threading
+def broken(*args, **more):
+    key = os.environ["{canary.NAME}"]
+    try:
+        raise KeyError(key)
+    except KeyError as error:
+        raise ValueError(key + " of a private prompt") from error
+"""
+
+PLACES = {
+    "ask": "import tui.ask; tui.ask.main = broken",
+    "a turn's task": "import tui.chat; tui.chat.Chat.send = broken",
+    "the reading of the configuration": "import tui.config_file; tui.config_file.load = broken",
+    "the store": "import tui.store; tui.store.Store.open = broken",
+}
+
+
+def ends(code: str, *args: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """The program with `code` run before it. Gives what became of it, and its reports."""
+    begin = "from tui import process; process.begin()"
+    run = f"from tui.cli import main; sys.exit(main({list(args)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join([BROKEN, begin, code, run])],
+        cwd=ROOT, env=plain_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    folder = Path(os.environ["PALAVER_LOG_DIR"])
+    reports = [file.read_text(encoding="utf-8") for file in folder.glob("crash-*.txt")]
+    assert all("private" not in file.read_text(encoding="utf-8") for file in folder.rglob("*"))
+    return done, reports
+
+
+@pytest.mark.fault("C21", "K03")
+@pytest.mark.parametrize("place", PLACES)
+def test_a_mistake_in_ask_is_a_line_and_a_report(write_config: Write, place: str) -> None:
+    with loopback(lambda call: call.well("fine")) as server:
+        write_config(profile_text(server.url))
+        done, reports = ends(PLACES[place], "ask", "-s", "work", "hi")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("palaver: an internal error (ValueError); a report is in /")
+    assert len(done.stderr.splitlines()) == 1
+    (report,) = reports
+    assert report.rstrip().endswith("ValueError")
+    assert "KeyError\n\nwhich led to:" in report
+
+
+@pytest.mark.fault("C21", "K03")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import atexit; atexit.register(broken)",
+        "class Dying:\n    __del__ = broken\nDying()",
+        "import threading\nthreading.Thread(target=broken).start()",
+    ],
+)
+def test_a_mistake_that_nothing_waits_for_is_not_quoted(write_config: Write, code: str) -> None:
+    """At the end of the program, in a finalizer, in a thread: the answer is there, and no traceback."""
+    with loopback(lambda call: call.well("fine")) as server:
+        write_config(profile_text(server.url))
+        done, reports = ends(code, "ask", "hi")
+    assert (done.returncode, done.stdout) == (0, "fine\n")
+    assert "Traceback" not in done.stderr
+    assert "private" not in done.stderr
+    (report,) = reports
+    assert report.rstrip().endswith("ValueError")
