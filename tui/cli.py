@@ -29,6 +29,7 @@ palaver import FILE...     make sessions of such files, and of other programs' e
 palaver search QUERY       what was said in all sessions, found by words
 palaver profiles ...       list, show or test the servers
 palaver config ...         show where the configuration is, and what is in force
+palaver completion SHELL   print what completes commands and labels in bash, zsh or fish
 palaver history ...        check, copy or repair the history's file, or show where it is
 """
 
@@ -129,6 +130,10 @@ def _dispatch(argv: list[str]) -> int:
             from tui.commands import importing
 
             return importing.main(_parse(importing, "import", argv))
+        case "completion":
+            from tui.commands import completion
+
+            return completion.main(_parse(completion, "completion", argv), _parsers)
         case "open":
             args = _parser("palaver open", label_required=True).parse_args(argv[1:])
         case _:
@@ -155,6 +160,20 @@ def _parse(module: object, name: str, argv: list[str]) -> argparse.Namespace:
     )
     module.add_arguments(parser)  # type: ignore[attr-defined]
     return parser.parse_args(argv[1:])
+
+
+def _parsers() -> dict[str, argparse.ArgumentParser]:
+    """The parsers of all commands, by their names; that of the window has none."""
+    from tui import ask
+    from tui.commands import completion, config, exporting, history, importing, profiles, search, sessions
+
+    modules = {"ask": ask, "sessions": sessions, "search": search, "profiles": profiles, "config": config,
+               "history": history, "export": exporting, "import": importing, "completion": completion}  # fmt: skip
+    parsers = {"": _parser("palaver", label_required=False), "open": _parser("palaver open", label_required=True)}
+    for name, module in modules.items():
+        parsers[name] = argparse.ArgumentParser()
+        module.add_arguments(parsers[name])
+    return parsers
 
 
 def _parser(prog: str, *, label_required: bool) -> argparse.ArgumentParser:
