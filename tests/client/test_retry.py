@@ -74,6 +74,7 @@ MATRIX = {
     "501": Row(rejected(501), [], []),
     "505": Row(rejected(505), [], []),
     "409": Row(rejected(409), LOCKS, LOCKS),
+    "409, had already": Row(rejected(409, b"duplicate request"), [], []),
     "locked": Row(rejected(400, LOCKED), LOCKS, LOCKS),
     "locked in the stream": Row(in_stream("conversation_locked"), LOCKS, LOCKS),
     "locked, in words": Row(rejected(400, b"The conversation is already processing a request"), LOCKS, LOCKS),
@@ -132,6 +133,12 @@ def test_a_failure_of_the_server_after_retries_for_load_is_the_last() -> None:
     one = policy()
     assert one.after(rejected(503)) is not None
     assert one.after(rejected(500)) is None
+
+
+def test_a_failure_of_the_server_counts_among_the_retries_for_load() -> None:
+    one = policy()
+    found = [one.after(failure) for failure in (rejected(500), rejected(503), rejected(503))]
+    assert [wait.seconds if wait else None for wait in found] == [0.5, 1.0, None]
 
 
 @pytest.mark.parametrize(

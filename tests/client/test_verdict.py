@@ -82,6 +82,15 @@ TABLE = {
     "a proxy's status without a proxy": Row(Reply(407, "no"), Refused, f"{HOST} refused the request: no."),
     "too large": Row(Reply(413, "4 MB is the most"), Refused, "The message is too large for the server."),
     "in use": Row(Reply(409), Limited, "The conversation is busy.", BUSY),
+    "had already": Row(
+        Reply(409, "duplicate request."),
+        Refused,
+        f"{HOST} has had this message already: duplicate request.",
+        "see whether it was answered there before you send it again",
+    ),
+    "not had already, though it says so": Row(
+        Reply(400, "duplicate request"), Refused, f"{HOST} refused the request: duplicate request."
+    ),
     "in use, in words": Row(Reply(400, "no", "conversation_locked"), Limited, "The conversation is busy: no.", BUSY),
     "in use, inside a stream": Row(
         Reply(0, "no", "conversation_locked"), Limited, "The conversation is busy: no.", BUSY

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.mutants.plan import GROUPS, LEFT_OUT, NOT_RUN, Group
+from tests.mutants.plan import EQUIVALENT, GROUPS, LEFT_OUT, NOT_RUN, Group
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".mutants"
@@ -91,6 +91,11 @@ def outcome(code: int | None) -> str:
     return "timed out" if code in _TIMED_OUT else "survived"
 
 
+def changed(diff: str) -> str:
+    """The line that a mutant has in place of another one."""
+    return next((one[1:].strip() for one in diff.splitlines()[2:] if one.startswith("+")), "")
+
+
 def line(name: str, counts: Counter[str]) -> str:
     """A row of the table. A mutant that hangs is one that was noticed."""
     total = counts["killed"] + counts["survived"] + counts["timed out"]
@@ -106,19 +111,25 @@ def report(name: str, copy: Path) -> float:
     survivors: list[str] = []
     for path, names in told["chosen"].items():
         codes = json.loads((copy / "mutants" / f"{path}.meta").read_bytes())["exit_code_by_key"]
-        counts = Counter(outcome(codes[one]) for one in names)
+        same = {one for one in names if outcome(codes[one]) == "survived" and changed(told["diffs"][one]) in EQUIVALENT}
+        counts = Counter(outcome(codes[one]) for one in names if one not in same)
         made = told["counts"][path]
         telling = made["made"] - made["case"] - made["left out"]
         less = [f"a sample of {len(names)} of {telling}"] if len(names) < telling else []
         less += [f"{made['case']} that only change case left out"] if made["case"] else []
         less += [f"{made['left out']} that cannot be chosen left out"] if made["left out"] else []
+        less += [f"{len(same)} that make no difference left out"] if same else []
         less += [f"{counts['not asked']} not asked yet"] if counts["not asked"] else []
         print(line(path, counts) + (f"  ({', '.join(less)})" if less else ""), flush=True)
         total += counts
-        survivors += [f"# {one}\n{told['diffs'][one]}\n" for one in names if outcome(codes[one]) == "survived"]
+        survivors += [
+            f"# {one}\n{told['diffs'][one]}\n" for one in names if outcome(codes[one]) == "survived" and one not in same
+        ]
     print(line(name.upper(), total), flush=True)
+    noticed, asked = total["killed"] + total["timed out"], total.total() - total["not asked"]
+    print(f"{name}: killed {noticed} of {asked} ({100 * noticed / max(1, asked):.1f} %)", flush=True)
     (copy / "survivors.diff").write_text("\n".join(survivors), encoding="utf-8")
-    return 100 * (total["killed"] + total["timed out"]) / max(1, total.total() - total["not asked"])
+    return 100 * noticed / max(1, asked)
 
 
 def main() -> int:

@@ -10,12 +10,14 @@ import fnmatch
 import gc
 import json
 import math
+import os
 import random
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mutmut import __main__ as mutmut
 from mutmut.runners import harness
 from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir, walk_mutatable_files
@@ -71,6 +73,15 @@ class Runner(harness.PytestRunner):
     def warm_up(self) -> None:
         super().warm_up()
         gc.freeze()
+
+    def run_stats(self, *, tests: Iterable[str]) -> int:
+        """Time the tests. Those that fail without a mutant are left out from then on (see `quickest`)."""
+        code = super().run_stats(tests=tests)
+        return 0 if code == pytest.ExitCode.TESTS_FAILED else code
+
+    def _pytest_args_regular_run(self, tests: Iterable[str]) -> list[str]:
+        is_timing = os.environ.get("MUTANT_UNDER_TEST") == "stats"
+        return [one for one in super()._pytest_args_regular_run(tests) if not (is_timing and one == "-x")]
 
     def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
         """All parameters of the tests are run: which of them touch the mutant makes no difference to the rest."""

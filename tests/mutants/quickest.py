@@ -19,6 +19,9 @@ SECONDS = 5.0
 LONGEST = 1.5
 """How long one of them may have."""
 
+FAILING = Path("failing.txt")
+"""The tests that failed without a mutant: what they say of one means nothing."""
+
 _CALL = pytest.StashKey[float]()
 
 
@@ -36,25 +39,37 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         item.stash[_CALL] = _spent() - before
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Have mutmut keep the time that was spent instead of the time that went by."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have mutmut keep the time that was spent instead of the time that went by, and note what fails by itself."""
     if call.when == "call":
         call.duration = item.stash.get(_CALL, call.duration)
+    report = yield
+    if report.failed and os.environ.get("MUTANT_UNDER_TEST") == "stats":
+        with FAILING.open("a") as file:
+            print(item.nodeid, file=file)
+    return report
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the tests by the times mutmut took, and leave out those at the end that are too slow."""
+    """Sort the tests by the times mutmut took, and leave out those that say nothing, or are too slow."""
     timed = Path("mutmut-stats.json")
     mutant = os.environ.get("MUTANT_UNDER_TEST", "stats")
     if mutant in ("stats", "fail") or not timed.exists():
         return
     times: dict[str, float] = json.loads(timed.read_bytes())["duration_by_test"]
+    failing = FAILING.read_text().splitlines() if FAILING.exists() else []
     items.sort(key=lambda item: times.get(item.nodeid, 0.0))
     left = SECONDS if mutant else float("inf")
-    for place, item in enumerate(items):
-        left -= times.get(item.nodeid, 0.0)
-        if left < 0 or times.get(item.nodeid, 0.0) > LONGEST:
-            config.hook.pytest_deselected(items=items[place:])
-            del items[place:]
-            return
+    kept, dropped = [], []
+    for item in items:
+        spent = times.get(item.nodeid, 0.0)
+        if item.nodeid in failing or spent > min(LONGEST, left):
+            dropped.append(item)
+        else:
+            kept.append(item)
+            left -= spent
+    items[:] = kept
+    config.hook.pytest_deselected(items=dropped)
