@@ -68,6 +68,11 @@ class Profile:
 GUIDE = Profile(name="guide", protocol="guide", base_url=GUIDE_URL, model="guide")
 
 
+def key_variables(profiles: Mapping[str, Profile]) -> frozenset[str]:
+    """The environment variables in which these profiles have their keys."""
+    return frozenset(profile.key.where[0] for profile in profiles.values() if profile.key.kind == "env")
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """Everything configured, checked. `warnings` are lines for the user; they stop nothing."""
@@ -78,6 +83,11 @@ class Config:
     theme: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def key_variables(self) -> frozenset[str]:
+        """The environment variables that hold keys: programs that are started have no need of them."""
+        return key_variables(self.profiles)
 
     def profile(self, name: str = "") -> Profile:
         """The profile of that name, or the default one.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.addresses import check_base_url
-from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, TITLES, Config, Profile
+from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, TITLES, Config, Profile, key_variables
 from tui.credentials import KeySource
 from tui.errors import ConfigError
 from tui.text import clean
@@ -274,7 +274,7 @@ class _Reader:
 
 def _keeping_keys_apart(profiles: Mapping[str, Profile]) -> dict[str, Profile]:
     """The profiles, their key commands told which variables hold the keys of others."""
-    keys = frozenset(profile.key.where[0] for profile in profiles.values() if profile.key.kind == "env")
+    keys = key_variables(profiles)
     return {name: replace(profile, key=replace(profile.key, withheld=keys)) for name, profile in profiles.items()}
 
 

@@ -519,12 +519,15 @@ async def test_text_is_selected_with_the_mouse_and_copied(history: Path) -> None
         assert "Copied 11 characters" in w.status
 
 
-@pytest.mark.fault("T15", "T16")
-async def test_a_link_is_shown_in_full_before_it_is_opened(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import webbrowser
-
-    opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+@pytest.mark.fault("T15", "T16", "K06")
+async def test_a_link_is_shown_in_full_before_it_is_opened(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser is a program that notes what it was given: the address, and no key."""
+    browser, note = tmp_path / "browser", tmp_path / "note"
+    browser.write_text(f'#!/bin/sh\n{{ echo "$@"; env; }} >> {note}\n')
+    browser.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(browser))
     text = "[http://good.example](http://evil.example/x) and [code](vscode://file/etc)"
     async with window(history) as w:
         await w.exchange("hello", text)
@@ -536,16 +539,20 @@ async def test_a_link_is_shown_in_full_before_it_is_opened(history: Path, monkey
         await w.until(lambda: isinstance(w.app.screen, ConfirmDialog))
         assert "http://evil.example/x" in w.picture
         await w.press("escape")
-        assert opened == []
+        assert not note.exists()
         await w.pilot.click(view, offset=(6, line))
         await w.until(lambda: isinstance(w.app.screen, ConfirmDialog))
         await w.press("enter")
-        await w.until(lambda: opened == ["http://evil.example/x"])
+        await w.until(lambda: "Opened in the browser" in w.status)
+        given = note.read_text().splitlines()
+        assert given[0] == "http://evil.example/x"
+        assert f"HOME={tmp_path / 'home'}" in given
+        assert not [line for line in given if "CANARY" in line]
         place = w.transcript.splitlines()[line].index("code") + 2
         await w.pilot.click(view, offset=(place, line))
         await w.pilot.pause()
         assert not isinstance(w.app.screen, ConfirmDialog)
-        assert opened == ["http://evil.example/x"]
+        assert note.read_text().splitlines() == given
 
 
 # Keys and help

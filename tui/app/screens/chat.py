@@ -10,6 +10,7 @@ from typing import Any
 from textual import on
 from textual.binding import Binding
 
+from tui.app.browser import open_address
 from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import slash
@@ -337,12 +338,13 @@ class ChatScreen(FindScreen):
 
         def done(agreed: bool | None) -> None:
             if agreed:
-                import webbrowser
-
-                opened = webbrowser.open(url)
-                self.say("Opened in the browser" if opened else "No browser could be started")
+                self.do(self._open(url))
 
         self.app.push_screen(ConfirmDialog("Open this address?", url, "Enter opens it, Esc does not"), done)
+
+    async def _open(self, url: str) -> None:
+        opened = await open_address(url, self._chat.config.key_variables)
+        self.say("Opened in the browser" if opened else "No browser could be started")
 
     def commands(self) -> Iterable[Command]:
         """What the command palette offers here."""
