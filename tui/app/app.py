@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textual import events
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
@@ -21,7 +22,7 @@ from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
 from tui.chat import Chat
 from tui.store import Store
-from tui.text import clean
+from tui.text import clean, one_line
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -97,6 +98,24 @@ class PalaverApp(App[None]):
         """Copy, through the terminal, cleaned text of a size it can take."""
         text = "\t".join(clean(part) for part in text.split("\t"))
         super().copy_to_clipboard(text.encode("utf-8", "replace")[:COPY_LIMIT].decode("utf-8", "ignore"))
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # noqa: ARG002 - nothing told here is markup, whoever asks for that
+    ) -> None:
+        """Tell something in a corner, as it stands."""
+        super().notify(one_line(message), title=one_line(title), severity=severity, timeout=timeout, markup=False)
+
+    @on(events.DeliveryComplete)
+    def _saved(self, event: events.DeliveryComplete) -> None:
+        """Say where a screenshot is; Textual would read markup in the file's name."""
+        event.prevent_default()
+        self.notify(f"Saved to {event.path}" if event.path else "Saved")
 
     def palette_commands(self) -> Iterable[Command]:
         """What the command palette offers."""

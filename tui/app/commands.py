@@ -8,11 +8,12 @@ from typing import NamedTuple
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from tui.app.fuzzy import TextMatcher
 from tui.text import one_line
 
 
 class Command(NamedTuple):
-    """Something the palette offers. `title` may hold others' words; `note` is ours: the palette reads it as markup."""
+    """Something the palette offers. `title` may hold others' words; `note` is ours."""
 
     title: str
     note: str
@@ -27,7 +28,7 @@ class Commands(Provider):
             yield DiscoveryHit(Content(command.title), command.run, text=command.title, help=command.note)
 
     async def search(self, query: str) -> Hits:
-        matcher = self.matcher(query)
+        matcher = TextMatcher(query, match_style=self.match_style)
         for command in self._commands():
             score = max(matcher.match(command.title), matcher.match(command.note) / 2)
             if score > 0:
@@ -36,4 +37,5 @@ class Commands(Provider):
 
     def _commands(self) -> Iterable[Command]:
         for command in getattr(self.app, "palette_commands", list)():
-            yield command._replace(title=one_line(command.title, 120))
+            # The palette reads markup in the note, in which keys stand as the user has bound them.
+            yield command._replace(title=one_line(command.title, 120), note=command.note.replace("[", "\\["))

@@ -9,12 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 from textual.style import Style
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.app.fuzzy import TextMatcher
+from tui.app.widgets.line import Line
 from tui.text import one_line
 
 _MATCHED = Style(bold=True, underline=True)
@@ -69,7 +70,7 @@ class Picker(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._title)
-            yield Input(placeholder=self._hint)
+            yield Line(placeholder=self._hint)
             yield OptionList(markup=False)
             yield Static(Content(""), classes="picker--empty")
 
@@ -118,7 +119,7 @@ class Picker(ModalScreen[str | None]):
         """Choices with their names, best match first, the matching letters marked."""
         if not words:
             return [(choice, Content(choice.text)) for choice in self._choices[:MOST]]
-        matcher = Matcher(words, match_style=_MATCHED)
+        matcher = TextMatcher(words, match_style=_MATCHED)
         scored = [(matcher.match(choice.text), choice) for choice in self._choices]
         best = sorted((pair for pair in scored if pair[0] > 0), key=lambda pair: -pair[0])[:MOST]
         return [(choice, matcher.highlight(choice.text)) for _, choice in best]

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.app.widgets.line import Line
 from tui.chat import Chat
 from tui.found import Found, Hit, SessionHits
 from tui.query import parse_query
@@ -74,7 +75,7 @@ class SearchScreen(ModalScreen[Chosen | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content("Search")
-            yield Input(self._last.text if self._last else "", placeholder=_HINT)
+            yield Line(self._last.text if self._last else "", placeholder=_HINT)
             yield OptionList(markup=False)
             yield Static(Content(""), classes="search--state")
 

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.app.widgets.line import Line
 from tui.errors import PalaverError
 from tui.text import one_line
 
@@ -40,19 +41,20 @@ class TextDialog(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical():
-            yield Static(Content(self._question), classes="dialog--question")
-            yield Input(self._value, select_on_focus=True)
+            yield Static(Content(one_line(self._question)), classes="dialog--question")
+            yield Line(self._value)
             yield Static(Content(""), classes="dialog--problem")
             yield Static(Content("Enter takes it, Esc leaves it"), classes="dialog--hint")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
+        text = self.query_one(Line).text
         try:
-            self._check(event.value)
+            self._check(text)
         except PalaverError as error:
             self.query_one(".dialog--problem", Static).update(Content(one_line(str(error))))
         else:
-            self.dismiss(event.value)
+            self.dismiss(text)
 
 
 class ConfirmDialog(ModalScreen[bool]):

@@ -9,6 +9,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from tui.app.widgets.line import Line
+
 
 class FindBar(Horizontal):
     """Says what is typed, and shows which of how many places it is."""
@@ -48,7 +50,7 @@ class FindBar(Horizontal):
 
     def __init__(self, text: str) -> None:
         super().__init__(id="find")
-        self._input = Input(text, placeholder="Find in this session")
+        self._input = Line(text, placeholder="Find in this session")
         self._count = Static(Content(""), classes="find--count")
 
     def compose(self) -> ComposeResult:

@@ -60,10 +60,12 @@ class Prompt(TextArea):
 
     def set_history(self, prompts: list[str]) -> None:
         """What was said before in this session, oldest first."""
+        prompts = [typed(prompt) for prompt in prompts]
         self._prompts = [prompt for place, prompt in enumerate(prompts) if prompts[place - 1 : place] != [prompt]]
         self._place = len(self._prompts)
 
     def add_history(self, prompt: str) -> None:
+        prompt = typed(prompt)
         if self._prompts[-1:] != [prompt]:
             self._prompts.append(prompt)
         self._place = len(self._prompts)
@@ -73,8 +75,8 @@ class Prompt(TextArea):
         self.replace_text(f"{text}\n{self.text}" if self.text.strip() else text)
 
     def replace_text(self, text: str) -> None:
-        """Put `text` in place of everything, with the cursor at its end."""
-        self.load_text(text)
+        """Put `text`, cleaned, in place of everything, with the cursor at its end."""
+        self.load_text(typed(text))
         self.move_cursor(self.document.end)
         self._place = len(self._prompts)
 
