@@ -478,12 +478,15 @@ async def test_closing_stops_everything_and_keeps_what_came(history: Path) -> No
         await t.until(lambda: len({turn.text for turn in t.turns if turn.text}) == 3)
         await t.chat.aclose()
         assert t.chat.running() == ()
+        # Nor is anything left to be done once the history is closed.
+        assert t.chat._chores == set()
         with pytest.raises(UsageError):
             t.chat.send(sessions[0], "too late")
     async with talk(history) as t:
         for session in await t.chat.sessions():
             (turn,) = await t.chat.turns(session.id)
             assert (turn.status, turn.text) == (TurnStatus.INTERRUPTED, f"text of {session.label}")
+            assert session.unread
 
 
 @pytest.mark.fault("N10")

@@ -1039,3 +1039,23 @@ async def test_a_probe_gives_the_servers_json() -> None:
     profile = replace(PROFILE, key=KeySource("env", ("NO_SUCH_KEY",)))
     with pytest.raises(ConfigError):
         await client_of(server).ask(profile, lambda wire, http: wire.models(http))
+
+
+async def test_what_reads_a_body_is_not_left_to_the_collector_where_reading_ends_early() -> None:
+    collected: list[str] = []
+    hooks = sys.get_asyncgen_hooks()
+
+    def finalize(generator: Any) -> None:
+        collected.append(generator.__qualname__)
+        assert hooks.finalizer is not None
+        hooks.finalizer(generator)
+
+    sys.set_asyncgen_hooks(finalizer=finalize)
+    try:
+        async with asked() as one:
+            # The body goes on after the answer's last event.
+            (await one.request()).respond().event(delta("hi")).event(completed("hi"))
+            assert (await one.end()).turn.status is DONE
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert "Response.aiter_raw" not in collected

@@ -288,17 +288,17 @@ class Http:
     async def _chunks(
         self, response: httpx.Response, waits: Callable[[], bool] | None = None
     ) -> AsyncGenerator[bytes, None]:
-        body = aiter(response.aiter_raw())
         try:
-            while True:
-                if waits is None or waits():
-                    chunk = await anext(body)
-                else:
-                    async with asyncio.timeout(self.profile.idle_timeout):
+            async with aclosing(response.aiter_raw()) as body:
+                while True:
+                    if waits is None or waits():
                         chunk = await anext(body)
-                if self._on_bytes is not None:
-                    self._on_bytes(chunk)
-                yield chunk
+                    else:
+                        async with asyncio.timeout(self.profile.idle_timeout):
+                            chunk = await anext(body)
+                    if self._on_bytes is not None:
+                        self._on_bytes(chunk)
+                    yield chunk
         except StopAsyncIteration:
             return
         except (httpx.ReadTimeout, TimeoutError):
