@@ -25,9 +25,7 @@ def test_what_is_printed_is_seen_at_once() -> None:
 
 
 @pytest.mark.fault("C19")
-def test_some_windows_are_killed_in_every_run() -> None:
-    report = kills.window(2, 20261127)
+def test_a_window_is_killed_in_every_run() -> None:
+    report = kills.window(1, 20261127)
     assert report.wrong == []
-    assert report.counts["kills"] == 2
-    assert report.counts["prompts sent"] >= 4
-    assert report.counts["words visible for 250 ms"] > 2 * kills.MANNER.words
+    assert report.counts["kills"] == 1
