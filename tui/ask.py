@@ -18,7 +18,7 @@ from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.config import Config
 from tui.console import print_error
-from tui.errors import Exit, PalaverError, UsageError
+from tui.errors import Exit, PalaverError, StoreError, UsageError
 from tui.model import Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.store import Health, Store
@@ -33,6 +33,10 @@ _CUT_SHORT = ("length", "max_output_tokens", "max_tokens", "max_messages", "cont
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="what to ask")
     parser.add_argument("-s", "--session", metavar="LABEL", help="keep it as a turn of this session (made if new)")
+    parser.add_argument(
+        "--at", metavar="TURN", type=_turn_number, help="in the place of this turn, on a branch (with -s)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="in a new conversation on the server (with -s)")
     parser.add_argument("-p", "--profile", default="", help="the server to ask, by its profile's name")
     parser.add_argument("-m", "--model", default="", help="the model to ask for")
     parser.add_argument("--system", metavar="TEXT", help="instructions for this answer")
@@ -58,6 +62,8 @@ def main(args: argparse.Namespace) -> int:
     is_answer = args.approve or args.deny
     if is_answer and not label:
         raise UsageError("Only a session can be answered in.", hint="name it with -s")
+    if (args.at or args.fresh) and (not label or is_answer or args.raw):
+        raise UsageError("--at and --fresh are for a prompt in a session.", hint="name it with -s")
     if not prompt.strip() and not is_answer:
         raise UsageError("There is no prompt.", hint="give it as words, on standard input, or with --file")
     for warning in config.warnings:
@@ -127,7 +133,7 @@ class _Ask:
         if session is not None and (args.approve or args.deny):
             await self._answer(session, Verdict(args.approve, reason="" if args.approve else self._prompt.strip()))
         else:
-            self._send(session)
+            await self._send(session)
         if self._signal:
             self._stop()
         if args.timeout:
@@ -145,11 +151,17 @@ class _Ask:
             raise UsageError("Nothing in this session waits for an answer.")
         await self._chat.answer(session, newest[-1], asked[0], verdict)
 
-    def _send(self, session: Session | None) -> None:
+    async def _send(self, session: Session | None) -> None:
         args = self._args
+        if session is not None and args.at and args.at > session.turns:
+            raise StoreError(
+                f"There is no turn {args.at:,} in “{one_line(session.label, 60)}”: it has {session.turns:,}."
+            )
         profile = self._chat.profile_of(session, args.profile, args.model)
         if args.system is not None:
             profile = replace(profile, system=args.system)
+        if session is not None and args.fresh:
+            await self._chat.conversations.forget(session, profile)
         self._chat.send(
             session,
             self._prompt,
@@ -157,6 +169,7 @@ class _Ask:
             allow_fresh=not args.no_fresh,
             with_history=not args.no_history,
             budget=args.timeout or 60.0,
+            at=args.at - 1 if args.at else None,
         )
 
     def _make_printer(self) -> Printer:
@@ -302,6 +315,13 @@ def _decode(raw: bytes, what: str) -> str:
     if b"\x00" in raw[:8192]:
         raise UsageError(f"{what} is not text.")
     return raw.decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _turn_number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("has to be 1 or more")
+    return number
 
 
 def _seconds(text: str) -> float:

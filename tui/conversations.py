@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from tui.account import Account
 from tui.client import Client
 from tui.clock import Clock
 from tui.config import Config, Profile
@@ -205,13 +206,19 @@ class Conversations:
         for depth, turn in enumerate(turns):
             await self._store.save(replace(turn, session_id=session.id, depth=depth), None, session)
 
-    async def forget(self, session: Session) -> bool:
-        """Let go of the conversation a session has with its server, which is not told. False where there was none.
+    async def account(self, session: Session) -> Account:
+        """What is known of a session's conversations, and of the requests that were more than a plain answer."""
+        mappings, events = await self._store.account(session.id)
+        return Account(session, mappings, events, self._config.conversation_ttl)
+
+    async def forget(self, session: Session, profile: Profile | None = None) -> bool:
+        """Let go of the conversation a session has with its server, or with that of `profile`; it is not told. False where
+        there was none.
 
         Raises:
             StoreError: It cannot be noted.
         """
-        mapping = await self.mapping(session)
+        mapping = await self._mapping(session, profile or self._profile_of(session))
         if mapping is None or mapping.state is MappingState.DETACHED:
             return False
         await self._store.keep_mapping(replace(mapping, state=MappingState.DETACHED))

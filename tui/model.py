@@ -280,6 +280,22 @@ class Variants:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """A way a session was gone on: it parts from the others before turn `parts_at` (counted from 1) with `prompt`.
+
+    `turn_id` is its newest turn, `turns` how many there are on it from the session's beginning. `at` is when something was
+    said in it last, in seconds since the epoch.
+    """
+
+    turn_id: str
+    parts_at: int
+    turns: int
+    prompt: str
+    at: float
+    is_present: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
     """The conversation a server keeps for a session.
 

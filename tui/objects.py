@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from tui.model import Session, Turn
+from tui.model import Branch, Session, Turn
 
 
 def turn_object(turn: Turn, label: str) -> dict[str, Any]:
@@ -59,6 +59,19 @@ def session_object(session: Session) -> dict[str, object]:
         "deleted_at": iso(session.deleted_at),
         "notice": session.notice or None,
         "shared_turns": session.shared,
+    }
+
+
+def branch_object(number: int, branch: Branch) -> dict[str, object]:
+    """A branch of a session, as scripts get it: with the number it is chosen by."""
+    return {
+        "branch": number,
+        "present": branch.is_present,
+        "from_turn": branch.parts_at,
+        "turns": branch.turns,
+        "prompt": branch.prompt,
+        "turn_id": branch.turn_id,
+        "last_turn_at": iso(branch.at),
     }
 
 

@@ -17,6 +17,7 @@ from tui.continuity import Start, mapping_after, take_up
 from tui.errors import PalaverError, UsageError
 from tui.events import ConversationUnsupported, ItemDelta, ItemWhole, Noted, Placed, TurnEvent
 from tui.model import (
+    Branch,
     ItemKind,
     ItemState,
     Mapping,
@@ -128,6 +129,10 @@ class Turns(Sessions):
     async def variants(self, session_id: str) -> dict[int, Variants]:
         """Where a session was gone on with in several ways: by the depths at which those on its present branch part."""
         return await self._store.variants(session_id)
+
+    async def branches(self, session_id: str) -> list[Branch]:
+        """The ways a session was gone on, the one begun first first."""
+        return await self._store.branches(session_id)
 
     async def choose(self, session_id: str, turn_id: str) -> Session:
         """Let a session go on with the branch that a turn lies on.

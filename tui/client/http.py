@@ -16,7 +16,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from tui import __version__
@@ -289,7 +289,7 @@ class Http:
         self, response: httpx.Response, waits: Callable[[], bool] | None = None
     ) -> AsyncGenerator[bytes, None]:
         try:
-            async with aclosing(response.aiter_raw()) as body:
+            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as body:
                 while True:
                     if waits is None or waits():
                         chunk = await anext(body)

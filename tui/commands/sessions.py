@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tui import config_file, logs, paths
+from tui.account import account_lines, account_object
 from tui.chat import Chat
 from tui.client import Client
 from tui.commands.table import moment, print_json, print_line, print_table
 from tui.console import print_error
 from tui.errors import Exit, StoreError
 from tui.model import ItemKind, Session, TurnStatus
-from tui.objects import iso, session_object, turn_json
+from tui.objects import branch_object, iso, session_object, turn_json
 from tui.store import Store
 from tui.text import clean, one_line
 
@@ -45,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fork.add_argument("label", metavar="LABEL")
     fork.add_argument("new", metavar="NEW")
     _add_place(fork, "after this turn, counted from 1 (default: the last finished answer)")
+    branches = commands.add_parser("branches", help="the ways a session was gone on, where a prompt was changed")
+    branches.add_argument("label", metavar="LABEL")
+    branches.add_argument("--json", action="store_true", help="print JSON")
+    choose = commands.add_parser("choose", help="go on with another branch")
+    choose.add_argument("label", metavar="LABEL")
+    choose.add_argument("branch", metavar="BRANCH", type=_number, help="its number, as `branches` has it")
+    conversation = commands.add_parser("conversation", help="what is known of a session's conversations with servers")
+    conversation.add_argument("label", metavar="LABEL")
+    conversation.add_argument("--json", action="store_true", help="print JSON")
     adopt = commands.add_parser("adopt", help="make a session of a conversation the server has")
     adopt.add_argument("label", metavar="LABEL", help="the new session's")
     adopt.add_argument("conversation", metavar="CONVERSATION_ID")
@@ -60,10 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser, help_text: str) -> None:
-    parser.add_argument("--at", metavar="TURN", type=_turn, help=help_text)
+    parser.add_argument("--at", metavar="TURN", type=_number, help=help_text)
 
 
-def _turn(text: str) -> int:
+def _number(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("has to be 1 or more")
@@ -81,6 +91,10 @@ async def _main(args: argparse.Namespace) -> int:
                 await _show(chat, args)
             case "map":
                 await _map(chat, args)
+            case "branches":
+                await _branches(chat, args)
+            case "conversation":
+                await _conversation(chat, args)
             case "list" | None:
                 await _list(chat, args)
             case _:
@@ -114,6 +128,15 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
             forked = await chat.conversations.fork(session, args.new, args.at)
             said = f"{one_line(forked.session.label)} goes on from {_turns(forked.session.turns)} of {name}"
             return f"{said}\n{forked.note}" if forked.note else said
+        case "choose":
+            branches = await chat.branches(session.id)
+            if args.branch > len(branches):
+                raise StoreError(
+                    f"There is no branch {args.branch:,} in “{one_line(session.label, 60)}”.",
+                    hint="see `palaver sessions branches`",
+                )
+            session = await chat.choose(session.id, branches[args.branch - 1].turn_id)
+            return f"{name} goes on with branch {args.branch}, after {_turns(session.turns)}"
         case "detach":
             forgotten = await chat.conversations.forget(session)
             return f"{name} begins a new conversation next time" if forgotten else f"{name} has no conversation"
@@ -245,6 +268,35 @@ async def _map(chat: Chat, args: argparse.Namespace) -> None:
     ]
     head = ("SESSION", "ORIGIN", "PROTOCOL", "CONVERSATION", "LAST USED", "STATE")
     print_table(head, rows, "No server keeps a conversation for us yet.")
+
+
+async def _branches(chat: Chat, args: argparse.Namespace) -> None:
+    session = await named(chat, args.label)
+    branches = await chat.branches(session.id)
+    if args.json:
+        print_json([branch_object(number, branch) for number, branch in enumerate(branches, 1)])
+        return
+    rows = [
+        (
+            str(number),
+            "now" if branch.is_present else "",
+            str(branch.parts_at),
+            str(branch.turns),
+            moment(branch.at),
+            one_line(branch.prompt, 60),
+        )
+        for number, branch in enumerate(branches, 1)
+    ]
+    print_table(("BRANCH", "", "FROM TURN", "TURNS", "LAST USED", "BEGINS WITH"), rows, "Nothing was said in it yet.")
+
+
+async def _conversation(chat: Chat, args: argparse.Namespace) -> None:
+    account = await chat.conversations.account(await named(chat, args.label))
+    if args.json:
+        print_json(account_object(account, iso))
+    else:
+        for line in account_lines(account):
+            print_line(line)
 
 
 def _marks(session: Session) -> str:

@@ -18,16 +18,18 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
+from tui.account import Event
 from tui.clock import SYSTEM, Clock
 from tui.errors import LabelTaken, PalaverError, StoreError
 from tui.found import Found, Places
 from tui.matching import literal
-from tui.model import ItemState, Mapping, Session, TitleSource, Turn, Variants
+from tui.model import Branch, ItemState, Mapping, Session, TitleSource, Turn, Variants
 from tui.query import Query
 from tui.store import agent_items as agent_sql
 from tui.store import branches as branch_sql
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
+from tui.store.accounts import get_account
 from tui.store.imports import find_source, put_thread
 from tui.store.keeper import Keeper, NotOpen
 from tui.store.lock import Locked
@@ -334,6 +336,10 @@ class Store:
         """Where a session was gone on with in several ways: by the depths at which those on its present branch part."""
         return await self._read(branch_sql.get_variants, {}, session_id)
 
+    async def branches(self, session_id: str) -> list[Branch]:
+        """The ways a session was gone on, the one begun first first."""
+        return await self._read(branch_sql.list_branches, [], session_id)
+
     async def choose(self, session_id: str, turn_id: str) -> Session:
         """Let a session go on with the branch that a turn lies on. Gives it as it is then.
 
@@ -464,6 +470,10 @@ class Store:
         kept = self._overlay.mappings.get((session_id, origin, protocol, principal))
         return kept or await self._read(session_sql.get_mapping, None, session_id, origin, protocol, principal)
 
+    async def account(self, session_id: str) -> tuple[tuple[Mapping, ...], tuple[Event, ...]]:
+        """The conversations of a session, the one used last first, and what was remarkable about its requests."""
+        return await self._read(get_account, ((), ()), session_id)
+
     async def keep_mapping(self, mapping: Mapping) -> None:
         """Keep a conversation's id, in place of the one known before.
 
@@ -572,7 +582,7 @@ class Store:
         written = self._written.pop(turn.id, None)
         turn_sql.put_turn(conn, turn, since if written is since else None, session, self.holder)
         if mapping is not None:
-            session_sql.put_mapping(conn, mapping)
+            session_sql.put_mapping(conn, mapping, turn.id)
 
     def _not_saved(self, error: StoreError) -> None:
         log.warning("not saved: %s", error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlite3 import Connection
 
-from tui.model import Session, Variants, new_id
+from tui.model import Branch, Session, Variants, new_id
 from tui.store import sessions
 
 Line = list[tuple[str, int, int]]
@@ -43,6 +43,22 @@ def get_variants(conn: Connection, session_id: str) -> dict[int, Variants]:
             ordered = tuple(sorted(turns))
             found[depth] = Variants(ordered, ordered.index(here))
     return found
+
+
+def list_branches(conn: Connection, session_id: str) -> list[Branch]:
+    """The branches of a session that something was said on, the one begun first first."""
+    row = conn.execute("SELECT branch_id FROM sessions WHERE id = ?", (session_id,)).fetchone()
+    found = []
+    for branch, base in conn.execute("SELECT id, base FROM branches WHERE session_id = ?", (session_id,)).fetchall():
+        said = conn.execute(
+            "SELECT id, depth, created_at FROM turns WHERE branch_id = ? ORDER BY depth", (branch,)
+        ).fetchall()
+        if said:
+            (first, _, _), (newest, depth, at) = said[0], said[-1]
+            prompt = conn.execute("SELECT text FROM items WHERE turn_id = ? AND position = 0", (first,)).fetchone()
+            one = Branch(newest, base + 1, depth + 1, prompt[0] if prompt else "", at, branch == row[0])
+            found.append((first, one))
+    return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
 def go_on_through(conn: Connection, session_id: str, turn_id: str) -> Session | None:

@@ -1,0 +1,122 @@
+"""What is known of a session's conversations with servers: ids, times, and what went otherwise than simply well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from tui.model import AttemptKind, Mapping, MappingState, Session
+from tui.text import one_line
+
+_KINDS = {
+    AttemptKind.FIRST: "asked",
+    AttemptKind.RETRY: "asked again",
+    AttemptKind.FRESH: "asked afresh",
+    AttemptKind.RESUMED: "taken up again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A request of a session's: for which turn (counted from 1), with which id, and what came of it, in words.
+
+    Times are seconds since the epoch; `outcome` is empty while it runs.
+    """
+
+    turn: int
+    kind: AttemptKind
+    started_at: float
+    ended_at: float | None = None
+    sent_id: str = ""
+    received_id: str = ""
+    outcome: str = ""
+
+    @property
+    def is_remarkable(self) -> bool:
+        """Whether there is more to it than an answer in a conversation that was known: it began one, or went wrong."""
+        return self.kind is not AttemptKind.FIRST or self.outcome != "done" or not self.sent_id
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Of one session: the conversations it has, and the requests that were more than a plain answer, oldest first.
+
+    `lifetime` is how many seconds a conversation is taken up again after it was used last.
+    """
+
+    session: Session
+    mappings: tuple[Mapping, ...]
+    events: tuple[Event, ...]
+    lifetime: float
+
+    def expires_at(self, mapping: Mapping) -> float | None:
+        """When a conversation will not be taken up again any more; None for one that is not now."""
+        return mapping.used_at + self.lifetime if mapping.state is MappingState.LIVE else None
+
+
+def account_lines(account: Account) -> list[str]:
+    """An account for people, with times in their own time zone."""
+    lines: list[str] = []
+    for mapping in account.mappings:
+        lines.append(one_line(f"{mapping.origin} · {mapping.protocol} · {mapping.state}"))
+        lines += [f"  id         {one_line(mapping.conversation_id) or 'none'}"]
+        lines += [f"  key from   {one_line(mapping.principal)}"] if mapping.principal else []
+        lines += [f"  issued     {_moment(mapping.issued_at)}", f"  last used  {_moment(mapping.used_at)}"]
+        expires_at = account.expires_at(mapping)
+        lines += [f"  expires    {_moment(expires_at)}"] if expires_at is not None else []
+        lines += [f"  knows      the session up to turn {mapping.depth + 1}", ""]
+    if not account.mappings:
+        lines += ["No server keeps a conversation for this session.", ""]
+    lines += [_event_line(event) for event in account.events]
+    if not account.events:
+        lines.append("Every request was answered.")
+    return lines
+
+
+def _event_line(event: Event) -> str:
+    sent = f"with {event.sent_id}" if event.sent_id else "without an id"
+    received = f" → {event.received_id}" if event.received_id and event.received_id != event.sent_id else ""
+    outcome = event.outcome or "is being answered"
+    return one_line(f"{_moment(event.started_at)} turn {event.turn}: {_KINDS[event.kind]} {sent}{received}: {outcome}")
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return "?"
+
+
+def account_object(account: Account, iso: Callable[[float | None], str | None]) -> dict[str, Any]:
+    """An account for scripts, given how a time is written."""
+    return {
+        "session": account.session.label,
+        "conversations": [
+            {
+                "origin": mapping.origin,
+                "protocol": mapping.protocol,
+                "key_source": mapping.principal or None,
+                "conversation_id": mapping.conversation_id or None,
+                "state": mapping.state,
+                "issued_at": iso(mapping.issued_at),
+                "used_at": iso(mapping.used_at),
+                "expires_at": iso(account.expires_at(mapping)),
+                "turns": mapping.depth + 1,
+            }
+            for mapping in account.mappings
+        ],
+        "events": [
+            {
+                "turn": event.turn,
+                "kind": event.kind,
+                "started_at": iso(event.started_at),
+                "ended_at": iso(event.ended_at),
+                "sent_id": event.sent_id or None,
+                "received_id": event.received_id or None,
+                "outcome": event.outcome or None,
+            }
+            for event in account.events
+        ],
+    }
