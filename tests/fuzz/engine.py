@@ -38,10 +38,15 @@ class Hangs(BaseException):
 
 @dataclass(frozen=True)
 class Target:
-    """What is given inputs. `ready` makes what makes an input, and the check that has to hold for all of them."""
+    """What is given inputs. `ready` makes what makes an input, and the check that has to hold for all of them.
+
+    An input may take `patience` seconds; it costs as much as `cost` ordinary ones, of which so many fewer are given.
+    """
 
     help: str
     ready: Callable[[], tuple[Callable[[Random], bytes], Check]]
+    cost: int = 1
+    patience: float = 0.0
 
 
 @dataclass
@@ -75,12 +80,12 @@ def run(name: str, target: Target, count: int, seed: int, seconds: float) -> Cou
     counts, chance, begun = Counts(name, seed), Random(), time.monotonic()
     before = signal.signal(signal.SIGVTALRM, _hang), signal.signal(signal.SIGALRM, _hang)
     try:
-        for number in range(count):
+        for number in range(-(-count // target.cost)):
             chance.seed(seed << 32 | number)
             data = make(chance)
-            _one(counts, number, data, check)
+            _one(counts, number, data, check, target.patience or PATIENCE)
             counts.inputs += 1
-            if not number % 100 and number:
+            if number and not number % -(-100 // target.cost):
                 counts.seconds = time.monotonic() - begun
                 if not number % 50_000:
                     print(f"{name}: {number:,} of {count:,}, {number / counts.seconds:,.0f}/s", file=sys.stderr)
@@ -98,12 +103,12 @@ def repeat(target: Target, data: bytes) -> None:
     target.ready()[1](data)
 
 
-def _one(counts: Counts, number: int, data: bytes, check: Check) -> None:
+def _one(counts: Counts, number: int, data: bytes, check: Check, patience: float) -> None:
     kind = trace = ""
     begun = time.process_time()
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE)
-        signal.setitimer(signal.ITIMER_REAL, IDLE_PATIENCE)
+        signal.setitimer(signal.ITIMER_VIRTUAL, patience)
+        signal.setitimer(signal.ITIMER_REAL, patience + IDLE_PATIENCE)
         try:
             check(data)
         finally:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.fuzz import engine, imports, searches, servers, texts
+from tests.fuzz import engine, imports, machines, searches, servers, texts
 
-TARGETS = texts.TARGETS | searches.TARGETS | imports.TARGETS | servers.TARGETS
+TARGETS = texts.TARGETS | searches.TARGETS | imports.TARGETS | servers.TARGETS | machines.TARGETS
 
 
 def run(name: str, count: int, seed: int, seconds: float) -> engine.Counts:

@@ -49,6 +49,36 @@ async def test_what_comes_after_the_place_stays_on_a_branch_of_its_own(history: 
         assert await prompts(store, session) == ["one", "zwei"]
 
 
+async def test_an_answer_that_is_saved_late_is_of_its_own_branch(history: Path) -> None:
+    """A session is free before an answer's last words are on disk, so it may be on another branch by then."""
+    session = a_session()
+    async with opened(history) as store:
+        one = await told(store, session, "one")
+        two = await told(store, session, "two")
+        late = await store.begin(a_turn(session, "three"), session)
+        zwei = await store.begin(a_turn(session, "zwei"), session, at=1)
+        point = a_mapping(session, "resp_one", depth=0)
+        await store.keep_mapping(point)
+        ended = said(late, "re: three", status=TurnStatus.DONE)
+        assert await store.save(ended, late, session, a_mapping(session, "resp_three", depth=2))
+        found = await store.session(session.id)
+        assert found is not None
+        assert (found.turns, found.last_status) == (2, TurnStatus.PENDING)
+        assert await store.mapping(session.id, point.origin, point.protocol, "") == point
+        await store.choose(session.id, two.id)
+        kept = await store.mapping(session.id, point.origin, point.protocol, "")
+        assert kept is not None
+        assert kept.conversation_id == "resp_three"
+        await store.choose(session.id, zwei.id)
+        await store.choose(session.id, one.id)
+    # What a crash cut short does not tell of a session that is on another branch either.
+    async with opened(history) as store:
+        await store.choose(session.id, two.id)
+        found = await store.session(session.id)
+        assert found is not None
+        assert (found.turns, found.last_status) == (3, TurnStatus.DONE)
+
+
 async def test_branches_of_branches(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:

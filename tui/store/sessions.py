@@ -191,19 +191,21 @@ def get_mapping(conn: Connection, session_id: str, origin: str, protocol: str, p
     return _mapping(row) if row else None
 
 
-def put_mapping(conn: Connection, mapping: Mapping) -> None:
-    """Keep a conversation's id, in place of the one known before."""
+def put_mapping(conn: Connection, mapping: Mapping, turn_id: str = "") -> None:
+    """Keep a conversation's id, in place of the one known before: on the branch of a turn, or on the session's present one."""
     conn.execute(
         """
         INSERT INTO conversations (branch_id, session_id, origin, protocol, principal, conversation_id, depth, issued_at,
                                    used_at, state)
-        SELECT branch_id, id, ?, ?, ?, ?, ?, ?, ?, ? FROM sessions WHERE id = ?
+        SELECT coalesce((SELECT branch_id FROM turns WHERE id = ?), branch_id), id, ?, ?, ?, ?, ?, ?, ?, ?
+        FROM sessions WHERE id = ?
         ON CONFLICT (branch_id, origin, protocol, principal) DO UPDATE SET
             conversation_id = excluded.conversation_id, depth = excluded.depth, used_at = excluded.used_at,
             state = excluded.state,
             issued_at = CASE conversation_id WHEN excluded.conversation_id THEN issued_at ELSE excluded.issued_at END
         """,
         (
+            turn_id,
             mapping.origin,
             mapping.protocol,
             mapping.principal,

@@ -231,10 +231,9 @@ def _cut_short(conn: Connection, turn_id: str) -> None:
     )
     _finish(conn, turn_id)
     conn.execute(
-        "UPDATE sessions SET last_status = 'interrupted', revision = ? "
-        "WHERE id = (SELECT session_id FROM turns WHERE id = ?)",
-        (now, turn_id),
+        "UPDATE sessions SET revision = ? WHERE id = (SELECT session_id FROM turns WHERE id = ?)", (now, turn_id)
     )
+    _tell_status(conn, turn_id)
 
 
 def _end_of(conn: Connection, session_id: str) -> tuple[str, int, int]:
@@ -270,11 +269,23 @@ def _touch(conn: Connection, turn: Turn, now: int) -> None:
     """Let the session's row say what its newest turn says."""
     conn.execute(
         """
-        UPDATE sessions SET last_turn_at = max(coalesce(last_turn_at, 0), ?), turns = max(turns, ?), last_status = ?,
-                            profile = ?, revision = ?, touched = CASE ? WHEN 'pending' THEN ? ELSE touched END
+        UPDATE sessions SET last_turn_at = max(coalesce(last_turn_at, 0), ?), profile = ?, revision = ?,
+                            touched = CASE ? WHEN 'pending' THEN ? ELSE touched END
         WHERE id = ?
         """,
-        (turn.created_at, turn.depth + 1, turn.status, storable(turn.profile), now, turn.status, now, turn.session_id),
+        (turn.created_at, storable(turn.profile), now, turn.status, now, turn.session_id),
+    )
+    _tell_status(conn, turn.id)
+
+
+def _tell_status(conn: Connection, turn_id: str) -> None:
+    """Let the session's row say how its last turn is, if this is that turn: it may be one on another branch by now."""
+    conn.execute(
+        """
+        UPDATE sessions SET turns = t.depth + 1, last_status = t.status FROM turns t
+        WHERE t.id = ? AND sessions.id = t.session_id AND sessions.branch_id = t.branch_id AND t.depth + 1 >= sessions.turns
+        """,
+        (turn_id,),
     )
 
 
