@@ -216,6 +216,20 @@ def test_which_code_counts_and_how_much_of_it(fields: dict[str, Any], code: str)
     assert read_error({"message": "m", **fields}) == Reply(0, "m", code, form="json")
 
 
+@pytest.mark.parametrize("value", [{"error": {"code": "c"}}, {"error_code": "c"}, {"errors": [{"error_code": "c"}]}])
+def test_a_code_alone_is_an_error(value: Any) -> None:
+    assert read_error(value, 400) == Reply(400, "", "c", form="json")
+
+
+def test_a_value_nested_beyond_reason_says_nothing() -> None:
+    value: Any = "no"
+    for _ in range(100_000):
+        value = {"detail": value}
+    assert read_error(value, 400) == Reply(400, form="json")
+    with pytest.raises(ValueError, match=r"^nested too deeply$"):
+        parse_json("[" * 100_000)
+
+
 def test_what_a_fault_is_in_is_told_without_the_body_around_it() -> None:
     fault = {"msg": "missing", "loc": ["body"]}
     assert read_error({"detail": [fault]}) == Reply(0, "missing", form="json")

@@ -130,6 +130,11 @@ def main() -> None:
         isolation.ForkServerRunner = Server  # type: ignore[misc]
         isolation.PytestRunner = Runner  # type: ignore[attr-defined]
         mutmut._run(to_ask, 1)
+        # What was known is forgotten by mutmut where its settings have changed since.
+        after = results()
+        forgotten = [name for path, names in chosen.items() for name in names if after[path][name] is None]
+        if forgotten:
+            mutmut._run(forgotten, 1)
 
 
 if __name__ == "__main__":

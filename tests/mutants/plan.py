@@ -44,6 +44,7 @@ LEFT_OUT = {
 """Functions whose mutants say nothing here, and why."""
 
 EQUIVALENT = {
+    "at = None": "where nothing is said of the place, bytes are looked through from their beginning",
     "seconds = date.timestamp() - now if (now is not None) or True else -1": "a clock of None is a TypeError then, which "
     "is caught and means the same",
     "status = reply.status or _IN_STREAM.get(reply.code, None) or _IN_STREAM.get(reply.type, 0)": "what is neither is "
