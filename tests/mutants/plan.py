@@ -14,7 +14,19 @@ class Group:
 
 
 _STORE = (
-    *("sessions", "turns", "mappings", "branches", "search", "overlay", "schema", "faults", "lease", "poll"),
+    *(
+        "sessions",
+        "turns",
+        "mappings",
+        "branches",
+        "search",
+        "search_bounds",
+        "overlay",
+        "schema",
+        "faults",
+        "lease",
+        "poll",
+    ),
     *("files", "lock", "database"),
 )
 
