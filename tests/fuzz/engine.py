@@ -40,13 +40,15 @@ class Hangs(BaseException):
 class Target:
     """What is given inputs. `ready` makes what makes an input, and the check that has to hold for all of them.
 
-    An input may take `patience` seconds; it costs as much as `cost` ordinary ones, of which so many fewer are given.
+    An input may take `patience` seconds; it costs as much as `cost` ordinary ones, of which so many fewer are given. One
+    that failed is looked at again with what `closely` makes, where there is that.
     """
 
     help: str
     ready: Callable[[], tuple[Callable[[Random], bytes], Check]]
     cost: int = 1
     patience: float = 0.0
+    closely: Callable[[], tuple[Callable[[Random], bytes], Check]] | None = None
 
 
 @dataclass
@@ -100,7 +102,7 @@ def run(name: str, target: Target, count: int, seed: int, seconds: float) -> Cou
 
 def repeat(target: Target, data: bytes) -> None:
     """Give a target one input, and let fail what fails."""
-    target.ready()[1](data)
+    (target.closely or target.ready)()[1](data)
 
 
 def _one(counts: Counts, number: int, data: bytes, check: Check, patience: float) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import selectors
 import tempfile
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -148,6 +149,7 @@ def _protocol(case: Case) -> tuple[Callable[[Random], bytes], Check]:
         if _steady(again) != _steady(whole):
             raise Differs(cuts)
 
+    weakref.finalize(check, loop.close)
     return make, check
 
 
