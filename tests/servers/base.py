@@ -184,19 +184,22 @@ class Running:
         self._ready.set()
         await self._done.wait()
         server.close()
+        for _ in range(10):
+            # Whoever was let in a moment ago begins, and so comes to an end: a task that never ran closes nothing.
+            await asyncio.sleep(0)
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A service that stops ends its connections, and waits until they are closed.
         try:
-            await _Connection(self.service, reader, writer).serve()
-        except (ConnectionError, h11.RemoteProtocolError):
-            pass
+            with suppress(ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
+                await _Connection(self.service, reader, writer).serve()
         finally:
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
 
 

@@ -29,12 +29,13 @@ from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
 from tui.config import Profile
 from tui.credentials import Secret
 from tui.errors import ConfigError, Incomplete, Refused, TurnError, Unreachable
-from tui.runner import to_end
+from tui.runner import YIELD_AFTER, to_end
 
 BODY_WAIT = 10.0
 """Seconds allowed for the body of an error, or of a small answer."""
 
 _BLANK = b"\xef\xbb\xbf\r\n\t "
+_BLANKS_KEPT = 4096
 _SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
 _KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -86,7 +87,13 @@ class Http:
             transport = await _network(self.profile, variable, proxy)
         timeout = httpx.Timeout(self.profile.idle_timeout, connect=self.profile.connect_timeout, pool=None)
         self._client = httpx.AsyncClient(
-            transport=transport, timeout=timeout, follow_redirects=False, trust_env=False, headers=self._headers()
+            transport=transport,
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=False,
+            headers=self._headers(),
+            # Before httpx prepares to follow what it is told not to, and stumbles over an address that is none.
+            event_hooks={"response": [self._refuse_redirect]},
         )
         return self
 
@@ -177,13 +184,17 @@ class Http:
         reads = LineDecoder() if lines else decoder or Decoder()
         chunks = self._chunks(response, waits)
         async with aclosing(chunks):
-            head = b""
+            head, size = b"", 0
             async for chunk in chunks:
                 head = (head + chunk).lstrip(b"\r\n")
                 if head.strip(_BLANK):
                     break
-                if len(head) > LIMIT:
+                size += len(chunk)
+                if size > LIMIT:
                     raise Refused(f"{self.host} sent nothing but blanks.")
+                if len(head) > _BLANKS_KEPT:
+                    # Of blanks it makes no difference how many there are, but all would be looked at for each chunk.
+                    head = head[-1:]
             if not head.strip():
                 raise Refused(f"{self.host} sent an empty answer.", status=response.status_code)
             kind = self._kind(response, head, lines)
@@ -193,12 +204,16 @@ class Http:
                     raise self._wrong_kind(response, raw)
                 yield self._whole(response, raw)
                 return
+            now = asyncio.get_running_loop().time
+            yielded = now()
             try:
-                for event in reads.feed(head):
-                    yield event
-                async for chunk in chunks:
+                async for chunk in _with(head, chunks):
                     for event in reads.feed(chunk):
                         yield event
+                        # Whoever shows events lets others have their turn; there may be thousands that show nothing.
+                        if now() - yielded > YIELD_AFTER:
+                            await asyncio.sleep(0)
+                            yielded = now()
             except TooLarge:
                 raise Refused(f"{self.host} sent an event too large to read (16 MiB).") from None
         last = reads.end()
@@ -240,17 +255,21 @@ class Http:
         finally:
             await to_end(response.aclose())
 
+    async def _refuse_redirect(self, response: httpx.Response) -> None:
+        status = response.status_code
+        if not 300 <= status < 400:
+            return
+        target = response.headers.get("location")
+        if not target:
+            raise Refused(f"{self.host} answered with the unexpected status {status}.", status=status)
+        raise Refused(
+            f"{self.host} moved to {self.said(target, 200)}.",
+            hint="redirects are not followed; change base_url",
+            status=status,
+        )
+
     async def _check(self, response: httpx.Response, may_be_empty: bool) -> None:
         status = response.status_code
-        if 300 <= status < 400:
-            target = response.headers.get("location")
-            if not target:
-                raise Refused(f"{self.host} answered with the unexpected status {status}.", status=status)
-            raise Refused(
-                f"{self.host} moved to {self.said(target, 200)}.",
-                hint="redirects are not followed; change base_url",
-                status=status,
-            )
         compressed = response.headers.get("content-encoding", "identity").lower() not in ("identity", "")
         if compressed and status < 300:
             raise Refused(f"{self.host} sent a compressed answer, which was not asked for.", status=status)
@@ -390,6 +409,12 @@ class Http:
                 return Refused(f"{_capital(near)} sent a malformed response.")
             case _:
                 return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
+
+
+async def _with(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in chunks:
+        yield chunk
 
 
 def bearer(profile: Profile, key: str) -> dict[str, str]:  # noqa: ARG001 - the contract's shape

@@ -117,12 +117,17 @@ class Talk:
 
     def at(self, port: int) -> Profile:
         """The profile for a server at this port of loopback."""
+        return moved(self.profile, port)
 
-        def moved(text: object) -> object:
-            return re.sub(r"^http://[^/]+", f"http://127.0.0.1:{port}", text) if isinstance(text, str) else text
 
-        options = {name: moved(value) for name, value in self.profile.options.items()}
-        return replace(self.profile, base_url=str(moved(self.profile.base_url)), options=options)
+def moved(profile: Profile, port: int, scheme: str = "http") -> Profile:
+    """A profile whose addresses are at another port of loopback."""
+
+    def there(text: object) -> object:
+        return re.sub(r"^http://[^/]+", f"{scheme}://127.0.0.1:{port}", text) if isinstance(text, str) else text
+
+    options = {name: there(value) for name, value in profile.options.items()}
+    return replace(profile, base_url=str(there(profile.base_url)), options=options)
 
 
 KEPT_HEADERS = ("content-type", "retry-after", "x-should-retry", "x-ag-session-id", "x-ag-turn-id")
