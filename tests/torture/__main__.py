@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.torture import cancels, core_kills, hammering, io_faults, kills, large, network, soak
+from tests.torture import cancels, core_kills, hammering, io_faults, kills, large, network, payloads, soak
 from tests.torture.report import Report
 
 
@@ -45,6 +45,7 @@ RUNS = {
     "network": Run("every answer breaks at every byte; every so manieth", "stride", 1, network.run),
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
     "soak": Run("one turn after the other: threads, descriptors, memory", "count", 20_000, soak.run),
+    "payloads": Run("text made to be obeyed, through every entry", "count", 1000, payloads.run),
     "io-faults": Run("every disk operation fails in turn", "seconds", 3600, _io_faults),
     "many": Run(
         "2, 4 and 16 processes, one stopped and one killed in a transaction",

@@ -1,0 +1,247 @@
+"""Payloads through the window, in a terminal large enough to show many at once; its bytes and its screen are read."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.loopback import loopback
+from tests.sequences import bare, read
+from tests.terminal import Terminal
+from tests.untrusted.commands import Found, fill
+from tests.untrusted.home import Home
+from tests.untrusted.server import FAILURES, answers, framed
+from tui.text import clean, one_line
+
+WIDTH = 200
+
+_FRAME = str.maketrans("", "", "▎▌│┃╭╮╰╯─━▸▾◆✗■·")
+
+
+class _Sitting:
+    """A window, and what is looked for in it."""
+
+    def __init__(self, home: Home, found: Found, height: int, *args: str, module: str = "tui") -> None:
+        self.found = found
+        self.t = Terminal([sys.executable, "-m", module, *args], (WIDTH, height), home.environment)
+
+    def sees(self, entry: str, *expected: str, seconds: float = 30.0) -> None:
+        """Wait until all that is expected is on the screen; what is not by then is wrong."""
+        missing = {_plain(one): one for one in expected}
+
+        def all_seen(lines: list[str]) -> bool:
+            screen = _plain("".join(lines))
+            for one in [one for one in missing if one in screen]:
+                del missing[one]
+            return not missing
+
+        try:
+            self.t.until(all_seen, seconds)
+        except AssertionError:
+            self.found.reading.wrong += [f"{entry}: {one!r} is not on the screen" for one in missing.values()]
+        self.found.looked_for += len(expected)
+
+    def until_gone(self, text: str) -> None:
+        self.t.until(lambda lines: not any(text in line for line in lines))
+
+    def paste(self, text: str) -> None:
+        self.t.type(f"\x1b[200~{text.encode('utf-8', 'replace').decode()}\x1b[201~")
+
+    def says(self, text: str) -> None:
+        """Put a line into the prompt and send it."""
+        self.paste(text)
+        self.t.type("\r")
+
+    def leaves(self, copies: int | None = None) -> None:
+        """Quit, and read everything that was written."""
+        self.t.type("\x11\x11")
+        try:
+            self.t.ends(30)
+        finally:
+            self.t.close()
+        reading = read(self.t.output)
+        if copies is not None and len(reading.copied) != copies:
+            reading.wrong.append(f"{len(reading.copied)} copies instead of {copies}")
+        self.found.reading.add(reading)
+
+
+def _plain(text: str) -> str:
+    return bare(text.translate(_FRAME))
+
+
+def _literal(some: list[str]) -> list[tuple[int, str]]:
+    """Payloads that stay as they are in a block of code: those that do not end it."""
+    return [(number, one) for number, one in enumerate(some) if "`" not in one]
+
+
+def answers_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found:
+    """What a server says: in Markdown, reasoning, tools, notices, questions; copied, too."""
+    found, home = Found(), Home(folder)
+    with loopback(answers(some)) as server:
+        home.configure(server.url)
+        s = _Sitting(home, found, 26 * len(some) + 60, module=module)
+        s.sees("start", "Type a message")
+        s.t.type("\x02")
+        for kind in ("answer", "names", "notices"):
+            s.says(kind)
+            s.sees(kind, "done in")
+            if kind == "answer":
+                s.sees(
+                    "code fence", *(clean(f"f{framed(number, one)}".expandtabs(4)) for number, one in _literal(some))
+                )
+                for entry in ("heading", "list item", "quote", "table cell", "link text", "link target", "link title",
+                              "image", "autolink", "code", "code's language", "raw HTML", "emphasis", "definition"):  # fmt: skip
+                    found.note(entry, len(some))
+                found.note("answer", len(some))
+                found.note("code fence", len(some))
+                found.note("model", 1)
+            else:
+                letter = kind[0] if kind == "names" else "x"
+                s.sees(kind, *(one_line(f"{letter}{framed(number, one)}", 60) for number, one in enumerate(some)))
+                s.t.type("\x0e")
+            found.note(f"{kind} (tool name, arguments, result)" if kind == "names" else kind, len(some))
+        s.says("inside")
+        s.sees("inside", "said", "done in")
+        # Up from the end: the message, three calls, the reasoning; all but the first unfold.
+        s.t.type("\t" + "\x1b[A" + "\x1b[A\r" * 4)
+        marked = [framed(number, one) for number, one in enumerate(some)]
+        for letter, entry in (("a", "tool arguments"), ("o", "tool result")):
+            s.sees(entry, *(clean(f"{letter}{one}") for one in marked))
+        for entry in (
+            "reasoning",
+            "tool arguments",
+            "tool result",
+            "table of a tool",
+            "query of a tool",
+            "JSON of a tool",
+        ):
+            found.note(entry, len(some))
+        s.t.type("y")
+        s.sees("copy", "Copied")
+        s.t.type("\x1b\x0e")
+        s.says("asks")
+        s.sees("approval", "in here, a approves, d denies")
+        s.sees("approval", *(one_line(f"{one}.n{framed(number, one)}", 60)[:40] for number, one in enumerate(some)))
+        s.t.type("\tD")
+        s.sees("approval's reason", "the server is told")
+        s.t.type("\x1b")
+        s.until_gone("the server is told")
+        found.note("approval", len(some))
+        s.leaves(copies=1)
+    return found
+
+
+def errors_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found:
+    """What a server says no with."""
+    found, home = Found(), Home(folder)
+    with loopback(answers(some)) as server:
+        home.configure(server.url)
+        s = _Sitting(home, found, 20 * len(FAILURES) + 30, module=module)
+        s.sees("start", "Type a message")
+        for start in range(0, len(some), 8):
+            for way in FAILURES:
+                s.says(f"fail {way} {start} {start + 8}")
+                s.t.until(
+                    lambda lines: len(server.calls) > 0 and any("fail" in line or "interr" in line for line in lines)
+                )
+                s.sees(way, "r sends the prompt again")
+                found.note(f"error: {way}", min(8, len(some) - start))
+                s.t.type("\x0e")
+                s.sees("new", "A new session")
+        for number in range(len(some)):
+            s.says(f"finish {number}")
+            s.sees("finish", f"The server stopped early: {one_line(some[number], 100)}")
+            s.t.type("\x0e")
+            s.sees("new", "A new session")
+            found.note("finish", 1)
+        s.leaves(copies=0)
+    return found
+
+
+def history_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found:
+    """What is in the history: names, drafts, notices, imported words; found, listed, visited, renamed, deleted."""
+    found, home = Found(), Home(folder)
+    asyncio.run(fill(home.history, some))
+    with loopback(answers(some)) as server:
+        home.configure(server.url)
+        s = _Sitting(home, found, 14 * len(some) + 80, "everything", module=module)
+        marked = [framed(number, one) for number, one in enumerate(some)]
+        s.sees("start", "Type a message")
+        s.sees("prompt", *(clean(f"P{one}") for one in marked))
+        s.sees("error of a turn", *(one_line(f"E{one}").rstrip(".") for one in marked))
+        s.sees("note", *(one_line(f"note{one}") for one in marked))
+        s.t.type("\x12")
+        s.paste("needle")
+        s.sees("search hit", *(" ".join(clean(f"P{one}").split()) for one in marked[:12]))
+        s.t.type("\x1b")
+        s.t.type("\x0f")
+        s.sees("switcher", *(one_line(f"L{one}", 60)[:50] for one in marked[-10:]))
+        s.t.type("\x1b")
+        for number in range(len(some)):
+            s.until_gone("Switch session")
+            s.t.type("\x0f")
+            s.sees("switcher", "Switch session")
+            s.paste(f"Lq{number}q")
+            s.sees("switcher, marked", one_line(f"L{marked[number]}", 60)[:50])
+            s.t.type("\r")
+            s.sees("draft", clean(f"D{marked[number]}"))
+            s.sees("notice", one_line(f"N{marked[number]}"))
+            s.t.type("\x1bOQ")
+            s.sees("dialog of a label", "The session's label")
+            s.t.type("\x1b")
+            s.until_gone("The session's label")
+        s.t.type("\x1b[19~")
+        s.sees("deleted", "Deleted")
+        for entry in ("prompt", "error of a turn", "note", "search hit", "switcher", "draft", "notice", "dialog of a label",
+                      "title", "label", "conversation id", "branch's text", "profile's name", "model's name"):  # fmt: skip
+            found.note(f"history: {entry}", len(some))
+        s.leaves(copies=0)
+    return found
+
+
+def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found:
+    """What the user pastes, everywhere; files and models named so."""
+    found, home = Found(), Home(folder)
+    with loopback(answers(some)) as server:
+        home.configure(server.url)
+        environment = home.profiles("named", some)
+        s = _Sitting(home, found, 120, module=module)
+        s.t.close()
+        s.t = Terminal([sys.executable, "-m", module], (WIDTH, 120), home.environment | environment)
+        s.sees("start", "Type a message")
+        s.says("/model")
+        s.sees("model list", *(one_line(one, 100)[:60] for one in some[:10]))
+        s.t.type("\x1b")
+        s.says("/profile")
+        s.sees("profile names", "Profiles: guide, here")
+        for number, one in enumerate(some):
+            mark = framed(number, one.encode("utf-8", "replace").decode())
+            line = " ".join(clean(mark).split())
+            s.paste(mark)
+            s.sees("prompt pasted", clean(mark))
+            s.t.type("\x03")
+            s.sees("prompt cleared", "Cleared; Up brings it back")
+            for key, entry in (("\x0f", "switcher's field"), ("\x12", "search's field"), ("\x1bOQ", "dialog's field")):
+                s.t.type(key)
+                s.t.until(lambda lines: any("╭" in line for line in lines))
+                s.paste(mark)
+                s.sees(entry, line[-40:])
+                s.t.type("\x1b")
+                s.t.until(lambda lines: not any("╭" in line for line in lines))
+                found.note(f"typing: {entry}", 1)
+            word = "".join(char for char in mark.replace("/", "_") if char not in "\r\n")
+            for command in ("/export no/", "/import ", "/model ", "/profile "):
+                s.says(f"{command}{word}")
+                s.sees(command, f"q{number}q")
+                found.note(f"typing: {command.strip()}", 1)
+            found.note("typing: prompt pasted", 1)
+        found.note("model list", len(some))
+        found.note("profile names", len(some))
+        s.leaves()
+    return found
+
+
+Scene = Callable[[Path, list[str]], Found]
+SCENES: tuple[Scene, ...] = (answers_shown, errors_shown, history_shown, typing_shown)
