@@ -44,6 +44,7 @@ GROUPS = {
         (
             *(f"tests/store/test_{part}.py" for part in _STORE),
             "tests/commands/test_history.py",
+            "tests/test_agents.py",
             "tests/exchange/test_import.py",
         ),
     ),
@@ -56,6 +57,8 @@ LEFT_OUT = {
 """Functions whose mutants say nothing here, and why."""
 
 EQUIVALENT = {
+    "least, most = _END, 1": "where nothing is found, the first place is after the last either way",
+    'log.warning("not saved: %s", None)': "the log says less; the user is told elsewhere",
     "at = None": "where nothing is said of the place, bytes are looked through from their beginning",
     "seconds = date.timestamp() - now if (now is not None) or True else -1": "a clock of None is a TypeError then, which "
     "is caught and means the same",
