@@ -207,13 +207,14 @@ class Http:
             now = asyncio.get_running_loop().time
             yielded = now()
             try:
-                async for chunk in _with(head, chunks):
-                    for event in reads.feed(chunk):
-                        yield event
-                        # Whoever shows events lets others have their turn; there may be thousands that show nothing.
-                        if now() - yielded > YIELD_AFTER:
-                            await asyncio.sleep(0)
-                            yielded = now()
+                async with aclosing(_with(head, chunks)) as pieces:
+                    async for piece in pieces:
+                        for event in reads.feed(piece):
+                            yield event
+                            # Whoever shows events lets others have their turn; thousands may show nothing.
+                            if now() - yielded > YIELD_AFTER:
+                                await asyncio.sleep(0)
+                                yielded = now()
             except TooLarge:
                 raise Refused(f"{self.host} sent an event too large to read (16 MiB).") from None
         last = reads.end()
@@ -411,7 +412,7 @@ class Http:
                 return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
 
 
-async def _with(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     yield head
     async for chunk in chunks:
         yield chunk
