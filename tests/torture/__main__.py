@@ -46,6 +46,7 @@ RUNS = {
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
     "soak": Run("one turn after the other: threads, descriptors, memory", "count", 20_000, soak.run),
     "payloads": Run("text made to be obeyed, through every entry", "count", 1000, payloads.run),
+    "floods": Run("too much, too slowly or for ever, in every protocol", "count", 1_000_000, network.floods),
     "io-faults": Run("every disk operation fails in turn", "seconds", 3600, _io_faults),
     "many": Run(
         "2, 4 and 16 processes, one stopped and one killed in a transaction",
