@@ -1,8 +1,9 @@
 """Textual's terminal driver, made fit for a program that must not stop when its terminal does.
 
-Four things are different. A lone Esc is told at once and not after 100 ms, unless more of a sequence is on its way.
+Five things are different. A lone Esc is told at once and not after 100 ms, unless more of a sequence is on its way.
 Writing never blocks: when the terminal stops reading (Ctrl-S, a stalled connection), frames are dropped, and all is
 painted again once it reads on. Leaving does not wait for a terminal that does not read. Alt and a key is not that key.
+Nothing that is pasted is a key.
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
+from tui.app.pastes import Pastes
+
 MOST_WAITING = 512 * 1024
 """Characters that may wait for the terminal before frames are dropped."""
+
+MOST_READ = 4096
+"""Bytes read at once."""
 
 _INTRODUCERS = "[O]P_^X\x1b"
 """What makes Escape the beginning of something longer than Alt with a character."""
@@ -151,6 +157,7 @@ class Driver(LinuxDriver):
         """Read keys until told to stop, waiting without a time-out except for the rest of a sequence."""
         parser = _Parser(self._debug)
         decode = getincrementaldecoder("utf-8")(errors="replace").decode
+        pastes = Pastes()
         is_open = False
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
@@ -166,12 +173,16 @@ class Driver(LinuxDriver):
                     if key.fd == self._wake_reader:
                         os.read(self._wake_reader, 64)
                         continue
-                    data = os.read(self.fileno, 4096)
+                    data = os.read(self.fileno, MOST_READ)
                     if not data:
                         return
                     is_open = b"\x1b" in data[-32:]
-                    for event in parser.feed(decode(data)):
-                        self.process_message(event)
+                    for is_pasted, text in pastes.feed(decode(data), goes_on=len(data) == MOST_READ):
+                        if is_pasted:
+                            self.process_message(events.Paste(text))
+                            continue
+                        for event in parser.feed(text):
+                            self.process_message(event)
         try:
             for event in parser.feed(""):
                 self.process_message(event)
