@@ -179,6 +179,7 @@ class PalaverApp(App[None]):
 
 
 def _bound_classes() -> list[Any]:
+    from tui.app.screens.account import AccountScreen
     from tui.app.screens.find_screen import FindScreen
     from tui.app.screens.help import HelpScreen
     from tui.app.screens.picker import Picker
@@ -191,6 +192,6 @@ def _bound_classes() -> list[Any]:
     from tui.app.widgets.prompt import Prompt
     from tui.app.widgets.sidebar import Sidebar
 
-    found = [FindScreen, SearchScreen, FindingView, FindBar]
+    found = [FindScreen, AccountScreen, SearchScreen, FindingView, FindBar]
     dialogs = [*found, Picker, Switcher, HelpScreen, TextDialog, ConfirmDialog]
     return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, *dialogs]

@@ -17,6 +17,7 @@ from tui.app.screens import slash
 from tui.app.screens.file_actions import FileActions
 from tui.app.screens.find_screen import FindScreen
 from tui.app.screens.help import HelpScreen
+from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
 from tui.app.screens.switcher import Switcher
@@ -31,6 +32,9 @@ from tui.store import Store
 from tui.text import one_line, safe_url
 from tui.traits import Can
 
+PICK_WITHIN = 1.5
+"""Seconds in which a second Esc belongs to the first."""
+
 
 class ChatScreen(FindScreen):
     """What the user does, translated into what `Chat` and the widgets are to do."""
@@ -39,6 +43,8 @@ class ChatScreen(FindScreen):
 
     BINDINGS = [
         Binding("escape", "stop", "Stop", id="turn.stop"),
+        Binding("escape", "leave_changing", "Back", id="turn.back"),
+        Binding("escape", "pick", "Change a message (twice)", id="turn.pick", show=False),
         # From the prompt the transcript is next, though it stands before it.
         Binding("tab", "focus_part(-1)", "Focus", id="view.next"),
         Binding("shift+tab", "focus_part(1)", "Other part", id="view.previous", show=False),
@@ -50,8 +56,10 @@ class ChatScreen(FindScreen):
         Binding("f2", "rename", "Rename", id="session.rename"),
         Binding("f3", "title", "Title", id="session.title", show=False),
         Binding("f4", "pin", "Pin", id="session.pin", show=False),
+        Binding("f6", "account", "Conversation", id="session.conversation", show=False, priority=True),
+        Binding("f9", "archive", "Archive", id="session.archive", show=False),
         Binding("f8", "delete", "Delete", id="session.delete", show=False),
-        Binding("alt+z", "restore", "Undo delete", id="session.restore"),
+        Binding("alt+z", "restore", "Bring back", id="session.restore"),
         Binding("pageup", "page(-1)", "Scroll up", id="view.page-up", show=False, priority=True),
         Binding("pagedown", "page(1)", "Scroll down", id="view.page-down", show=False, priority=True),
         Binding("end,ctrl+end", "live_end", "Newest", id="view.end", show=False),
@@ -64,6 +72,7 @@ class ChatScreen(FindScreen):
         self._server = ServerActions(chat, self._list, self)
         self._files = FileActions(chat, self._list, self)
         self._wants_to_quit = 0.0
+        self._wants_to_pick = 0.0
         self._changing: Turn | None = None
         self._aside = ""
 
@@ -180,6 +189,36 @@ class ChatScreen(FindScreen):
             self.prompt.replace_text(self._aside)
             self.refresh_bindings()
 
+    def action_leave_changing(self) -> None:
+        self._leave_changing()
+
+    def action_pick(self) -> None:
+        """Esc twice on an empty prompt: choose one of one's own messages, to change it."""
+        if time.monotonic() - self._wants_to_pick > PICK_WITHIN:
+            self._wants_to_pick = time.monotonic()
+            self.say("Esc again: choose one of your messages, to change it")
+        elif self._session is not None:
+            self._wants_to_pick = 0.0
+            self.say("")
+            self.do(self._pick(self._session.id))
+
+    async def _pick(self, session_id: str) -> None:
+        prompts = await self._chat.prompts(session_id)
+        first = await self._chat.count(session_id) - len(prompts)
+
+        def done(choice: str | None) -> None:
+            if choice is not None:
+                self.do(self._change_at(session_id, int(choice)))
+
+        choices = [Choice(str(first + place), one_line(prompt, 100)) for place, prompt in enumerate(prompts)][::-1]
+        picker = Picker("Change a message", choices, hint="A few letters of it", empty="Nothing was said yet.")
+        self.app.push_screen(picker, done)
+
+    async def _change_at(self, session_id: str, depth: int) -> None:
+        for turn in await self._chat.turns(session_id, depth, depth + 1):
+            if self._session is not None and self._session.id == session_id:
+                self._change(TranscriptView.EditWanted(turn))
+
     @property
     def draft(self) -> str:
         return self.prompt.text if self._changing is None else self._aside
@@ -202,9 +241,7 @@ class ChatScreen(FindScreen):
         self._server.fork(at=event.turn.depth + 1)
 
     def action_stop(self) -> None:
-        if self._changing is not None:
-            self._leave_changing()
-        elif self._session is not None and self._chat.cancel(self._session.id):
+        if self._session is not None and self._chat.cancel(self._session.id):
             self.say("Stopping…")
 
     def action_new(self) -> None:
@@ -242,6 +279,12 @@ class ChatScreen(FindScreen):
 
     def action_pin(self) -> None:
         self._actions.pin()
+
+    def action_account(self) -> None:
+        self._server.account()
+
+    def action_archive(self) -> None:
+        self._actions.archive()
 
     def action_delete(self) -> None:
         self._actions.delete()
@@ -361,10 +404,14 @@ class ChatScreen(FindScreen):
         yield command("Rename", "Change this session's label", "session.rename", actions.rename)
         yield command("Title", "Change this session's title", "session.title", actions.title)
         yield command("Pin", "Keep this session on top, or no longer", "session.pin", actions.pin)
+        yield command("Archive", "Take this session out of the way", "session.archive", actions.archive)
         yield command("Delete", "Put this session into the trash", "session.delete", actions.delete)
         if actions.deleted:
-            title = f"Undo delete of {actions.deleted[-1].name}"
-            yield command(title, "Bring it back", "session.restore", actions.restore)
+            title = f"Bring back {actions.deleted[-1].name}"
+            yield command(title, "As it was before", "session.restore", actions.restore)
+        yield command("Archive and trash", "Bring back a session from there", "", actions.list_hidden)
+        about = "What is known of this session's conversations"
+        yield command("Conversation", about, "session.conversation", self._server.account)
         yield command("Model", "Choose what answers the next prompt", "", self._server.choose_model)
         yield command("Fork", "Go on from here in another session", "transcript.fork", self._server.fork)
         yield command("Forget conversation", "Begin a new one on the server; it is not told", "", self._server.forget)
@@ -391,7 +438,12 @@ class ChatScreen(FindScreen):
         match action:
             case "stop":
                 is_running = self._session is not None and self._chat.is_running(self._session.id)
-                return is_running or self._changing is not None
+                return is_running and self._changing is None
+            case "leave_changing":
+                return self._changing is not None
+            case "pick":
+                has_said = self._session is not None and self.transcript.count > 0
+                return has_said and self._changing is None and self.prompt.has_focus and not self.prompt.text
             case "restore":
                 return bool(self._actions.deleted)
             case _:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tui.account import account_lines
+from tui.app.screens.account import AccountScreen
 from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.session_actions import Stage
 from tui.app.screens.sessions import SessionList
@@ -163,6 +165,16 @@ class ServerActions:
         self._list.put(session)
         await self._stage.visit(session)
         self._stage.say(f"{one_line(session.label, 60)} goes on from the server's conversation")
+
+    def account(self) -> None:
+        """Show what is known of the session's conversations."""
+        session = self._stage.session
+        if session is not None:
+            self._stage.do(self._account(session))
+
+    async def _account(self, session: Session) -> None:
+        account = await self._chat.conversations.account(session)
+        self._stage.app.push_screen(AccountScreen(one_line(session.name, 60), account_lines(account)))
 
     def forget(self) -> None:
         session = self._stage.session

@@ -8,10 +8,12 @@ from typing import Any, Protocol
 from textual.app import App
 from textual.binding import Binding
 
+from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.sessions import SessionList
 from tui.app.widgets.dialogs import TextDialog
 from tui.chat import Chat
 from tui.model import Session, check_label
+from tui.text import one_line
 
 
 class Stage(Protocol):
@@ -100,13 +102,49 @@ class SessionActions:
         self._stage.say(f"Deleted {deleted.name}; {key} brings it back")
         self._stage.refresh_bindings()
 
+    def archive(self) -> None:
+        session = self._stage.session
+        if session is not None:
+            beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
+            self._stage.do(self._archive(session, self._stage.visit(beside or self._chat.new())))
+
+    async def _archive(self, session: Session, leaving: Coroutine[Any, Any, None]) -> None:
+        """Go to the session beside it, and take this one out of the way. It goes on answering, if it is."""
+        await leaving
+        self.deleted.append(await self._chat.archive(session.id))
+        key = self._stage.app.get_key_display(Binding("alt+z", "restore"))
+        self._stage.say(f"Archived {session.name}; {key} brings it back")
+        self._stage.refresh_bindings()
+
+    def list_hidden(self) -> None:
+        """Choose a session from the archive or the trash, and bring it back."""
+        self._stage.do(self._list_hidden())
+
+    async def _list_hidden(self) -> None:
+        archived = [session for session in await self._chat.sessions() if session.archived_at is not None]
+        hidden = [*archived, *await self._chat.sessions(deleted=True)]
+
+        def done(choice: str | None) -> None:
+            chosen = next((session for session in hidden if session.id == choice), None)
+            if chosen is not None:
+                self._stage.do(self._restore(chosen, self._stage.visit(self._restored(chosen))))
+
+        choices = [Choice(session.id, f"{_name(session)} ({_where(session)})") for session in hidden]
+        picker = Picker(
+            "Archive and trash", choices, hint="A few letters of a label or title", empty="There is nothing in either."
+        )
+        self._stage.app.push_screen(picker, done)
+
     def restore(self) -> None:
         if self.deleted:
             session = self.deleted.pop()
             self._stage.do(self._restore(session, self._stage.visit(self._restored(session))))
 
     async def _restored(self, session: Session) -> Session:
-        restored = await self._chat.restore(session.id)
+        if session.deleted_at is not None:
+            restored = await self._chat.restore(session.id)
+        else:
+            restored = await self._chat.archive(session.id, False)
         self._list.put(restored)
         return restored
 
@@ -114,3 +152,12 @@ class SessionActions:
         await arriving
         self._stage.say(f"{session.name} is back")
         self._stage.refresh_bindings()
+
+
+def _name(session: Session) -> str:
+    label, title = one_line(session.label, 60), one_line(session.title, 80)
+    return f"{label} — {title}" if title and title != label else label
+
+
+def _where(session: Session) -> str:
+    return "trash" if session.deleted_at is not None else "archive"
