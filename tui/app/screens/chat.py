@@ -177,7 +177,7 @@ class ChatScreen(FindScreen):
         self._leave_changing()
         self._changing, self._aside = event.turn, self.prompt.text
         self.prompt.replace_text(event.turn.prompt)
-        self.prompt.border_title = "Changes a message: Enter sends it in its place, Esc leaves it"
+        self.prompt.border_title = "Changes a message: Enter sends, Esc leaves it"
         self.prompt.focus()
         self.refresh_bindings()
 
