@@ -55,7 +55,7 @@ def in_status_bar(screen: ChatScreen) -> None:
 
 
 def in_transcript(screen: ChatScreen) -> None:
-    TranscriptView.render_line = broken  # type: ignore[method-assign]
+    TranscriptView.paint_lines = broken  # type: ignore[method-assign]
     screen.transcript.refresh()
 
 

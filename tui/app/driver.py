@@ -33,6 +33,8 @@ MOST_READ = 4096
 _INTRODUCERS = "[O]P_^X\x1b"
 """What makes Escape the beginning of something longer than Alt with a character."""
 
+_FRAME_BEGINS, _FRAME_ENDS = "\x1b[?2026h", "\x1b[?2026l"
+
 LEAVE_WAIT = 0.5
 """Seconds the terminal may take to read the last words."""
 
@@ -47,6 +49,7 @@ class Writer:
         self.on_caught_up: Any = lambda: None
         self._file = file
         self._waiting: deque[str] = deque()
+        self._frame: list[str] | None = None
         self._size = 0
         self._dropped = False
         self._stopping = False
@@ -57,6 +60,14 @@ class Writer:
         self._thread.start()
 
     def write(self, text: str) -> None:
+        """Have a text written; the parts of a frame together, once it is whole, which wakes the thread once."""
+        if text == _FRAME_BEGINS:
+            self._frame = []
+        if self._frame is not None:
+            self._frame.append(text)
+            if text != _FRAME_ENDS:
+                return
+            text, self._frame = "".join(self._frame), None
         with self._changed:
             # What is short sets a mode and is always kept; what is long is a frame, and another one follows.
             if self._size > MOST_WAITING and len(text) > 256:

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
+from tui.app.compositor import LeanCompositor
 from tui.app.run import Wish
 from tui.app.screens import status
 from tui.app.screens.chores import Chores
@@ -61,6 +62,7 @@ class SessionScreen(Screen[None]):
 
     def __init__(self, chat: Chat, store: Store, wish: Wish) -> None:
         super().__init__()
+        self._compositor = LeanCompositor()
         self.sidebar = Sidebar(id="sidebar")
         self.transcript = TranscriptView(id="transcript")
         self.prompt = Prompt(id="prompt")
@@ -79,6 +81,7 @@ class SessionScreen(Screen[None]):
         self._link = ""
         self._trouble = ""
         self._remembered = ""
+        self._is_told = False
         self._unsubscribe: Callable[[], None] = lambda: None
         self._clock: Timer | None = None
         self._sidebar_timer: Timer | None = None
@@ -286,7 +289,10 @@ class SessionScreen(Screen[None]):
             if turn.status.is_final:
                 self._turn_ended(turn)
             self._keep_time()
-            self._refresh_status()
+            if not self._is_told or not turn.has_output or turn.status.is_final:
+                self._refresh_status()
+            # From here on the clock is enough.
+            self._is_told = turn.has_output and not turn.status.is_final
         if turn.status.is_final or not turn.has_output:
             self.refresh_bindings()
             self._refresh_sidebar_soon()
@@ -299,6 +305,7 @@ class SessionScreen(Screen[None]):
             self.prompt.replace_text(turn.prompt)
 
     def _session_changed(self, session: Session) -> None:
+        before = self._list.get(session.id)
         self._list.put(session)
         if self._session is not None and session.id == self._session.id:
             if session.branch != self._session.branch or session.turns < self._session.turns:
@@ -310,7 +317,9 @@ class SessionScreen(Screen[None]):
                 self.do(self._chat.mark_read(session.id))
             self._refresh_status()
             self.do(self._remember(session.id))
-        self._refresh_sidebar_soon()
+        # A draft, or a place, is not seen there.
+        if before is None or replace(session, draft=before.draft, scroll=before.scroll) != before:
+            self._refresh_sidebar_soon()
 
     def send_text(self, session: Session, text: str) -> None:
         """Say something in a session."""
@@ -396,6 +405,11 @@ class SessionScreen(Screen[None]):
             sessions = self._list.with_new(self._session)
             today = datetime.fromtimestamp(self._chat.now()).astimezone().date()
             self.sidebar.show(sessions, current, self._chat.running(), today)
+
+    def _compositor_refresh(self) -> None:
+        began = time.perf_counter()
+        super()._compositor_refresh()
+        self.transcript.rest(time.perf_counter() - began)
 
     def on_resize(self, event: events.Resize) -> None:
         width, height = event.size

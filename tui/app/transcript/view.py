@@ -23,6 +23,7 @@ from textual.timer import Timer
 from tui.app.transcript.blocks import Block, Ground, Look
 from tui.app.transcript.finding_view import FindingView, restyled
 from tui.app.transcript.folds import ApprovalBlock, FoldBlock
+from tui.app.transcript.painted_view import PaintedView
 from tui.app.transcript.palette import make_palette
 from tui.app.transcript.selection import GUTTER, depth_of, selected_text
 from tui.app.transcript.viewport import Place, Row, Viewport
@@ -34,11 +35,17 @@ MEASURE = 116
 FRAME = 1 / 30
 """Seconds between two paintings of an answer that streams."""
 
+SHARE = 5
+"""Of all the time, an answer that streams is painted for one part in so many: typing and stopping have the rest."""
+
+LONGEST_REST = 0.25
+"""Seconds between two paintings, whatever one costs."""
+
 _NEWS = " ↓ new text "
 _REVERSED = Style(reverse=True)
 
 
-class TranscriptView(FindingView, can_focus=True):
+class TranscriptView(PaintedView, FindingView, can_focus=True):
     """A session's turns. Whoever owns it gives it turns when it asks for them, and whenever they change."""
 
     DEFAULT_CSS = """
@@ -153,7 +160,7 @@ class TranscriptView(FindingView, can_focus=True):
         self._painted: list[Row] = []
         self._cursor: tuple[int, Block] | None = None
         self._code = (-1, -1)
-        self._busy_until = 0.0
+        self._busy_until = self._spent = 0.0
         self._tick: Timer | None = None
         self._hovered = ""
 
@@ -169,13 +176,13 @@ class TranscriptView(FindingView, can_focus=True):
 
     def mark(self, notice: str, shared: int | None) -> None:
         """Have a notice above everything, and a line after the last of the `shared` turns that others may read."""
-        self._port.mark(notice, shared)
-        self._paint_soon()
+        if self._port.mark(notice, shared):
+            self._paint_soon()
 
     def mark_variants(self, variants: dict[int, Variants]) -> None:
         """Say where there are other turns in the place of one."""
-        self._port.mark_variants(variants)
-        self._paint_soon()
+        if self._port.mark_variants(variants):
+            self._paint_soon()
 
     def show_again(self, count: int, turns: list[Turn]) -> None:
         """Show the same session where other turns are on its present branch; the cursor stays at its depth."""
@@ -234,6 +241,7 @@ class TranscriptView(FindingView, can_focus=True):
     def set_theme(self, variables: dict[str, str]) -> None:
         """Draw in another theme's colours."""
         self._port.ground = Ground(self._port.ground.width, make_palette(variables))
+        self.paint_anew()
         self._paint(everything=True)
 
     # Moving
@@ -423,8 +431,16 @@ class TranscriptView(FindingView, can_focus=True):
     def _paint_timed(self) -> None:
         self._tick = None
         began = time.perf_counter()
+        self._spent = 0.0
         self._paint()
-        self._busy_until = began + max(FRAME, 4 * (time.perf_counter() - began))
+        self._busy_until = began + FRAME
+        self.rest(time.perf_counter() - began)
+
+    def rest(self, cost: float) -> None:
+        """Wait with the next painting for as long as it takes, more having been spent on one, whoever it was for."""
+        self._spent += cost
+        wait = min(LONGEST_REST, (SHARE - 1) * self._spent)
+        self._busy_until = max(self._busy_until, time.perf_counter() + wait)
 
     def _paint(self, *, everything: bool = False) -> None:
         """Bring the rows up to date, and repaint those that differ from what is on the screen."""
@@ -461,7 +477,13 @@ class TranscriptView(FindingView, can_focus=True):
         bar.position = above
 
     def render_line(self, y: int) -> Strip:
-        width, base = self.size.width, self.rich_style
+        """A line with the offsets that a selection is made by."""
+        rows = self._port.rows
+        strip = self._line_strip(y)
+        return strip.apply_offsets(0, rows[y].key) if self.count and y < len(rows) else strip
+
+    def _line_strip(self, y: int) -> Strip:
+        width, base = self.size.width, self.base_style
         rows = self._port.rows
         if not self.count:
             return self._hint_line(y, width).apply_style(base)
@@ -475,7 +497,15 @@ class TranscriptView(FindingView, can_focus=True):
             strip = self._with_selection(strip, span)
         if self.has_news and y == self._port.height - 1:
             strip = self._with_news(strip)
-        return strip.apply_style(base).apply_offsets(0, row.key)
+        return strip.apply_style(base)
+
+    def _is_plain(self, y: int) -> bool:
+        if not self.count or self._finding is not None or self.text_selection is not None:
+            return False
+        return not self.has_news or y != self._port.height - 1
+
+    def _has_cursor_on(self, row: Row) -> bool:
+        return self.has_focus and self._cursor is not None and row.block is self._cursor[1]
 
     def _row_strip(self, row: Row, width: int) -> Strip:
         palette = self._port.ground.palette
@@ -485,7 +515,7 @@ class TranscriptView(FindingView, can_focus=True):
         if row.block is not None and row.block.look is Look.PROMPT and not is_gap:
             gutter, fill = Segment("▌ ", palette.prompt_bar), palette.prompt
         mark = row.line.mark
-        if self.has_focus and self._cursor is not None and row.block is self._cursor[1] and not is_gap:
+        if self._has_cursor_on(row) and not is_gap:
             bar = palette.cursor_bar if fill is None else palette.cursor_bar + Style(bgcolor=fill.bgcolor)
             gutter = Segment(mark.text, bar + _REVERSED) if mark is not None else Segment("┃ ", bar)
         elif mark is not None:
@@ -523,6 +553,7 @@ class TranscriptView(FindingView, can_focus=True):
 
     def on_resize(self) -> None:
         region = self.scrollable_content_region
+        self.paint_anew()
         self._port.resize(max(10, min(region.width - GUTTER - 1, MEASURE)), region.height)
         self._paint(everything=True)
 

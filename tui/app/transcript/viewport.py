@@ -97,19 +97,22 @@ class Viewport:
             self._settle()
         self._give_up_far_ones()
 
-    def mark(self, notice: str, shared: int | None) -> None:
-        """Have `notice` above everything, and a line after the last of the turns that others may read."""
+    def mark(self, notice: str, shared: int | None) -> bool:
+        """Have `notice` above everything, and a line after the last of the turns that others may read. False where that is
+        so already."""
         if (notice, shared) == (self._notice, self._shared):
-            return
+            return False
         changed = {0, (self._shared or 0) - 1, (shared or 0) - 1}
         self._notice, self._shared = notice, shared
         self._make_again(changed)
+        return True
 
-    def mark_variants(self, variants: dict[int, Variants]) -> None:
-        """Say where there are other turns in the place of one."""
+    def mark_variants(self, variants: dict[int, Variants]) -> bool:
+        """Say where there are other turns in the place of one. False where that is known already."""
         changed = {depth for depth in {*variants, *self._variants} if variants.get(depth) != self._variants.get(depth)}
         self._variants = variants
         self._make_again(changed)
+        return bool(changed)
 
     def variants_at(self, depth: int) -> Variants | None:
         return self._variants.get(depth)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from textual import events
 from textual.binding import Binding
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from tui.app.widgets.letters import letter_end, letter_start
@@ -54,6 +56,7 @@ class Prompt(TextArea):
         )
         # A blinking cursor would have the screen painted twice a second for nothing.
         self.cursor_blink = False
+        self._is_dressed = False
         self._prompts: list[str] = []
         self._place = 0
         self._unsent = ""
@@ -144,6 +147,17 @@ class Prompt(TextArea):
         self._place = place
         self.move_cursor((0, 0) if step < 0 else self.document.end)
         return True
+
+    def notify_style_update(self) -> None:
+        self._is_dressed = False
+        super().notify_style_update()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines; the theme's colours are looked up once, and not for every letter."""
+        if self._is_dressed:
+            return super(TextArea, self).render_lines(crop)
+        self._is_dressed = True
+        return super().render_lines(crop)
 
     def _on_key(self, event: events.Key) -> None:  # type: ignore[override]
         """Leave to its binding what would be typed without one: Enter."""

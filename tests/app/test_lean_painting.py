@@ -1,0 +1,170 @@
+"""The window asks only for the lines that changed, and paints what Textual itself would have drawn."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import io
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from textual._ansi_sequences import SYNC_END, SYNC_START
+from textual._compositor import Compositor
+from textual._queue import Queue
+from textual.geometry import Region
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+from textual.widgets import TextArea
+
+from tests.app.driving import Window, window
+from tests.fake_server import completed, delta
+from tui.app.driver import Writer
+from tui.app.keyboard import is_busy
+from tui.app.transcript.view import TranscriptView
+
+LONG = "\n\n".join(f"Paragraph {number} with **strong** words and `code`." for number in range(40))
+
+
+def looks(strip: Strip) -> list[tuple[str, str]]:
+    """A line's characters, each with how it looks; what only selections need is left out."""
+    return [(char, str(style)) for text, style, _ in strip.discard_meta() for char in text]
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
+    """How many lines each kind of widget is asked for meanwhile."""
+    asked: Counter[str] = Counter()
+
+    def counting(cls: type[Widget], name: str) -> None:
+        real = getattr(cls, name)
+
+        def count(widget: Widget, crop: Region) -> list[Strip]:
+            asked[type(widget).__name__] += crop.height
+            strips: list[Strip] = real(widget, crop)
+            return strips
+
+        patch.setattr(cls, name, count)
+
+    with monkeypatch.context() as patch:
+        counting(Widget, "render_lines")
+        counting(TranscriptView, "paint_lines")
+        yield asked
+
+
+def assert_painted_as_drawn(w: Window) -> None:
+    view = w.screen.transcript
+    whole = view.size.region
+    view._styles_cache.clear()
+    painted = [looks(strip) for strip in view.paint_lines(whole)]
+    assert painted == [looks(strip) for strip in view.render_lines(whole)]
+    assert "Paragraph" in "".join(char for line in painted for char, _ in line)
+
+
+async def test_what_is_painted_is_what_is_drawn(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first", LONG)
+        assert_painted_as_drawn(w)
+        await w.press("pageup")
+        assert_painted_as_drawn(w)
+        await w.press("tab", "up", "up")
+        assert_painted_as_drawn(w)
+        w.screen.transcript.text_select_all()
+        await w.pilot.pause()
+        assert_painted_as_drawn(w)
+        w.screen.clear_selection()
+        w.app.theme = "textual-light"
+        await w.pilot.pause()
+        assert_painted_as_drawn(w)
+        await w.pilot.resize_terminal(70, 24)
+        await w.pilot.pause()
+        assert_painted_as_drawn(w)
+
+
+async def test_a_letter_costs_the_lines_of_the_input(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with window(history) as w:
+        await w.exchange("first", LONG)
+        await w.type("a")
+        with counted(monkeypatch) as asked:
+            await w.type("b")
+        assert asked["Prompt"] == w.screen.prompt.outer_size.height
+        assert not {"Sidebar", "TranscriptView", "ChatScreen", "Horizontal", "Vertical"} & set(asked)
+
+
+async def test_what_streams_costs_the_transcript_alone(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with window(history) as w:
+        await w.exchange("first", LONG)
+        await w.send("second")
+        exchange = await w.server.request()
+        exchange.respond().event(delta("One word "))
+        await w.until(lambda: "One word" in w.transcript and w.screen.sidebar._answering)
+        await w.until(lambda: w.screen._sidebar_timer is None)
+        with counted(monkeypatch) as asked:
+            exchange.event(delta("and another"))
+            await w.until(lambda: "and another" in w.transcript)
+            await w.until(lambda: asked["TranscriptView"])
+        assert not {"Prompt", "KeyBar", "ChatScreen", "Horizontal", "Vertical"} & set(asked)
+        exchange.event(completed("One word and another")).end()
+        await w.until(lambda: not w.talk.chat.running())
+
+
+async def test_a_draft_that_is_kept_repaints_no_list(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with window(history) as w:
+        await w.exchange("first", "fine")
+        session = w.screen.session
+        assert session is not None
+        await w.talk.chat.keep_place(session.id, "a draft", session.scroll)
+        await w.until(lambda: w.screen._sidebar_timer is None)
+        with counted(monkeypatch) as asked:
+            await w.talk.chat.keep_place(session.id, "another draft", session.scroll)
+            await w.pilot.pause()
+            assert w.screen._sidebar_timer is None
+        assert not asked["Sidebar"]
+        assert not asked["TranscriptView"]
+
+
+def test_a_frame_is_handed_to_the_terminal_whole() -> None:
+    writer = Writer(io.StringIO())
+    for part in (SYNC_START, "\x1b[1;1H", "text"):
+        writer.write(part)
+    assert not writer._waiting
+    writer.write(SYNC_END)
+    assert list(writer._waiting) == [f"{SYNC_START}\x1b[1;1Htext{SYNC_END}"]
+    writer.write("\x07")
+    assert len(writer._waiting) == 2
+
+
+def test_the_compositor_is_what_ours_was_made_for() -> None:
+    chops = inspect.getsource(Compositor._render_chops)
+    assert "self._get_renders(crop)" in chops
+    assert "if get_chops_line(cut) is None" in chops
+    partial = inspect.getsource(Compositor.render_partial_update)
+    assert "self._dirty_regions.copy()" in partial
+    assert "self._render_chops(crop, is_rendered_line)" in partial
+    assert "self._render_chops(crop, lambda y: True)" in inspect.getsource(Compositor.render_full_update)
+    assert "self._compositor = Compositor()" in inspect.getsource(Screen.__init__)
+    assert "self._compositor.render_update(" in inspect.getsource(Screen._compositor_refresh)
+
+
+def test_a_text_area_dresses_where_we_keep_it_from() -> None:
+    source = inspect.getsource(TextArea.render_lines)
+    assert "theme.apply_css(self)" in source
+    assert "super().render_lines(crop)" in source
+
+
+async def test_a_pump_is_busy_until_it_waits_again() -> None:
+    assert "self._message_queue.get()" in inspect.getsource(MessagePump._get_message)
+    assert isinstance(MessagePump()._message_queue, Queue)
+    pump = MessagePump()
+    assert is_busy(pump)
+    waiting = asyncio.ensure_future(pump._message_queue.get())
+    await asyncio.sleep(0)
+    assert not is_busy(pump)
+    pump._message_queue.put_nowait(None)
+    assert is_busy(pump)
+    await waiting
+    assert is_busy(pump)

@@ -1,0 +1,64 @@
+"""Textual's compositor, made to ask widgets only for the lines that are painted.
+
+Textual has every widget that touches the smallest rectangle around all changes give all of its lines, from the widget in
+front down to the screen itself: a letter typed costs as much as a full screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
+
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual.geometry import Region
+from textual.strip import Strip
+
+
+@runtime_checkable
+class PaintsLines(Protocol):
+    """A widget without border or padding that gives its lines as they are to be painted, past Textual's styles."""
+
+    def paint_lines(self, crop: Region) -> list[Strip]:
+        """The lines in a region of what is visible of the widget, filtered."""
+        ...
+
+
+class LeanCompositor(Compositor):
+    """Composes widgets front to back, each for what no widget before it has covered."""
+
+    _wanted: list[Region] | None = None
+    _is_picture = False
+
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        # A picture is made of what Textual itself would draw.
+        self._is_picture = simplify
+        try:
+            return super().render_full_update(simplify)
+        finally:
+            self._is_picture = False
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        self._wanted = list(self._dirty_regions)
+        try:
+            return super().render_partial_update()
+        finally:
+            self._wanted = None
+
+    def _get_renders(self, crop: Region | None = None) -> Iterable[tuple[Region, Region, list[Strip]]]:
+        left = self._wanted if self._wanted is not None else [crop or self.size.region]
+        for widget, (region, clip) in self.visible_widgets.items():
+            shown = region.intersection(clip)
+            touched = [part for part in left if part.overlaps(shown)]
+            if not touched:
+                continue
+            top = max(shown.y, min(part.y for part in touched))
+            bottom = min(shown.bottom, max(part.bottom for part in touched))
+            part = Region(shown.x, top, shown.width, bottom - top)
+            inside = part.translate(-region.offset)
+            if isinstance(widget, PaintsLines) and not self._is_picture:
+                yield region, part, widget.paint_lines(inside)
+            else:
+                yield region, part, widget.render_lines(inside)
+            left = [part for part in left if not shown.contains_region(part)]
+            if not left:
+                return
