@@ -438,7 +438,7 @@ _KNOWN = re.compile(
     | (palaver|history|config)\.[a-z.-]+ | [a-z_]+\ =\ .+ | docker\ agent(\ .+)? | parser-2 | root
     | \[keys\] | parser(-2)? | recovered-1 | chat-[12] | gpt-5 | claude-[a-z0-9-]+
     | (ctrl|alt)\+[a-z]+ | f\d | pageup | escape | \\ | \+ | - | palaver/ | /demo | more | contents | true | false | localhost
-    | ::1 | 127\.… | PALAVER_CORE=1 | max_output_tokens | max_tokens | store | kill\ -9 | NAME | LABEL
+    | ::1 | 127\.… | PALAVER_CORE=1 | TERM=dumb | max_output_tokens | max_tokens | store | kill\ -9 | NAME | LABEL
     """,
     re.VERBOSE,
 )
