@@ -10,6 +10,7 @@ from tests.app.driving import Window, window
 from tests.chatting import answer_well
 from tui.app.screens.account import AccountScreen
 from tui.app.screens.picker import Picker
+from tui.app.widgets.dialogs import TextDialog
 from tui.app.widgets.key_bar import KeyBar
 
 
@@ -89,6 +90,23 @@ async def test_archive_and_trash_are_listed(history: Path) -> None:
         await w.press("down", "enter")
         await w.until(lambda: w.label == "gone")
         assert {session.label for session in await w.talk.chat.sessions()} == {"old", "gone", "here"}
+
+
+async def test_a_conversation_is_taken_over_by_its_id(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("/adopt")
+        await w.until(lambda: "Which one?" in w.status)
+        await w.send("/adopt resp_77")
+        await w.until(lambda: isinstance(w.app.screen, TextDialog))
+        await w.press("ctrl+u")
+        await w.type("theirs")
+        await w.press("enter")
+        await w.until(lambda: w.label == "theirs")
+        await w.send("and now?")
+        exchange = await w.server.request()
+        assert exchange.json["previous_response_id"] == "resp_77"
+        answer_well(exchange, "more", "resp_78")
+        await w.until(lambda: "more" in w.said)
 
 
 async def test_what_is_known_of_the_conversation(history: Path) -> None:

@@ -104,6 +104,8 @@ class ChatScreen(FindScreen):
             "/export": lambda name: self._files.export(name=name),
             "/import": self._files.take_in,
         }
+        if server.keeps:
+            offered["/adopt"] = server.adopt_named
         if server.can(Can.SHARE):
             offered |= {"/share": lambda _: server.share(), "/unshare": lambda _: server.unshare()}
         if server.can(Can.LIST):

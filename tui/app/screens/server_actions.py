@@ -37,6 +37,12 @@ class ServerActions:
         self._list = sessions
         self._stage = stage
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the server of the session shown keeps conversations."""
+        session = self._stage.session
+        return session is not None and self._chat.profile_of(session).traits.keeps
+
     def can(self, what: Can) -> bool:
         """Whether the server of the session shown can do something."""
         session = self._stage.session
@@ -151,6 +157,13 @@ class ServerActions:
             "Conversations on the server", choices, hint="A few letters of a title", empty="There are none."
         )
         self._stage.app.push_screen(picker, done)
+
+    def adopt_named(self, conversation_id: str) -> None:
+        """Make a session of the conversation of that id."""
+        if conversation_id:
+            self._ask_label(Conversation(conversation_id))
+        else:
+            self._stage.say("Which one? Its id goes after /adopt")
 
     def _ask_label(self, conversation: Conversation) -> None:
         def done(label: str | None) -> None:
