@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import canary
 from tests.client.turns import Told, new_turn, take
 from tests.fake_server import CHAT_PROFILE, PROFILE, Exchange, FakeServer, Waits, client_of, completed, delta
 from tui.client import Client, Request, fresh_note
@@ -499,7 +498,7 @@ STATUSES = [
     pytest.param(reply(400, {"error": LOCKED}), 4, 8, "The conversation is busy: Another process", id="400 locked"),
     pytest.param(reply(400, CONTEXT), 1, 6, "The conversation is too long for the model", id="400 too long"),
     pytest.param(reply(400, NO_TOOL_OUTPUT), 1, 6, "No tool output found for function call call_1.", id="400 orphan"),
-    pytest.param(reply(401, {"detail": "Invalid key"}), 1, 4, f"{HOST} refused the key from environment variable {canary.NAME}: Invalid key", id="401"),
+    pytest.param(reply(401, {"detail": "No such key"}), 1, 4, f"{HOST} refused the key from {PROFILE.key}: No such", id="401"),
     pytest.param(reply(403, {"error": GONE}), 1, 4, f"{HOST} does not allow this: Previous response", id="403"),
     pytest.param(reply(404, {"detail": "Not Found"}), 1, 6, "There is no such endpoint or model at http", id="404"),
     pytest.param(page(404, "Nope"), 1, 6, "There is no such endpoint or model at", id="404 page"),
@@ -576,7 +575,7 @@ async def test_a_refused_key_is_named_by_its_source(monkeypatch: pytest.MonkeyPa
 
 async def test_a_server_that_is_given_no_key_is_said_to_want_one() -> None:
     told, _one = await answers(reply(401, {"detail": "Invalid key"}), profile=replace(PROFILE, key=KeySource()))
-    assert (told.exit_status, told.words) == (4, f"{HOST} wants a key: Invalid key.")
+    assert (told.exit_status, told.words) == (4, f"{HOST} wants a key: Invalid key — set api_key_env in profile test")
 
 
 @pytest.mark.parametrize("status", [401, 429, 503])
