@@ -343,4 +343,5 @@ async def test_the_command_line_shows_it(tmp_path: Path) -> None:
     shown = await asyncio.to_thread(palaver, "sessions", "show", "agent")
     assert "What is the weather?" in shown.stdout
     assert "[tool call weather]" in shown.stdout
+    assert shown.stdout.splitlines()[2].endswith(" · agents-sdk · done")
     assert "It **rains**." in shown.stdout

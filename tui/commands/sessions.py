@@ -226,7 +226,8 @@ async def _show(chat: Chat, args: argparse.Namespace) -> None:
         print_line(f"[{one_line(session.notice)}]")
     for turn in turns:
         print_line()
-        print_line(f"── {moment(turn.created_at)} · {turn.profile} · {one_line(turn.model, 60)} · {turn.status}")
+        about = (moment(turn.created_at), turn.profile or turn.protocol, one_line(turn.model, 60), turn.status)
+        print_line(f"── {' · '.join(filter(None, about))}")
         print_line(clean(turn.prompt))
         for item in turn.items:
             _print_item(item.kind, item.name, item.text)
