@@ -17,6 +17,7 @@ from textual._queue import Queue
 from textual.geometry import Region
 from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import TextArea
@@ -25,7 +26,7 @@ from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
 from tui.app.driver import Writer
 from tui.app.keyboard import is_busy
-from tui.app.transcript.view import TranscriptView
+from tui.app.transcript.view import TranscriptView, _thumb
 
 LONG = "\n\n".join(f"Paragraph {number} with **strong** words and `code`." for number in range(40))
 
@@ -125,6 +126,22 @@ async def test_a_draft_that_is_kept_repaints_no_list(history: Path, monkeypatch:
             assert w.screen._sidebar_timer is None
         assert not asked["Sidebar"]
         assert not asked["TranscriptView"]
+
+
+@pytest.mark.parametrize("height", [1, 7, 36])
+def test_a_scrollbar_is_left_alone_only_where_it_would_look_the_same(height: int) -> None:
+    def look(total: int, above: float) -> list[tuple[str, str]]:
+        drawn = ScrollBarRender.render_bar(
+            height, total, 0 if total <= height else height, int(above * 8) / 8, thickness=1, vertical=True
+        )
+        return [(text, str(style)) for text, style, _ in drawn.segments]
+
+    seen: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for total in (height, height + 1, 2 * height, 5 * height + 3, 999):
+        for above in range(0, total - height + 1, 3):
+            thumb = _thumb(total, height, above)
+            assert seen.setdefault(thumb, look(total, above)) == look(total, above)
+    assert len(seen) > height
 
 
 def test_a_frame_is_handed_to_the_terminal_whole() -> None:

@@ -6,6 +6,7 @@ While an answer streams nothing is laid out anew: the scrollbar is moved, and th
 from __future__ import annotations
 
 import time
+from math import ceil
 from textwrap import wrap
 
 from rich.cells import cell_len
@@ -16,6 +17,7 @@ from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
@@ -472,9 +474,14 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
         self.set_reactive(ScrollView.scroll_y, float(above))
         self.set_reactive(ScrollView.scroll_target_y, float(above))
         bar = self.vertical_scrollbar
-        bar.window_virtual_size = total
-        bar.window_size = self._port.height
-        bar.position = above
+        before, now = (bar.window_virtual_size, bar.window_size, bar.position), (total, self._port.height, above)
+        if _thumb(*before) == _thumb(*now):
+            # It is what it was, to an eighth of a cell: its values are noted, and it is not painted again.
+            bar.set_reactive(ScrollBar.window_virtual_size, total)
+            bar.set_reactive(ScrollBar.window_size, self._port.height)
+            bar.set_reactive(ScrollBar.position, above)
+            return
+        bar.window_virtual_size, bar.window_size, bar.position = now
 
     def render_line(self, y: int) -> Strip:
         """A line with the offsets that a selection is made by."""
@@ -631,3 +638,13 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
 
     def selection_updated(self, selection: Selection | None) -> None:  # noqa: ARG002 - Textual's shape
         self.refresh(self.size.region)
+
+
+def _thumb(total: int, height: int, above: float) -> tuple[int, int]:
+    """Where a scrollbar's thumb begins and ends, in the eighths of a cell it is drawn in."""
+    if not height or total <= height:
+        return 0, 0
+    # In the order in which Textual reckons it, as the last bit counts.
+    size = max(1.0, height / (total / height))
+    start = int((height - size) * (above / (total - height)) * 8)
+    return start, start + ceil(size * 8)
