@@ -173,6 +173,18 @@ TABLE = {
         for status in (100, 204, 399, 600, 999)
     },
     "400": Row(Reply(400, "bad input..."), Refused, f"{HOST} refused the request: bad input."),
+    **{
+        f"400 whose words end in {said[-1]}": Row(Reply(400, said), Refused, f"{HOST} refused the request: {words}")
+        for said, words in (
+            ("Is it a model?", "Is it a model?"),
+            ("No such model!", "No such model!"),
+            ("and so on…", "and so on…"),
+            ("请求过大。", "请求过大。"),
+            ("really?..", "really?"),
+            ("(no)", "(no)."),
+            ('no model "m?"', 'no model "m?".'),
+        )
+    },
     "400 without words": Row(Reply(400), Refused, f"{HOST} refused the request: status 400."),
     "499": Row(Reply(499), Refused, f"{HOST} refused the request: status 499."),
     "500": Row(Reply(500, " oh no "), Refused, f"{HOST} failed: oh no."),

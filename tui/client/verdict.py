@@ -11,6 +11,8 @@ from tui.errors import Incomplete, Limited, NotAllowed, Refused, TurnError, Unre
 
 _TOO_LONG = re.compile(r"(?i)context_length|context_window|(maximum|max) context|too many tokens|prompt is too long|"
                        r"exceeds? the (context|maximum)|context (size|window|length)")  # fmt: skip
+_ENDED = ("?", "!", "…", "。", "\uff01", "\uff1f")
+"""How a sentence ends that needs no full stop."""
 
 
 def explain(reply: Reply, http: Http, *, shown: bool = False) -> TurnError:
@@ -93,4 +95,4 @@ def _with(begin: str, said: str, form: str = "json") -> str:
     said = said.strip().rstrip(".")
     if not said or form == "html":
         return f"{begin}{f' (“{said[:80]}”)' if said else ''}."
-    return f"{begin}: {said}."
+    return f"{begin}: {said}{'' if said.endswith(_ENDED) else '.'}"
