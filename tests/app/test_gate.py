@@ -8,6 +8,7 @@ from rich.style import Style
 from textual.color import Color
 
 from tui.app.gate import Gate
+from tui.text import FORBIDDEN
 
 BLACK = Color(0, 0, 0)
 BOLD = Style(bold=True)
@@ -40,6 +41,31 @@ def test_each_kind_of_character_is_held_back_and_the_line_stays_as_wide(char: st
     passed = Gate().apply(line, BLACK)
     assert passed[0] == Segment("<\ufffd\ufffd\ufffd>", BOLD)
     assert Segment.get_line_length(passed) == Segment.get_line_length(line)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("\u200d\u200d\u5bbd\ufeff", ""),  # two joiners with nothing before them
+        ("\u200d\x07", "a"),
+        ("\u2764", "\ufe0f\x07\ufe0f"),
+        ("\ufe0f\u115f", "\U0001f469\u200d"),
+        ("a\u200d", "\u115f\u200d\u5bbd"),
+        ("\x07\u200d", "\u5bbd\U0001f3fd"),
+    ],
+    ids=ascii,
+)
+def test_a_line_with_what_joins_characters_in_it_stays_as_wide(texts: tuple[str, str]) -> None:
+    line = [Segment(texts[0], BOLD), Segment(texts[1]), MOVE]
+    passed = Gate().apply(line, BLACK)
+    assert Segment.get_line_length(passed) == Segment.get_line_length(line)
+    assert MOVE in passed
+    assert not any(FORBIDDEN.search(one.text) for one in passed if not one.control)
+
+
+def test_a_wide_character_there_is_half_a_place_for_gives_way_to_a_blank() -> None:
+    line = [Segment("\x07\u5bbd\u5bbd", BOLD)]
+    assert Gate().apply(line, BLACK) == [Segment("\ufffd\u5bbd", BOLD), Segment(" ", BOLD)]
 
 
 def test_a_link_is_taken_out_of_a_style_and_the_rest_of_it_stays() -> None:
