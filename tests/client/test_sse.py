@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from hypothesis import given, settings
@@ -242,6 +244,24 @@ def test_a_flood_of_what_says_nothing_costs_nothing(block: bytes) -> None:
     count, memory = peak(repeated(block, MIB // 2))
     assert count == 0
     assert memory < MIB
+
+
+def test_empty_lines_are_passed_over_in_one_step() -> None:
+    def steps(count: int) -> int:
+        calls = 0
+
+        def note(_frame: FrameType, event: str, _: object) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        sys.setprofile(note)
+        try:
+            assert list(Decoder().feed(b"\n" * count)) == []
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    assert steps(1000) == steps(1)
 
 
 @pytest.mark.fault("N25")

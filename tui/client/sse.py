@@ -122,8 +122,7 @@ class Decoder:
         return line
 
     def _field(self, line: bytes) -> None:
-        if line.startswith(b":"):
-            return
+        # The name of a comment is empty, and so means nothing.
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
