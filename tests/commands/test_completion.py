@@ -94,6 +94,7 @@ def test_labels_are_read_and_nothing_is_changed(history: Path) -> None:
     before = history.read_bytes()
     done = palaver("completion", "labels")
     assert (done.returncode, done.stdout.splitlines()) == (0, LABELS[::-1])
+    assert read_labels(history) == LABELS[::-1]
     assert history.read_bytes() == before
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.store.conftest import Disk
-from tests.store.histories import a_mapping, a_session, a_turn, opened, rows, said, told
+from tests.store.histories import NOW, a_mapping, a_session, a_turn, opened, rows, said, told
 from tui.errors import SessionBusy, StoreError
-from tui.model import Session, Turn, TurnStatus, Variants, new_id
+from tui.model import Branch, Session, Turn, TurnStatus, Variants, new_id
 from tui.store import Store
 
 
@@ -102,6 +102,24 @@ async def test_branches_of_branches(history: Path) -> None:
         assert await prompts(store, session) == ["one", "third"]
         await store.choose(session.id, b.id)
         assert await prompts(store, session) == ["one", "b", "c"]
+
+
+async def test_every_branch_is_listed_with_where_it_parts(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        assert await store.branches(session.id) == []
+        for number, prompt in enumerate(("one", "two", "three")):
+            three = await told(store, session, prompt, created_at=NOW + number)
+        zwei = await instead(store, session, 1, "zwei")
+        uno = await store.begin(a_turn(session, "uno", created_at=NOW + 9), session, at=0)
+        await told(store, a_session("other"), "elsewhere")
+        first = Branch(three.id, 1, 3, "one", NOW + 2, is_present=False)
+        second = Branch(zwei.id, 2, 2, "zwei", NOW, is_present=False)
+        third = Branch(uno.id, 1, 1, "uno", NOW + 9, is_present=True)
+        assert await store.branches(session.id) == [first, second, third]
+        await store.save(said(uno, status=TurnStatus.FAILED), uno, session)
+        await store.choose(session.id, zwei.id)
+        assert [one.is_present for one in await store.branches(session.id)] == [False, True, False]
 
 
 async def test_a_turn_at_the_end_makes_no_branch(history: Path) -> None:

@@ -199,6 +199,29 @@ async def test_a_first_turn_titles_the_session_and_a_title_of_the_users_stays(hi
         assert await title(store, plain) == ("From the prompt", TitleSource.GENERATED)
 
 
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [(TitleSource.NONE, "Apples"), (TitleSource.GENERATED, "Apples"), (TitleSource.USER, "before")],
+)
+async def test_a_title_made_for_a_session_never_replaces_the_users(
+    history: Path, source: TitleSource, named: str
+) -> None:
+    session, other = a_session(title="before", title_source=source), a_session("other", title="other")
+    kept = TitleSource.USER if source is TitleSource.USER else TitleSource.GENERATED
+    async with opened(history) as store:
+        await store.create(session)
+        await store.create(other)
+        before = await store.poll(None)
+        assert before is not None
+        assert await store.name(session.id, "Apples") == replace(session, title=named, title_source=kept)
+        assert await store.session(session.id) == replace(session, title=named, title_source=kept)
+        assert await store.session(other.id) == other
+        changes = await store.poll(before.revision)
+        assert changes is not None
+        assert [one.id for one in changes.sessions] == [session.id] * (source is not TitleSource.USER)
+        assert await store.name("no such session", "Apples") is None
+
+
 @pytest.mark.parametrize(("draft", "left"), [("hello", ""), ("hello, and more", "hello, and more")])
 async def test_what_was_sent_is_no_draft_any_more(history: Path, draft: str, left: str) -> None:
     session = a_session(draft=draft)
