@@ -82,8 +82,9 @@ class TextPrinter(Printer):
             self._printed = text
 
     def end(self, turn: Turn, label: str) -> None:  # noqa: ARG002 - what others print
-        if turn.text != self._printed:
-            # The server's final text is not what it streamed: the whole of it follows, as the truth.
+        self.show(turn)
+        if turn.text.rstrip() != self._printed.rstrip():
+            # The server's final text says something else than it streamed: the whole of it follows, as the truth.
             self._emit(self._cleaner.flush() + "\n\n")
             self._printed = ""
             self.show(turn)
