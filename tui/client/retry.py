@@ -85,7 +85,7 @@ class Policy:
             seconds = asked if asked is not None else self._backoff(self._transients - 1)
             return Wait(seconds, f"the server said {_said(status)}, retrying {self._transients}/2")
         if status == 500 and not failure.in_stream and not self.keeps and not self._transients:
-            self._transients += 1
+            self._transients = 1
             return Wait(self._backoff(0), "the server failed, retrying")
         return None
 
