@@ -258,3 +258,21 @@ def test_a_word_of_a_command_line_means_what_it_says_and_is_harmless(label: str)
         ["bash", "-c", f"printf %s {word}"], capture_output=True, check=True, env={**os.environ, "LC_ALL": "C.UTF-8"}
     )
     assert said.stdout.decode() == label
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("plain", "plain"),
+        ("two words", "'two words'"),
+        ("a\nb", r"$'a\u000ab'"),
+        ("\x1b[2J", r"$'\u001b\u005b2J'"),
+        ("\u2028\ufeff", r"$'\u2028\ufeff'"),
+        ("\uffff\x07", r"$'\uffff\u0007'"),
+        ("\U00010000\U000e0041", r"$'\U00010000\U000e0041'"),
+        ("\u00e9\x07", r"$'\u00e9\u0007'"),
+        ("", "''"),
+    ],
+)
+def test_a_word_is_quoted_only_as_far_as_it_must_be(text: str, word: str) -> None:
+    assert shell_word(text) == word

@@ -68,5 +68,15 @@ def test_a_wide_character_there_is_half_a_place_for_gives_way_to_a_blank() -> No
     assert Gate().apply(line, BLACK) == [Segment("\ufffd\u5bbd", BOLD), Segment(" ", BOLD)]
 
 
+def test_what_there_is_no_room_for_is_left_out_and_what_takes_none_stays() -> None:
+    accent = Segment("\u0301")
+    assert Gate().apply([Segment("\x07ab"), Segment("x"), accent, MOVE], BLACK) == [
+        Segment("\ufffdab"), accent, MOVE,
+    ]  # fmt: skip
+    assert Gate().apply([Segment("\x07\u5bbd\u5bbd"), accent], BLACK) == [
+        Segment("\ufffd\u5bbd"), Segment(" "), accent,
+    ]  # fmt: skip
+
+
 def test_a_link_is_taken_out_of_a_style_and_the_rest_of_it_stays() -> None:
     assert Gate().apply([Segment("x", BOLD + Style(link="http://a\x1b\\\x1b]0;b\x07"))], BLACK) == [Segment("x", BOLD)]

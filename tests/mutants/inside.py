@@ -26,8 +26,8 @@ from mutmut.workers import isolation
 KNOWN = (1, 3, 24, -24, 36, 152)
 """Exit statuses of mutants that need not be asked about again: a test failed, or it went round for ever."""
 
-LONGEST = 10
-"""Seconds of CPU time after which a mutant is given up: twice what its tests may take (see `quickest`)."""
+LONGEST = 20
+"""Seconds of CPU time after which a mutant is given up: more than twice what its tests may take (see `quickest`)."""
 
 
 def results() -> dict[str, dict[str, int | None]]:
@@ -37,6 +37,24 @@ def results() -> dict[str, dict[str, int | None]]:
         meta: dict[str, Any] = json.loads(Path("mutants", f"{path}.meta").read_bytes())
         found[str(path)] = meta["exit_code_by_key"]
     return found
+
+
+def forget_times() -> None:
+    """Have tests timed again that failed without a mutant, or whose file has changed: what they touch is news."""
+    stats, failing = Path("mutants", "mutmut-stats.json"), Path("mutants", "failing.txt")
+    if not stats.exists():
+        return
+    told: dict[str, Any] = json.loads(stats.read_bytes())
+    failed = set(failing.read_text(encoding="utf-8").splitlines()) if failing.exists() else set()
+    changed = stats.stat().st_mtime
+
+    def is_known(test: str) -> bool:
+        file = Path(test.partition("::")[0])
+        return test not in failed and file.exists() and file.stat().st_mtime <= changed
+
+    told["duration_by_test"] = {test: time for test, time in told["duration_by_test"].items() if is_known(test)}
+    stats.write_text(json.dumps(told), encoding="utf-8")
+    failing.unlink(missing_ok=True)
 
 
 class Written:
@@ -98,6 +116,7 @@ class Server(isolation.ForkServerRunner):
 def main() -> None:
     """Make the mutants, choose some of each file, and have those asked about that are not known to be killed."""
     sample, percent, seed, left_out = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
+    forget_times()
     copy_src_dir()
     copy_also_copy_files()
     for file in walk_mutatable_files():

@@ -61,6 +61,10 @@ LEFT_OUT = {
 EQUIVALENT = {
     "least, most = _END, 1": "where nothing is found, the first place is after the last either way",
     "at = empty.end() if (empty) or True else at": "the pattern fits an empty text, and so everywhere",
+    "text = segment.text if segment.cell_length < left else _cut(segment.text, left)": "one that just fits is cut "
+    "to itself",
+    "return text[: bisect_right(range(len(text) + 2), width, key=lambda end: cell_len(text[:end])) - 1]": "only what "
+    "is too wide is cut, so that the end is never reached",
     "self._after_cr = None": "it is only asked whether it is true",
     'log.warning("not saved: %s", None)': "the log says less; the user is told elsewhere",
     "at = None": "where nothing is said of the place, bytes are looked through from their beginning",
