@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.model import Session, Turn
+from tui.model import Queued, Session, Turn
 from tui.store import Health
 
 log = logging.getLogger(__name__)
@@ -27,13 +27,21 @@ class SessionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """What waits in a session now, in the order in which it is to be sent."""
+
+    session_id: str
+    queue: tuple[Queued, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HealthChanged:
     """How the history fares now."""
 
     health: Health
 
 
-Change = TurnChanged | SessionChanged | HealthChanged
+Change = TurnChanged | SessionChanged | QueueChanged | HealthChanged
 
 
 class Publisher:

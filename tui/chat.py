@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 
 from tui.agent_items import AgentItems
-from tui.changes import Change, HealthChanged, SessionChanged, TurnChanged
+from tui.changes import Change, HealthChanged, QueueChanged, SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
@@ -18,17 +18,18 @@ from tui.found import Found, Places
 from tui.matching import literal
 from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
 from tui.query import parse_query
+from tui.queues import Queues
 from tui.store import Store
 from tui.traits import Can
-from tui.turns import Run, Turns
+from tui.turns import Run
 
-__all__ = ["Change", "Chat", "HealthChanged", "SessionChanged", "TurnChanged"]
+__all__ = ["Change", "Chat", "HealthChanged", "QueueChanged", "SessionChanged", "TurnChanged"]
 
 FOLLOW_EVERY = 0.1
 """Seconds between two looks at what other windows did."""
 
 
-class Chat(Turns):
+class Chat(Queues):
     """Sessions and their turns. Knows no screen, no wire and no SQL."""
 
     def __init__(self, store: Store, client: Client, config: Config, *, clock: Clock = SYSTEM) -> None:
@@ -140,6 +141,7 @@ class Chat(Turns):
         request = Request(profile, said, session.id, answers=((item, verdict),), allow_fresh=False)
         told = self._begin(session, request)
         await self._set_state(turn, item, state)
+        await self._follow_on(session.id, turn.id, told.id)
         self._chore(self._reopen_if_untold(session.id, told, turn, item))
 
     async def _set_state(self, turn: Turn, item: Item, state: ItemState) -> None:
@@ -199,3 +201,5 @@ class Chat(Turns):
                     self._publish(TurnChanged(turn))
             for session in changes.sessions:
                 self._publish(SessionChanged(session))
+            for session_id, queue in changes.queues:
+                self._note_queue(session_id, queue)

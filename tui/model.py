@@ -234,6 +234,21 @@ class Scroll:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A prompt that waits in a session's queue until the turn it `follows` is done.
+
+    `is_held` is whether the user is just changing it.
+    """
+
+    id: str
+    session_id: str
+    prompt: str
+    created_at: float = 0.0
+    follows: str = ""
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """A local, named thread of turns.
 

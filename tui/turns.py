@@ -282,6 +282,7 @@ class Turns(Sessions):
                 # The session is free before its last words are on disk, which may take a locked disk's time.
                 self._ending[turn.id] = run_
                 del self._runs[turn.session_id]
+                self._has_ended(run_)
                 if turn.status is TurnStatus.CANCELLED and run_.name and Can.STOP in run_.profile.traits.can:
                     self._stopping[turn.session_id] = self._chore(self._stop_at_server(run_))
             self._publish(TurnChanged(turn))
@@ -304,6 +305,9 @@ class Turns(Sessions):
             self._ending.pop(run_.turn.id, None)
             self._chore(self._after(run_))
 
+    def _has_ended(self, run_: Run) -> None:
+        """For those who go on from there: a turn has its last state, which is not told yet."""
+
     async def _stop_at_server(self, run_: Run) -> None:
         """Have the server stop the work that a closed connection does not end."""
         try:
@@ -323,7 +327,7 @@ class Turns(Sessions):
         if session is not None and not run_.is_resumed:
             point = await self._point_before(run_) if run_.at else None
             title = "" if run_.profile.titles == "off" else title_from(turn.prompt)
-            begun = await self._store.begin(turn, session, title, run_.at)
+            begun = run_.saved or await self._store.begin(turn, session, title, run_.at)
             self._new.pop(session.id, None)
             run_.saved = turn = begun
             if point is not None:

@@ -140,6 +140,22 @@ class Steps:
             saved += all(steps) and not self.store.health.unsaved
         return saved
 
+    async def take(self, label: str, dies_at: str) -> None:
+        """Make the first prompt that waits a turn, and die at a statement of that; at none: once it is one."""
+        session = await self._session(label)
+        first, *_ = await self.store.queue(session.id) or ()
+
+        def die(statement: str) -> None:
+            if statement.startswith(dies_at):
+                os._exit(9)
+
+        if dies_at:
+            database = self.store._keeper._db
+            assert database is not None
+            await self.store._call(database.conn.set_trace_callback, die)
+        await self.store.begin_queued(first, a_turn(session, first.prompt), session, "")
+        os._exit(9)
+
     async def health(self) -> str:
         return self.store.health.message
 

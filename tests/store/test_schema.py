@@ -127,7 +127,14 @@ async def test_many_processes_open_one_fresh_file_at_once(history: Path) -> None
             assert len(other.hear()) == 26
         assert sorted(others[0].do("labels")) == [f"work-{number}" for number in range(8)]
     assert rows(history, "SELECT name FROM _sqlite_migrations") == [
-        (step.__name__,) for step in (schema.m001_initial, schema.m002_runs, schema.m003_sources, schema.m004_originals)
+        (step.__name__,)
+        for step in (
+            schema.m001_initial,
+            schema.m002_runs,
+            schema.m003_sources,
+            schema.m004_originals,
+            schema.m005_queue,
+        )
     ]
     assert is_whole(history)
 

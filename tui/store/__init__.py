@@ -23,10 +23,11 @@ from tui.clock import SYSTEM, Clock
 from tui.errors import LabelTaken, PalaverError, StoreError
 from tui.found import Found, Places
 from tui.matching import literal
-from tui.model import Branch, ItemState, Mapping, Session, TitleSource, Turn, Variants
+from tui.model import Branch, ItemState, Mapping, Queued, Session, TitleSource, Turn, Variants
 from tui.query import Query
 from tui.store import agent_items as agent_sql
 from tui.store import branches as branch_sql
+from tui.store import queues as queue_sql
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
 from tui.store.accounts import get_account
@@ -75,11 +76,12 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has changed since a revision, by anyone."""
+    """What has changed since a revision, by anyone; with the queues of the sessions among that."""
 
     revision: int
     sessions: tuple[Session, ...] = ()
     turns: tuple[Turn, ...] = ()
+    queues: tuple[tuple[str, tuple[Queued, ...]], ...] = ()
 
 
 class Store:
@@ -392,6 +394,69 @@ class Store:
             return [turn.prompt for turn in await self.turns(session_id)]
         return await self._read(turn_sql.get_prompts, [], session_id)
 
+    # Prompts that wait
+
+    async def queue(self, session_id: str) -> tuple[Queued, ...] | None:
+        """What waits in a session, in the order in which it is to be sent; None where that cannot be read."""
+        return await self._read(queue_sql.get_queue, None, session_id)
+
+    async def enqueue(self, queued: Queued, session: Session) -> Queued | None:
+        """Put a prompt at the end of its session's queue. Gives it with the turn it follows; None, and it is left out,
+        where it follows none and no other window is answering.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
+        return await self._write(
+            queue_sql.put_queued, queued, session, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
+        )
+
+    async def change_queued(self, queued: Queued, prompt: str, *, is_held: bool = False) -> bool:
+        """Let a prompt that waits be another one in the same place, or be held there. False where it waits no more.
+
+        Raises:
+            StoreError: It cannot be kept.
+        """
+        return await self._write(queue_sql.change_queued, queued, prompt, is_held, patience=BEGIN_PATIENCE)
+
+    async def remove_queued(self, queued: Queued) -> bool:
+        """Take a prompt out of its queue. False where it waits no more.
+
+        Raises:
+            StoreError: That cannot be kept.
+        """
+        return await self._write(queue_sql.remove_queued, queued, patience=BEGIN_PATIENCE)
+
+    async def follow_on(self, session_id: str, old: str, new: str) -> None:
+        """Let what waits behind one turn wait behind another one.
+
+        Raises:
+            StoreError: That cannot be kept.
+        """
+        await self._write(queue_sql.follow_on, session_id, old, new, patience=BEGIN_PATIENCE)
+
+    async def begin_queued(self, queued: Queued, turn: Turn, session: Session, title: str) -> Turn | None:
+        """Make the first prompt of a queue a turn, in one go, before anything is sent. Gives it with its place; None where
+        that prompt is not the first any more, or another one now.
+
+        Raises:
+            SessionBusy: Another window is answering in this session.
+            StoreError: It cannot be kept: then it waits on.
+        """
+        begun = await self._write(
+            queue_sql.begin_queued,
+            queued,
+            turn,
+            replace(session, turns=0),
+            title,
+            self.holder,
+            self._keeper.is_alive,
+            patience=BEGIN_PATIENCE,
+        )
+        if begun is not None:
+            self._written[turn.id] = begun
+        return begun
+
     # What scripts say
 
     async def agent_items(self, session_id: str, limit: int | None) -> list[Any]:
@@ -625,4 +690,6 @@ def _changes(conn: Connection, since: int | None) -> Changes:
     if now < since:
         # Another file is in the place of the one known so far: all of it is new.
         since = 0
-    return Changes(now, tuple(session_sql.changed_sessions(conn, since)), tuple(turn_sql.changed_turns(conn, since)))
+    sessions = tuple(session_sql.changed_sessions(conn, since))
+    queues = queue_sql.get_queues(conn, (session.id for session in sessions))
+    return Changes(now, sessions, tuple(turn_sql.changed_turns(conn, since)), tuple(queues.items()))

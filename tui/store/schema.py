@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 4
+VERSION = 5
 """The number of migrations, kept in `PRAGMA user_version`: a file with a higher one was made by a newer Palaver."""
 
 
@@ -36,7 +36,7 @@ def migrations() -> Migrations:
     from sqlite_utils.migrations import Migrations
 
     steps = Migrations("palaver")
-    for step in (m001_initial, m002_runs, m003_sources, m004_originals):
+    for step in (m001_initial, m002_runs, m003_sources, m004_originals, m005_queue):
         steps()(step)
     return steps
 
@@ -73,6 +73,24 @@ def m003_sources(db: Database) -> None:
 def m004_originals(db: Database) -> None:
     """What scripts say, in their own words: an item's exact JSON, beside what is shown of it."""
     db.execute("ALTER TABLE items ADD COLUMN original TEXT")
+
+
+def m005_queue(db: Database) -> None:
+    """Prompts that wait: each until the turn it follows is done. One is held while the user changes it."""
+    db.execute(
+        """
+        CREATE TABLE queue (
+            id TEXT PRIMARY KEY,
+            session_id TEXT NOT NULL,
+            place INTEGER NOT NULL,
+            prompt TEXT NOT NULL,
+            follows TEXT NOT NULL,
+            held INTEGER NOT NULL DEFAULT 0,
+            created_at REAL NOT NULL
+        ) WITHOUT ROWID
+        """
+    )
+    db.execute("CREATE INDEX queue_order ON queue (session_id, place)")
 
 
 _INITIAL = (

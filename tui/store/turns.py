@@ -84,6 +84,8 @@ def reopen_turn(conn: Connection, turn_id: str, holder: str, is_alive: Callable[
         "UPDATE turns SET status = 'streaming', error = NULL, ended_at = NULL, holder = ?, revision = ? WHERE id = ?",
         (holder, now, turn_id),
     )
+    # What waits behind it was stopped when it broke off.
+    conn.execute("UPDATE queue SET follows = '' WHERE session_id = ? AND follows = ?", (turn.session_id, turn_id))
     return turn
 
 
