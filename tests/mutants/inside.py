@@ -98,8 +98,8 @@ class Runner(harness.PytestRunner):
         return 0 if code == pytest.ExitCode.TESTS_FAILED else code
 
     def _pytest_args_regular_run(self, tests: Iterable[str]) -> list[str]:
-        is_timing = os.environ.get("MUTANT_UNDER_TEST") == "stats"
-        return [one for one in super()._pytest_args_regular_run(tests) if not (is_timing and one == "-x")]
+        is_without_mutant = os.environ.get("MUTANT_UNDER_TEST") in ("stats", "")
+        return [one for one in super()._pytest_args_regular_run(tests) if not (is_without_mutant and one == "-x")]
 
     def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
         """All parameters of the tests are run: which of them touch the mutant makes no difference to the rest."""
@@ -107,7 +107,18 @@ class Runner(harness.PytestRunner):
 
 
 class Server(isolation.ForkServerRunner):
-    """Gives a mutant no more time than its tests may take, with some to spare."""
+    """Gives a mutant no more time than its tests may take, with some to spare.
+
+    `are_known`: the tests were timed in an earlier run, and may fail by now.
+    """
+
+    are_known = False
+
+    def run_clean_tests(self, tests: Iterable[str]) -> int:
+        """See which tests fail without a mutant, where they are not about to be timed: they are left out from then on."""
+        if self.are_known:
+            super().run_clean_tests(tests)
+        return 0
 
     def submit(self, mutant_name: str, tests: list[str], cpu_time_limit: int, estimated_time: float) -> None:
         super().submit(mutant_name, tests, min(cpu_time_limit, LONGEST), estimated_time)
@@ -143,17 +154,12 @@ def main() -> None:
         # Only CPU time is limited: on a busy machine a limit on the time that goes by would end mutants no test noticed.
         # One that waits for ever is ended by its test's own limit.
         isolation.register_timeout = lambda pid, timeout_s: None  # type: ignore[attr-defined]
-        if not Path("mutants", "mutmut-stats.json").exists():
-            # All tests are about to be timed without a mutant, and have to pass then; once is enough.
-            Server.run_clean_tests = lambda self, tests: 0  # type: ignore[method-assign]
+        Server.are_known = Path("mutants", "mutmut-stats.json").exists()
         isolation.ForkServerRunner = Server  # type: ignore[misc]
         isolation.PytestRunner = Runner  # type: ignore[attr-defined]
+        # Other settings leave what is known as it is: a test that has come to them can only notice more. (`--fresh` asks anew.)
+        mutmut._apply_config_change_invalidation = lambda mutants_caught_by_type_checker: False
         mutmut._run(to_ask, 1)
-        # What was known is forgotten by mutmut where its settings have changed since.
-        after = results()
-        forgotten = [name for path, names in chosen.items() for name in names if after[path][name] is None]
-        if forgotten:
-            mutmut._run(forgotten, 1)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ _STORE = (
         "lease",
         "poll",
     ),
-    *("files", "lock", "database", "place", "reopened"),
+    *("files", "lock", "database", "place", "reopened", "taken_in"),
 )
 
 GROUPS = {
@@ -83,6 +83,7 @@ NOT_RUN = (
     "tests/client/test_sse.py::test_a_flood_of_empty_lines_costs_nothing",
     "tests/client/test_sse.py::test_a_flood_of_what_says_nothing_costs_nothing",
     "tests/client/test_sse.py::test_an_event_that_never_ends_stops_at_the_limit_and_holds_no_more_than_that",
+    "tests/exchange/test_import.py::test_files_that_are_too_large_are_refused",
     "tests/store/test_faults.py::test_a_file_that_becomes_read_only_while_it_is_open",
     "tests/store/test_faults.py::test_a_folder_that_may_not_be_entered",
     "tests/store/test_faults.py::test_a_journal_a_crash_left_is_rolled_back",
@@ -107,4 +108,4 @@ NOT_RUN = (
     "tests/store/test_turns.py::test_ten_megabytes",
 )
 """Tests that are of no use in the copy: floods, of which each drop costs too much there; programs, of which
-each takes a second; and programs started as another user, who may not read it."""
+each takes a second; programs started as another user, who may not read it; and a file that would fill the memory."""

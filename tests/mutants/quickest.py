@@ -47,7 +47,7 @@ def pytest_runtest_makereport(
     if call.when == "call":
         call.duration = item.stash.get(_CALL, call.duration)
     report = yield
-    if report.failed and os.environ.get("MUTANT_UNDER_TEST") == "stats":
+    if report.failed and os.environ.get("MUTANT_UNDER_TEST") in ("stats", ""):
         with FAILING.open("a") as file:
             print(item.nodeid, file=file)
     return report
