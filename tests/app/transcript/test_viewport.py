@@ -12,7 +12,7 @@ from tui.app.transcript import blocks as blocks_module
 from tui.app.transcript.blocks import Ground
 from tui.app.transcript.folds import FoldBlock
 from tui.app.transcript.palette import Palette
-from tui.app.transcript.pieces import Piece
+from tui.app.transcript.pieces import Piece, Splitter
 from tui.app.transcript.selection import depth_of
 from tui.app.transcript.viewport import MOST_LINES, MOST_TURNS, PAGE, Place, Row, Viewport
 from tui.app.transcript.wrap import Line
@@ -505,3 +505,27 @@ def test_rows_know_what_they_belong_to() -> None:
         assert depth_of(row.key) == row.depth
         assert row.unit is not None
         assert row.unit.block is row.block
+
+
+def test_only_what_is_looked_at_is_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page, a session opened or another width costs does not depend on what is at hand beyond the window."""
+    turns = talk(200)
+    end = all_texts(turns)[-HEIGHT:]
+    fed: list[str] = []
+    feed = Splitter.feed
+
+    def counting(splitter: Splitter, text: str) -> None:
+        fed.append(text)
+        feed(splitter, text)
+
+    monkeypatch.setattr(Splitter, "feed", counting)
+    session = Session(turns, at_hand=48)
+    session.port.resize(50, HEIGHT)
+    session.port.update()
+    assert session.texts() == end
+    shown = {row.depth for row in session.port.rows}
+    assert set(fed) == {turns[depth].text for depth in shown}
+    fed.clear()
+    session.port.put([turn(depth, f"{turns[depth].text}\n\nmore") for depth in range(160, min(shown))])
+    session.port.update()
+    assert fed == []

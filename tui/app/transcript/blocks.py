@@ -168,38 +168,46 @@ class MessageBlock(Block):
 
 
 class GrowingText:
-    """Markdown that may be growing, as units: finished ones are never made or drawn again."""
+    """Markdown that may be growing, as units: finished ones are never made or drawn again.
+
+    It is taken apart once its units are asked for: most of what is at hand is never looked at, and what grows is looked
+    at less often than it grows.
+    """
 
     def __init__(self, block: Block, text: str) -> None:
         self.links: dict[str, Any] = {}
         self._block = block
-        self._text = ""
+        self._text = text
+        self._taken = 0
         self._splitter = Splitter()
         self._sealed: list[Unit] = []
         self._open: list[Unit] = []
         self._sealed_links: dict[str, Any] = {}
-        self.grow(text)
 
     def grow(self, text: str) -> bool:
         """Go on to a longer text. False where it is another one altogether."""
         if not text.startswith(self._text):
             return False
-        grown = text[len(self._text) :]
         self._text = text
-        if grown:
-            self._splitter.feed(grown)
-            sealed = self._splitter.sealed[len(self._sealed) :]
-            growing = self._splitter.open()
-            # What was open may be sealed now, as it was.
-            units = _kept([*sealed, *growing], self._block, self._open)
-            self._sealed += units[: len(sealed)]
-            self._open = units[len(sealed) :]
-            self._define_links(sealed, growing)
         return True
 
     def units(self) -> Iterator[Unit]:
+        """The units of the whole text as it is now."""
+        if self._taken < len(self._text):
+            self._take(self._text[self._taken :])
         yield from self._sealed
         yield from self._open
+
+    def _take(self, grown: str) -> None:
+        self._taken = len(self._text)
+        self._splitter.feed(grown)
+        sealed = self._splitter.sealed[len(self._sealed) :]
+        growing = self._splitter.open()
+        # What was open may be sealed now, as it was.
+        units = _kept([*sealed, *growing], self._block, self._open)
+        self._sealed += units[: len(sealed)]
+        self._open = units[len(sealed) :]
+        self._define_links(sealed, growing)
 
     def _define_links(self, sealed: list[Piece], growing: list[Piece]) -> None:
         """Note the links that pieces define. What may refer to them is drawn again when it is next looked at."""
@@ -210,7 +218,7 @@ class GrowingText:
             _define_links(piece, links)
         if links != self.links:
             self.links = links
-            for unit in self.units():
+            for unit in (*self._sealed, *self._open):
                 if "[" in unit.piece.source:
                     unit.drop()
 

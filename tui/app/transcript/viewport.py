@@ -153,13 +153,14 @@ class Viewport:
         blocks = self._turns.get(depth)
         unit = blocks.units()[number] if blocks and number < len(blocks.units()) else None
         share = line / max(1, unit.height(self.ground)) if unit else 0.0
-        known = [self.layout.height(one) for one in self._turns]
-        guess = max(2, sum(known) * self.ground.width // max(1, width) // len(known)) if known else GUESS
+        # What is not in view is not looked at: its height follows from the one it had, and the text does not move.
+        known = {one: max(2, self.layout.height(one) * self.ground.width // max(1, width)) for one in self._turns}
+        guess = max(2, sum(known.values()) // len(known)) if known else GUESS
         missing_share = line / self.layout.height(depth) if blocks is None and depth < len(self.layout) else 0.0
         self.ground = Ground(width, self.ground.palette)
         self.layout.reset(len(self.layout), guess)
-        for one, turn in self._turns.items():
-            self.layout.set(one, turn.height(self.ground))
+        for one, height in known.items():
+            self.layout.set(one, height)
         if unit is not None and share:
             self.place = Place(depth, number, int(share * len(self.lines(unit))))
         elif missing_share:
