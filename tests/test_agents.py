@@ -73,6 +73,19 @@ async def test_a_limit_reaches_over_many_turns(history: Path) -> None:
     assert rows(history, "SELECT turns FROM sessions") == [(150,)]
 
 
+async def test_the_newest_that_can_be_read_is_looked_for_over_many_turns(history: Path) -> None:
+    said = [{"role": role, "content": f"{role} {number}"} for number in range(150) for role in ("user", "assistant")]
+    s = session(history)
+    await s.add_items(said)
+    change(history, "UPDATE items SET original = '{' WHERE turn_id IN (SELECT id FROM turns WHERE depth >= 9)")
+    assert await s.get_items(3) == said[15:18]
+    assert await s.pop_item() == said[17]
+    assert await s.get_items() == said[:17]
+    change(history, "UPDATE items SET original = '{'")
+    assert await s.get_items(3) == []
+    assert await s.pop_item() is None
+
+
 async def test_what_cannot_be_read_any_more_does_not_count(history: Path) -> None:
     s = session(history)
     await s.add_items([*EXCHANGE, {"role": "user", "content": "and?"}, {"role": "assistant", "content": "So."}])

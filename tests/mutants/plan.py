@@ -27,7 +27,7 @@ _STORE = (
         "lease",
         "poll",
     ),
-    *("files", "lock", "database", "place", "reopened", "taken_in"),
+    *("files", "lock", "database", "place", "reopened", "taken_in", "copies", "queues"),
 )
 
 GROUPS = {
@@ -65,6 +65,7 @@ EQUIVALENT = {
     "to itself",
     "return text[: bisect_right(range(len(text) + 2), width, key=lambda end: cell_len(text[:end])) - 1]": "only what "
     "is too wide is cut, so that the end is never reached",
+    "while stop > 0 and len(found) <= limit:": "more is read than is wanted, and left away again",
     "self._after_cr = None": "it is only asked whether it is true",
     'log.warning("not saved: %s", None)': "the log says less; the user is told elsewhere",
     "at = None": "where nothing is said of the place, bytes are looked through from their beginning",

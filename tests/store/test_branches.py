@@ -104,6 +104,19 @@ async def test_branches_of_branches(history: Path) -> None:
         assert await prompts(store, session) == ["one", "b", "c"]
 
 
+async def test_a_session_tells_how_the_last_turn_of_its_branch_stands(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        one = await told(store, session, "one")
+        two = await store.begin(a_turn(session, "two"), session)
+        await store.save(said(two, status=TurnStatus.FAILED), two, session)
+        zwei = await instead(store, session, 1, "zwei")
+        statuses = [(await store.choose(session.id, turn.id)).last_status for turn in (two, zwei)]
+        assert statuses == [TurnStatus.FAILED, TurnStatus.DONE]
+        await instead(store, session, 0, "uno")
+        assert (await store.choose(session.id, one.id)).last_status is TurnStatus.DONE
+
+
 async def test_every_branch_is_listed_with_where_it_parts(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:

@@ -167,6 +167,16 @@ def test_it_is_set_up_to_lose_nothing_and_to_leave_no_trace(db: Database) -> Non
     assert (db.read_only, db.notice) == ("", "")
 
 
+def test_one_in_a_folder_nothing_can_be_written_to_is_read_without_a_lock(db: Database) -> None:
+    with closing(db._connect_immutable()) as conn, closing(sqlite3.connect(db.file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert revision(conn) == revision(other)
+        assert conn.execute("SELECT CAST(x'ff41' AS TEXT)").fetchone() == ("\ufffdA",)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            conn.execute("UPDATE meta SET value = 9")
+        assert not conn.in_transaction
+
+
 # Other programs' files
 
 
@@ -229,3 +239,14 @@ def test_a_damaged_one_and_one_in_use_are_told_apart(tmp_path: Path) -> None:
     with closing(ForeignDatabase(file, "Their file")) as db, pytest.raises(FileRefused) as caught:
         list(db.rows("SELECT 1 FROM sqlite_master"))
     assert (caught.value.message, caught.value.hint) == ("Their file is damaged.", "")
+    held = their(tmp_path / "held.db")
+    with (
+        closing(sqlite3.connect(held, isolation_level=None)) as conn,
+        closing(ForeignDatabase(held, "Their file")) as db,
+    ):
+        conn.execute("BEGIN EXCLUSIVE")
+        db._conn.execute("PRAGMA busy_timeout = 0")
+        with pytest.raises(FileRefused) as caught:
+            list(db.rows("SELECT 1 FROM notes"))
+    assert caught.value.message == "Their file is being written to by another program."
+    assert caught.value.hint == "try again in a moment"
