@@ -14,7 +14,9 @@ import pytest
 
 from tests.store.histories import a_session, change, content, is_whole, opened, rows, told
 from tui.errors import StoreError
-from tui.store import schema, upkeep
+from tui.store import schema, turns, upkeep
+from tui.store.check import Findings
+from tui.store.keeper import Keeper
 from tui.store.upkeep import Copy, Repaired, back_up, check, repair
 
 
@@ -192,10 +194,58 @@ async def test_turns_that_share_a_place_are_kept_one_after_the_other(history: Pa
 
 async def test_one_of_a_newer_version_is_not_repaired(history: Path) -> None:
     await some(history)
-    change(history, f"PRAGMA user_version = {schema.VERSION + 1}")
+    newer = schema.VERSION + 1
+    change(history, f"PRAGMA user_version = {newer}")
     before = content(history)
+    wrong = f"it was made by a newer version of Palaver (tables {newer}; this one knows {schema.VERSION})"
+    assert check(history) == Findings((wrong,), (), newer, 2, 3)
     assert refused(lambda: repair(history)) == (
         f"{history} was made by a newer version of Palaver.",
         "repair it with that one",
     )
     assert content(history) == before
+
+
+async def test_the_inner_order_of_the_index_of_words_is_looked_at(history: Path) -> None:
+    await some(history)
+    assert check(history) == Findings((), (), schema.VERSION, 2, 3)
+    change(history, "UPDATE items_fts_data SET block = zeroblob(4) WHERE id > 10")
+    (wrong,) = check(history).wrong
+    assert wrong.startswith("the index of words is damaged: ")
+    done = repair(history)
+    assert done is not None
+    assert (done.sessions, done.turns) == (2, 3)
+    assert is_whole(history)
+
+
+async def test_a_log_of_another_file_is_set_aside_and_told_of(history: Path, tmp_path: Path) -> None:
+    await some(history)
+    with closing(sqlite3.connect(tmp_path / "other.db", isolation_level=None)) as conn:
+        conn.execute("PRAGMA journal_mode = WAL").fetchall()
+        conn.execute("CREATE TABLE theirs (a)")
+        log = (tmp_path / "other.db-wal").read_bytes()
+    history.with_name("history.db-wal").write_bytes(log)
+    (note,) = check(history).remarks
+    (aside,) = (name for name in names(history.parent) if "-wal" in name)
+    assert re.fullmatch(r"history\.db-wal\.stale-\d{8}T\d{12}", aside)
+    where = history.with_name(aside)
+    assert (
+        note == f"A log of another file lay beside the history, where it would have changed it. It is kept as {where}."
+    )
+    assert content(where) == log
+    assert check(history) == Findings((), (), schema.VERSION, 2, 3)
+
+
+async def test_a_damaged_file_that_another_window_has_replaced_is_not_begun_again(history: Path) -> None:
+    await some(history)
+    renewed: list[str] = []
+    keeper = Keeper(history, lambda: renewed.append("renewed"))
+    keeper.open()
+    try:
+        keeper._start_over((0, 0))
+        assert keeper.notices == []
+        assert renewed == ["renewed"]
+        assert keeper.write(turns.count_turns, "none") == 0
+        assert not [name for name in names(history.parent) if "damaged" in name]
+    finally:
+        keeper.close()

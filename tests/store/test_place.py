@@ -211,6 +211,14 @@ async def test_labels_that_look_the_same_are_two_sessions_and_told_apart(history
     assert f"“{other}” (U+" in note
 
 
+def test_of_labels_that_look_the_same_only_the_odd_ones_are_spelt_out() -> None:
+    labels = ["cop", "work\u20111", "other", "work-1", "\u0441op", "work\u20131"]
+    assert told_apart(labels) == [
+        "“cop”, “\u0441op” (U+0441)",
+        "“work-1”, “work\u20111” (U+2011), “work\u20131” (U+2013)",
+    ]
+
+
 @pytest.mark.fault("L10")
 def test_labels_that_can_be_told_apart_are_not_complained_of() -> None:
     assert told_apart(["work", "Work", "wörk", "chat-1", "chat-l", "работа", "work 1", "日本", "日木"]) == []

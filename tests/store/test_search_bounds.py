@@ -13,6 +13,7 @@ from tui.found import Found
 from tui.model import TitleSource
 from tui.query import Query, Term
 from tui.store import Store
+from tui.store.search import _expression
 
 ZEBRA = Term("zebra", ("zebra",))
 SIGN = Term("->")
@@ -158,3 +159,19 @@ async def test_more_than_is_asked_of_the_index_at_once_is_found(history: Path, m
             everything = await found(store, Query((ZEBRA,), labels=labels))
             assert (everything.count, everything.is_more, everything.is_done) == (7, False, True)
         assert (await found(store, Query((ZEBRA,)), 2)).is_more
+
+
+@pytest.mark.parametrize(
+    ("terms", "asked"),
+    [
+        ([Term("ze", ("ze",), is_prefix=True)], '"ze" *'),
+        ([Term("z", ("z",), is_prefix=True)], ""),
+        ([Term("z", ("z",))], '"z"'),
+        ([Term("a zebra z", ("a", "zebra", "z"), is_prefix=True)], '"a zebra"'),
+        ([Term("a zebra ze", ("a", "zebra", "ze"), is_prefix=True)], '"a zebra ze" *'),
+        ([Term("zebra", ("zebra",)), SIGN, Term("or", ("or",), is_prefix=True)], '"zebra" AND "or" *'),
+        ([SIGN], ""),
+    ],
+)
+def test_the_index_is_not_asked_for_a_single_letter_of_a_word_still_being_typed(terms: list[Term], asked: str) -> None:
+    assert _expression(terms) == asked
