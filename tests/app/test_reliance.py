@@ -80,8 +80,8 @@ async def test_the_gate_is_before_the_terminal_for_every_widget(history: Path) -
 def test_the_gate_leaves_clean_lines_alone() -> None:
     line = [Segment("plain"), Segment("naïve 日本 👩‍👩‍👧")]
     assert Gate().apply(line, Color(0, 0, 0)) is line
-    evil = [Segment("a\x1b]0;x\x07b"), Segment("c\u202ed")]
-    assert "".join(one.text for one in Gate().apply(evil, Color(0, 0, 0))) == "a�]0;x�bc�d"
+    evil = [Segment("a\x1b]0;x\x07b"), Segment("c\u202ed"), Segment("     ")]
+    assert "".join(one.text for one in Gate().apply(evil, Color(0, 0, 0))) == "a�]0;x�bc�d  "
 
 
 def test_the_scrollbar_is_moved_without_a_layout() -> None:

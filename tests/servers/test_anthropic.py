@@ -121,7 +121,7 @@ async def test_the_key_has_a_header_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     with serving(anthropic.make(key="sk-good")) as server:
         profile = profile_of(server, key=KeySource("env", ("KEY",)))
         assert (await ask(server, "hello", profile=profile)).turn.status is DONE
-        missing = await ask(server, "hello")
+        missing = await ask(server, "hello", profile=profile_of(server, key=KeySource()))
         monkeypatch.setenv("KEY", "sk-bad")
         wrong = await ask(server, "hello", profile=profile)
     assert (missing.exit_status, wrong.exit_status) == (4, 4)

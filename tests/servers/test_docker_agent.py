@@ -22,6 +22,7 @@ from tests.servers.echo import message
 from tests.virtual_time import elapsed, play
 from tui.client import Client
 from tui.config import Profile
+from tui.credentials import KeySource
 from tui.errors import Limited, Refused, Stale
 from tui.events import RunNamed
 from tui.model import AttemptKind, Item, ItemKind, ItemState, Session, Turn, TurnStatus, Verdict
@@ -249,7 +250,7 @@ async def test_a_stop_ends_the_run_and_the_talk_goes_on(t: Chatting, server: Run
 async def test_docker_13_a_wrong_key_is_told_in_one_line(given: str, words: str) -> None:
     with serving(docker_agent.make(key="right")) as server:
         headers = (("authorization", f"Bearer {given}"),) if given else ()
-        told = await take(Client(), profile_of(server, headers=headers), "hello")
+        told = await take(Client(), profile_of(server, headers=headers, key=KeySource()), "hello")
     assert (told.turn.status, told.exit_status) == (FAILED, 4)
     assert told.words.startswith(f"{server.url[7:]} {words}")
 

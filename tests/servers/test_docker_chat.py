@@ -21,6 +21,7 @@ from tests.servers.base import Asked, Running, serving
 from tests.servers.docker_chat import DockerChat
 from tui.client import Client
 from tui.config import Profile
+from tui.credentials import KeySource
 from tui.errors import Refused, UsageError
 from tui.model import ItemKind, MappingState, Session, TurnStatus
 
@@ -361,9 +362,9 @@ async def test_an_empty_answer_is_done(server: Running) -> None:
     assert told.turn.conversation_id == names(server)[0]
 
 
-async def test_docker_13_a_wrong_key_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_docker_13_a_wrong_key_is_told_in_one_line() -> None:
     with serving(docker_chat.make(key="right")) as server:
-        told = await ask(server, "hello")
+        told = await take(Client(), replace(profile_of(server), key=KeySource()), "hello")
     assert (told.turn.status, told.exit_status) == (FAILED, 4)
     assert told.words.startswith(f"{server.url[7:]} wants a key: missing or invalid bearer token")
 

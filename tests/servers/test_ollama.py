@@ -137,7 +137,7 @@ async def test_how_long_a_model_stays_loaded(server: Running, said: str, kept: A
 
 async def test_one_that_is_not_signed_in_says_how_to(server: Running) -> None:
     with serving(ollama.make(key="sk-good")) as guarded:
-        told = await ask(guarded, "hello")
+        told = await ask(guarded, "hello", profile=profile_of(guarded, key=KeySource()))
     assert told.exit_status == 4
     assert told.words.endswith(
         "is not signed in to run fake — run ollama signin there, or set api_key_env in profile here"

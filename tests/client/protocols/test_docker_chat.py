@@ -16,10 +16,11 @@ from tui.client import Request
 from tui.client.protocols import load
 from tui.client.protocols.docker_chat import DockerChatReader, body, headers, is_stale, is_unsupported
 from tui.client.reply import Rejected, Reply
+from tui.credentials import KeySource
 from tui.events import ConversationIssued, Finished, ItemDelta, ModelNamed, Used
 from tui.model import ItemKind, Message, TurnStatus, Usage
 
-PROFILE = replace(CHAT_PROFILE, name="docker", protocol="docker-chat", model="root")
+PROFILE = replace(CHAT_PROFILE, name="docker", protocol="docker-chat", model="root", key=KeySource())
 OURS = "0197f2aa-1111-7000-8000-000000000001"
 
 

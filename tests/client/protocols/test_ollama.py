@@ -272,7 +272,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("status", "value", "words", "exit_status", "requests"), REFUSALS)
 async def test_a_refusal(status: int, value: dict[str, Any], words: str, exit_status: int, requests: int) -> None:
     server = Bytes([json.dumps(value).encode()], status=status, headers=PLAIN_JSON)
-    told = await take(over(server, Waits()), OLLAMA)
+    told = await take(over(server, Waits()), replace(OLLAMA, key=KeySource()))
     assert told.words.startswith(words)
     assert told.turn.error is not None
     assert (told.exit_status, told.turn.error.status, server.requests) == (exit_status, status, requests)

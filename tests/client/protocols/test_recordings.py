@@ -15,6 +15,7 @@ from tests.client.protocols.recordings import Recording, errors, recording, reco
 from tests.client.turns import Bytes, Told, over, take
 from tests.fake_server import CHAT_PROFILE, PROFILE, Waits
 from tui.config import Profile
+from tui.credentials import KeySource
 from tui.model import AttemptKind, ItemKind, TurnStatus
 
 STRIDE = int(os.environ.get("PALAVER_CUT_STRIDE", "37"))
@@ -497,7 +498,8 @@ async def test_a_refusal(name: str) -> None:
     sent = one.sent if isinstance(one.sent, dict) else {}
     conversation_id = sent.get("previous_response_id") or sent.get("conversation") or ""
     server, waits = server_of(one, [one.body], clean=True), Waits()
-    told = await take(over(server, waits), profile_of(one), conversation_id=conversation_id)
+    profile = replace(profile_of(one), key=KeySource())
+    told = await take(over(server, waits), profile, conversation_id=conversation_id)
     assert told.turn.error is not None
     assert (told.turn.error.kind, told.exit_status) == (wanted.kind, wanted.exit_status)
     assert wanted.words in told.words
