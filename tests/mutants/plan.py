@@ -66,10 +66,12 @@ EQUIVALENT = {
     "return text[: bisect_right(range(len(text) + 2), width, key=lambda end: cell_len(text[:end])) - 1]": "only what "
     "is too wide is cut, so that the end is never reached",
     "while stop > 0 and len(found) <= limit:": "more is read than is wanted, and left away again",
+    'prompt="XXXX",': "the prompt is filled in from the items",
     "self._after_cr = None": "it is only asked whether it is true",
     'log.debug("still not saved: %s", )': "the log says less; the user is told elsewhere",
     'old = sqlite3.connect(f"{damaged.absolute().as_uri()}?immutable=1", uri=None)': "SQLite takes it for a URI unasked, "
     "as it is built for most systems",
+    'log.warning("not saved: %s", )': "the log says less; the user is told elsewhere",
     'log.warning("not saved: %s", None)': "the log says less; the user is told elsewhere",
     "at = None": "where nothing is said of the place, bytes are looked through from their beginning",
     "seconds = date.timestamp() - now if (now is not None) or True else -1": "a clock of None is a TypeError then, which "

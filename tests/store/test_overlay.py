@@ -84,6 +84,18 @@ async def test_changes_that_are_not_saved_are_seen_everywhere(history: Path, dis
         ]
 
 
+async def test_changes_that_are_saved_late_do_not_move_a_session(history: Path, disk: Disk) -> None:
+    first, last = a_session("first"), a_session("last")
+    async with opened(history) as store:
+        await store.create(first)
+        await store.create(last)
+        async with disk.broken(store):
+            await store.update(first.id, title="late", label="renamed")
+        await store._heal()
+        assert not store.health.unsaved
+        assert [(one.label, one.title) for one in await store.sessions()] == [("last", ""), ("renamed", "late")]
+
+
 async def test_turns_that_are_not_saved_are_seen_everywhere(history: Path, disk: Disk) -> None:
     session = a_session()
     async with opened(history) as store:

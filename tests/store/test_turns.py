@@ -425,6 +425,26 @@ async def test_a_hand_in_the_file_never_hides_a_turn(history: Path, statement: s
         assert store.health.message == ""
 
 
+@pytest.mark.parametrize(
+    ("written", "error"),
+    [
+        ("{", Failure("error", "{")),
+        ("[]", Failure("error", "[]")),
+        ('{"unknown": 1}', Failure("error", '{"unknown": 1}')),
+        ('{"kind": "refused", "message": "no"}', Failure("refused", "no")),
+        ("", None),
+    ],
+)
+async def test_an_error_that_cannot_be_read_is_shown_as_it_stands(
+    history: Path, written: str, error: Failure | None
+) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        turn = await told(store, session)
+        change(history, f"UPDATE turns SET error = '{written}'")
+        assert await store.turn(turn.id) == replace(turn, error=error)
+
+
 async def test_a_session_whose_branch_is_lost_can_be_used(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:
