@@ -10,7 +10,7 @@ from tests.store.histories import a_session, opened, told
 from tests.torture import core_kills
 from tests.torture.core_kills import WORD, Ledger, Life
 
-COUNT = 200
+COUNT = 500
 
 
 @pytest.mark.fault("C19", "L18", "S06")
@@ -19,7 +19,7 @@ def test_a_chat_killed_at_any_moment_has_kept_what_it_told(seed: int) -> None:
     report = core_kills.run(COUNT, seed)
     assert report.wrong == []
     assert report.counts["kills"] == COUNT
-    assert report.counts["told"] > COUNT
+    assert report.counts["told"] > COUNT // 4
     assert report.counts["answers cut short"] > COUNT // 20
 
 
