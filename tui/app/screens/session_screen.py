@@ -24,7 +24,9 @@ from tui.app.screens.chores import Chores
 from tui.app.screens.help import Key, keys_of
 from tui.app.screens.keeper import Keeper
 from tui.app.screens.sessions import SessionList
+from tui.app.screens.shelf import Shelf
 from tui.app.transcript.view import TranscriptView
+from tui.app.transcript.viewport import Marks
 from tui.app.widgets.key_bar import KeyBar
 from tui.app.widgets.prompt import Prompt
 from tui.app.widgets.sidebar import Sidebar
@@ -73,6 +75,7 @@ class SessionScreen(Screen[None]):
         self._list = SessionList()
         self._session: Session | None = None
         self._journey = _Journey()
+        self._shelf = Shelf()
         self._moving = asyncio.Lock()
         self._keeper = Keeper(chat, self._as_it_stands, self.set_timer)
         self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
@@ -158,10 +161,13 @@ class SessionScreen(Screen[None]):
         if left is not None:
             self.do(self._keeper.keep())
             self._list.put(left)
+            self._shelf.keep(left, self.transcript.port, self.prompt.said)
             self._session = None
             self.prompt.replace_text("")
-        self._journey = _Journey(left or self._journey.left, to.id if isinstance(to, Session) else "")
-        return self._travel(self._journey, to)
+        journey = self._journey = _Journey(left or self._journey.left, to.id if isinstance(to, Session) else "")
+        if isinstance(to, Session) and not self._moving.locked() and self._show_kept(to):
+            return self._catch_up(journey, to)
+        return self._travel(journey, to)
 
     async def _travel(self, journey: _Journey, to: Session | Coroutine[Any, Any, Session]) -> None:
         # One after the other, so that what was sent on the way to one session is said there before the next is made.
@@ -185,31 +191,64 @@ class SessionScreen(Screen[None]):
                 self.prompt.give_back("\n".join(others))
 
     async def _show(self, journey: _Journey, session: Session) -> None:
-        count = await self._chat.count(session.id)
-        around = count if session.scroll.at_end else min(count, session.scroll.depth + FIRST_TURNS)
-        turns = await self._chat.turns(session.id, max(0, around - FIRST_TURNS), around)
-        prompts = await self._chat.prompts(session.id)
-        variants = await self._chat.variants(session.id)
+        if self._show_kept(session):
+            self.do(self._catch_up(journey, session))
+            return
+        at_end, depth = session.scroll.at_end, session.scroll.depth
+        # How many turns there are is read beside them: what is known of it is right but for what others just said.
+        until = session.turns if at_end else min(session.turns, depth + FIRST_TURNS)
+        start = max(0, until - FIRST_TURNS)
+        count, turns, variants = await asyncio.gather(
+            self._chat.count(session.id),
+            self._chat.turns(session.id, start, None if at_end else until),
+            self._chat.variants(session.id),
+        )
         if journey is not self._journey:
             return
+        marks: Marks = {"notice": session.notice, "shared": session.shared, "variants": variants}
+        self.transcript.show(max(count, *(turn.depth + 1 for turn in turns[-1:]), 0), session.scroll, turns, **marks)
+        self.transcript.put([turn for turn in journey.changed.values() if turn.session_id == session.id])
+        self.prompt.set_history([])
+        self._has_arrived(session)
+        self.do(self._catch_up(journey, session, is_read=True))
+
+    def _show_kept(self, session: Session) -> bool:
+        """Show a session at once, if it is one of those left last."""
+        kept = self._shelf.take(session)
+        if kept is None:
+            return False
+        self.transcript.show_kept(kept.port)
+        self.prompt.set_history(kept.prompts)
+        self._has_arrived(session)
+        return True
+
+    def _has_arrived(self, session: Session) -> None:
+        """Have everything else on the screen tell of the session that the transcript shows now."""
         self._session = session
         self._keeper.begin(session)
         self._chat.attend(session.id)
         self.app.come_back = session.label  # type: ignore[attr-defined]
         self.transcript.hint = self._hint(session)
-        self.transcript.mark(session.notice, session.shared)
-        self.transcript.mark_variants(variants)
-        self.transcript.show(count, session.scroll, turns)
-        self.transcript.put([turn for turn in journey.changed.values() if turn.session_id == session.id])
-        self.prompt.set_history(prompts)
         if session.draft:
             self.prompt.replace_text(session.draft + self.prompt.text)
         self.remove_class("-over")
         self._news = ""
         self._refresh_all()
-        await self._chat.mark_read(session.id)
-        await self._remember(session.id)
-        if turns and turns[-1].run:
+
+    async def _catch_up(self, journey: _Journey, session: Session, *, is_read: bool = False) -> None:
+        """What a session just shown, read anew or kept, needs besides, as long as it is looked at."""
+        if session.unread:
+            await self._chat.mark_read(session.id)
+        if is_read:
+            said = await self._chat.prompts(session.id)
+            if journey is self._journey:
+                self.prompt.fill_history(said)
+        elif journey is self._journey and await self._chat.count(session.id) > self.transcript.count:
+            await self.show_again(session.id)
+        if journey is self._journey:
+            await self._remember(session.id)
+        newest = self.transcript.turn_at(self.transcript.count - 1)
+        if journey is self._journey and newest is not None and newest.run and not self._chat.is_running(session.id):
             await self._chat.resume(session)
 
     async def show_again(self, session_id: str) -> None:
@@ -282,6 +321,8 @@ class SessionScreen(Screen[None]):
                 self.say(health.message or "Everything is saved again.")
 
     def _turn_changed(self, turn: Turn) -> None:
+        if self._session is None or turn.session_id != self._session.id:
+            self._shelf.note(turn)
         if self._session is None:
             self._journey.changed[turn.id] = turn
         elif turn.session_id == self._session.id:

@@ -10,6 +10,9 @@ from textual.strip import Strip
 from tui.app.transcript.viewport import Row, Viewport
 from tui.app.transcript.wrap import Line
 
+KEPT_SCREENS = 8
+"""Screens full of painted lines that are kept, so that going back to a session, or a page, paints no line again."""
+
 
 class PaintedView(ScrollView):
     """Lines for `LeanCompositor`, without Textual's styles for borders and padding, of which there are none here.
@@ -34,7 +37,7 @@ class PaintedView(ScrollView):
             for one in filters:
                 strip = strip.apply_filter(one, background)
             strips.append(strip)
-        if len(self._strips) > 4 * self.size.height:
+        if len(self._strips) > KEPT_SCREENS * self.size.height:
             shown = {id(row.line) for row in self._port.rows}
             self._strips = {key: kept for key, kept in self._strips.items() if key in shown}
         if crop.column_span != (0, self.size.width):

@@ -168,11 +168,37 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
 
     # What is shown
 
-    def show(self, count: int, scroll: Scroll, turns: list[Turn]) -> None:
+    def show(
+        self,
+        count: int,
+        scroll: Scroll,
+        turns: list[Turn],
+        *,
+        notice: str = "",
+        shared: int | None = None,
+        variants: dict[int, Variants] | None = None,
+    ) -> None:
         """Begin to show a session of `count` turns, at the place given; `turns` are those at hand."""
-        self._port.open(count, Place(scroll.depth, scroll.unit, scroll.line), following=scroll.at_end)
+        port = self._port.beside()
+        port.mark(notice, shared)
+        port.mark_variants(variants or {})
+        port.open(count, Place(scroll.depth, scroll.unit, scroll.line), following=scroll.at_end)
+        port.put(turns)
+        self._look_through(port)
+
+    @property
+    def port(self) -> Viewport:
+        """What is shown, to be shown again by `show_kept`."""
+        return self._port
+
+    def show_kept(self, port: Viewport) -> None:
+        """Show again what was shown before, where it was left."""
+        port.fit(self._port)
+        self._look_through(port)
+
+    def _look_through(self, port: Viewport) -> None:
         self._stop_finding()
-        self._port.put(turns)
+        self._port = port
         self._cursor, self._code, self.has_news = None, (-1, -1), False
         self._paint(everything=True)
 
@@ -189,7 +215,7 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
     def show_again(self, count: int, turns: list[Turn]) -> None:
         """Show the same session where other turns are on its present branch; the cursor stays at its depth."""
         depth = self._cursor[0] if self._cursor is not None else -1
-        self.show(count, self.place, turns)
+        self.show(count, self.place, turns, **self._port.marks)
         blocks = self._port.blocks_of(depth)
         if blocks is not None:
             self._set_cursor(depth, blocks.prompt)
@@ -575,6 +601,9 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Someone else moved the scrollbar: a drag, or a selection that goes beyond the edge."""
         if round(old_value) == round(new_value) or not self.count:
+            return
+        if self.scrollable_content_region.height != self._port.height:
+            # Textual keeps it within a window of another height: that is no one's wish, and the rows follow by themselves.
             return
         if abs(new_value - old_value) <= 2 * self._port.height:
             self.move(round(new_value) - round(old_value))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from rich.segment import Segment
 
@@ -29,6 +29,9 @@ MOST_TURNS = 1200
 
 MOST_LINES = 8000
 """Drawn lines kept."""
+
+KEPT_LINES = 400
+"""Drawn lines kept of what is out of sight."""
 
 
 class Place(NamedTuple):
@@ -50,6 +53,14 @@ class Row:
     unit: Unit | None = None
 
 
+class Marks(TypedDict):
+    """What is said between turns: above all of them, after those that others may read, where others are in one's place."""
+
+    notice: str
+    shared: int | None
+    variants: dict[int, Variants]
+
+
 class Viewport:
     """Turns, seen through a window. `need` is called with the range of depths that has to be brought."""
 
@@ -68,6 +79,25 @@ class Viewport:
         self._asked: set[int] = set()
         self._drawn: OrderedDict[Unit, int] = OrderedDict()
         self._held: tuple[Place, Unit] | None = None
+
+    def beside(self) -> Viewport:
+        """Another one, empty, of the same size and looks."""
+        other = Viewport(self._need)
+        other.ground, other.height = self.ground, self.height
+        return other
+
+    def fit(self, other: Viewport) -> None:
+        """Take another one's size and looks, having been out of sight."""
+        self.resize(other.ground.width, other.height)
+        self.ground = other.ground
+        # What was on its way has gone astray.
+        self._asked.clear()
+
+    def slim(self) -> None:
+        """Keep what is around the place alone, to be out of sight for a while."""
+        for depth in [depth for depth in self._turns if abs(depth - self.place.depth) > PAGE]:
+            del self._turns[depth]
+        self._forget_old_lines(KEPT_LINES)
 
     # Turns
 
@@ -113,6 +143,11 @@ class Viewport:
         self._variants = variants
         self._make_again(changed)
         return bool(changed)
+
+    @property
+    def marks(self) -> Marks:
+        """What was said with `mark` and `mark_variants`."""
+        return {"notice": self._notice, "shared": self._shared, "variants": self._variants}
 
     def variants_at(self, depth: int) -> Variants | None:
         return self._variants.get(depth)
@@ -349,9 +384,9 @@ class Viewport:
                 break
         self.layout.set(depth, blocks.height(self.ground))
 
-    def _forget_old_lines(self) -> None:
+    def _forget_old_lines(self, most: int = MOST_LINES) -> None:
         total = sum(self._drawn.values())
-        while total > MOST_LINES:
+        while total > most:
             unit, count = self._drawn.popitem(last=False)
             unit.drop()
             total -= count

@@ -67,6 +67,19 @@ class Prompt(TextArea):
         self._prompts = [prompt for place, prompt in enumerate(prompts) if prompts[place - 1 : place] != [prompt]]
         self._place = len(self._prompts)
 
+    @property
+    def said(self) -> list[str]:
+        """What can be recalled, oldest first."""
+        return list(self._prompts)
+
+    def fill_history(self, prompts: list[str]) -> None:
+        """Add what was said before what is known so far; who has begun to recall stays where they are."""
+        added, from_end = self._prompts, len(self._prompts) - self._place
+        self.set_history(prompts)
+        for prompt in added:
+            self.add_history(prompt)
+        self._place = len(self._prompts) - from_end
+
     def add_history(self, prompt: str) -> None:
         prompt = typed(prompt)
         if self._prompts[-1:] != [prompt]:
