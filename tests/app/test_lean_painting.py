@@ -8,6 +8,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
 from tui.app.driver import Writer
 from tui.app.keyboard import is_busy
-from tui.app.transcript.view import TranscriptView, _thumb
+from tui.app.transcript.view import LONGEST_REST, TranscriptView, _thumb
 
 LONG = "\n\n".join(f"Paragraph {number} with **strong** words and `code`." for number in range(40))
 
@@ -185,3 +186,39 @@ async def test_a_pump_is_busy_until_it_waits_again() -> None:
     assert is_busy(pump)
     await waiting
     assert is_busy(pump)
+
+
+async def test_a_key_comes_before_what_streams(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first", LONG)
+        await w.send("second")
+        exchange = await w.server.request()
+        exchange.respond().event(delta("One word "))
+        await w.until(lambda: "One word" in w.transcript)
+        view, turn = w.screen.transcript, w.talk.turns[-1]
+        await w.until(lambda: view._tick is None)
+        view._busy_until = 0.0
+
+        view.make_way()
+        view.put([replace(turn, items=(replace(turn.items[0], text="One word more"),))])
+        assert "One word more" not in w.transcript
+        assert view._tick is not None
+        await w.until(lambda: "One word more" in w.transcript)
+
+        await w.until(lambda: view._tick is None)
+        view.make_way()
+        view.put([replace(turn, items=(replace(turn.items[0], text="One word more, and another"),))])
+        assert view._tick is not None
+        # Someone keeps a key pressed all the time.
+        view._wanted_at -= LONGEST_REST
+        view._paint_timed()
+        assert "and another" in w.transcript
+        exchange.event(completed("One word more, and another")).end()
+        await w.until(lambda: not w.talk.chat.running())
+
+
+async def test_a_key_pressed_is_told_to_the_transcript(history: Path) -> None:
+    async with window(history) as w:
+        before = w.screen.transcript._pressed_at
+        await w.press("x")
+        assert w.screen.transcript._pressed_at > before

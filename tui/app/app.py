@@ -72,9 +72,15 @@ class PalaverApp(App[None]):
             if not self._keyboard.is_open and isinstance(event, events.Key) and event.key == "ctrl+j":
                 # The terminal was not ours yet and made a line feed of the Enter.
                 event = events.Key("enter", "\r")
+            self._make_way()
             await self._keyboard.press(event)
         else:
             await super().on_event(event)
+
+    def _make_way(self) -> None:
+        screen = self.screen_stack[0] if self._screen_stack else None
+        if isinstance(screen, ChatScreen):
+            screen.transcript.make_way()
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_theme())

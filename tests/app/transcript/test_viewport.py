@@ -529,3 +529,20 @@ def test_only_what_is_looked_at_is_taken_apart(monkeypatch: pytest.MonkeyPatch) 
     session.port.put([turn(depth, f"{turns[depth].text}\n\nmore") for depth in range(160, min(shown))])
     session.port.update()
     assert fed == []
+
+
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_the_next_page_is_ready_before_it_is_wanted(direction: int, drawn: list[Piece]) -> None:
+    session = Session(talk(300), place=Place(150))
+    session.bring()
+    session.port.move(direction * (HEIGHT - 1))
+    session.port.foresee(direction)
+    session.bring()
+    assert session.port.blocks_of(0) is not None
+    drawn.clear()
+    before = session.texts()
+    session.port.move(direction * (HEIGHT - 1))
+    assert session.texts() != before
+    assert drawn == []
+    session.port.move(direction * (HEIGHT - 1))
+    assert drawn

@@ -6,6 +6,7 @@ While an answer streams nothing is laid out anew: the scrollbar is moved, and th
 from __future__ import annotations
 
 import time
+from functools import partial
 from math import ceil
 from textwrap import wrap
 
@@ -39,6 +40,9 @@ FRAME = 1 / 30
 
 SHARE = 5
 """Of all the time, an answer that streams is painted for one part in so many: typing and stopping have the rest."""
+
+FORESEE_AFTER = 0.03
+"""Seconds after a move at which the lines beyond the window are made ready."""
 
 LONGEST_REST = 0.25
 """Seconds between two paintings, whatever one costs."""
@@ -162,8 +166,9 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
         self._painted: list[Row] = []
         self._cursor: tuple[int, Block] | None = None
         self._code = (-1, -1)
-        self._busy_until = self._spent = 0.0
+        self._busy_until = self._spent = self._wanted_at = self._pressed_at = 0.0
         self._tick: Timer | None = None
+        self._foreseeing: Timer | None = None
         self._hovered = ""
 
     # What is shown
@@ -285,6 +290,15 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
         """Move by a number of lines, down where it is positive."""
         self._port.move(lines)
         self._moved()
+        if self._foreseeing is not None:
+            self._foreseeing.stop()
+        if self.is_attached:
+            self._foreseeing = self.set_timer(FORESEE_AFTER, partial(self._foresee, lines))
+
+    def _foresee(self, direction: int) -> None:
+        """While the user looks at a page: make the next one ready."""
+        self._foreseeing = None
+        self._port.foresee(direction)
 
     def page(self, pages: int) -> None:
         self.move(pages * max(1, self._port.height - 1))
@@ -450,15 +464,25 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
     def _paint_soon(self) -> None:
         """Paint, but not more often than is seen, nor for more than a quarter of the time."""
         if self._tick is None and self.is_attached:
-            wait = self._busy_until - time.perf_counter()
+            self._wanted_at = time.perf_counter()
+            wait = self._busy_until - self._wanted_at
             if wait <= 0:
                 self._paint_timed()
             else:
                 self._tick = self.set_timer(wait, self._paint_timed)
 
+    def make_way(self) -> None:
+        """A key was pressed: let what it changes be seen before what streams, which waits for a frame."""
+        self._pressed_at = time.perf_counter()
+
     def _paint_timed(self) -> None:
-        self._tick = None
         began = time.perf_counter()
+        # Keys that never end shall not hold back what streams.
+        wait = min(self._pressed_at + FRAME, self._wanted_at + LONGEST_REST) - began
+        if wait > 0:
+            self._tick = self.set_timer(wait, self._paint_timed)
+            return
+        self._tick = None
         self._spent = 0.0
         self._paint()
         self._busy_until = began + FRAME

@@ -244,6 +244,17 @@ class Viewport:
                 line += len(self.lines(units[number]))
         return Place(depth, number, line)
 
+    def foresee(self, direction: int) -> None:
+        """Draw, or have brought, the window's worth of lines above the window or below it, and the first turns of all."""
+        if not self.layout or not self.rows:
+            return
+        if direction < 0:
+            self.up(self.place, self.height)
+        else:
+            self._ask_for(min(len(self.layout) - 1, self.rows[-1].depth + PAGE // 4))
+            self._down(self.place, 2 * self.height)
+        self._ask_for(0)
+
     def _down(self, place: Place, lines: int) -> Place:
         depth, number, line = place
         line += lines
