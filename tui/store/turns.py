@@ -97,12 +97,12 @@ def set_item_state(conn: Connection, turn_id: str, key: str, state: ItemState) -
     return get_turn(conn, turn_id)
 
 
-def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session, holder: str) -> Turn:
+def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session, holder: str) -> None:
     """Bring a stored turn to the state of `turn`, given that it was stored as `since`. Safe to repeat.
 
-    Without `since`, or where the turn is not there any more, all of it is written. Gives it with the depth it has.
+    Without `since`, or where the turn is not there any more, all of it is written. It stays in the place it has.
     """
-    row = conn.execute("SELECT depth, status FROM turns WHERE id = ?", (turn.id,)).fetchone()
+    row = conn.execute("SELECT status FROM turns WHERE id = ?", (turn.id,)).fetchone()
     if row is None:
         sessions.ensure_session(conn, session)
         branch, low, free = _end_of(conn, turn.session_id)
@@ -110,13 +110,11 @@ def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session,
         turn = replace(turn, depth=free if taken or turn.depth < low or turn.depth > free else turn.depth)
         _insert(conn, turn, branch, holder)
         since = None
-    else:
-        turn = replace(turn, depth=row[0])
-        if row[1] not in (TurnStatus.PENDING, TurnStatus.STREAMING):
-            if since is not None and since.status.is_final:
-                return turn
-            _unindex(conn, turn.id)
-            since = None
+    elif row[0] not in (TurnStatus.PENDING, TurnStatus.STREAMING):
+        if since is not None and since.status.is_final:
+            return
+        _unindex(conn, turn.id)
+        since = None
     _put_items(conn, turn, since)
     _put_attempts(conn, turn, since)
     now = sessions.next_revision(conn)
@@ -129,7 +127,6 @@ def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session,
     if turn.status.is_final:
         _finish(conn, turn.id)
     _touch(conn, turn, now)
-    return turn
 
 
 def insert_ended(conn: Connection, turn: Turn, branch: str, revision: int) -> None:
