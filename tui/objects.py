@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from tui.model import Branch, Session, Turn
+from tui.model import Branch, Queued, Session, Turn
 
 
 def turn_object(turn: Turn, label: str) -> dict[str, Any]:
@@ -60,6 +60,11 @@ def session_object(session: Session) -> dict[str, object]:
         "notice": session.notice or None,
         "shared_turns": session.shared,
     }
+
+
+def queued_object(queued: Queued) -> dict[str, object]:
+    """A prompt that waits, as scripts get it."""
+    return {"prompt": queued.prompt, "created_at": iso(queued.created_at)}
 
 
 def branch_object(number: int, branch: Branch) -> dict[str, object]:

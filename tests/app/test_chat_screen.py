@@ -267,14 +267,18 @@ async def test_enter_twice_sends_once(history: Path) -> None:
         assert len(w.server.seen) == 1
 
 
-async def test_a_prompt_that_cannot_be_sent_now_is_given_back(history: Path) -> None:
-    async with window(history) as w:
-        await w.send("first")
-        await w.server.request()
-        await w.send("second")
-        assert w.screen.prompt.text == "second"
-        assert "still answering" in w.status
-        assert len(w.server.seen) == 1
+async def test_the_newest_line_stays_in_view_when_the_input_grows_and_shrinks(history: Path) -> None:
+    async with window(history, size=(80, 24)) as w:
+        await w.send("hello")
+        exchange = (await w.server.request()).respond().event(delta("line\n\n" * 30))
+        await w.until(lambda: w.screen.transcript.visible_text.count("line") > 5)
+        w.screen.prompt.replace_text("one\ntwo\nthree\nfour")
+        await w.pilot.pause()
+        w.screen.prompt.replace_text("")
+        await w.pilot.pause()
+        assert w.screen.transcript.following
+        exchange.event(delta("the newest"))
+        await w.until(lambda: "the newest" in w.transcript)
 
 
 @pytest.mark.fault("G18")

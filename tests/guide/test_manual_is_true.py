@@ -78,6 +78,7 @@ KEY_ROWS = [
     *reading.rows("Keys"),
     *reading.rows("Keys in the transcript and the sidebar"),
     *(row for row in reading.rows("Finding something said earlier") if len(row) == 3),
+    *reading.rows("Prompts that wait"),
 ]
 
 
@@ -110,7 +111,7 @@ def test_keys_are_always_marked_as_such() -> None:
 
 def test_names_to_bind_by_exist() -> None:
     for title, span in reading.spans():
-        if re.fullmatch(r"(prompt|turn|session|view|transcript|sidebar|app)\.[a-z-]+", span):
+        if re.fullmatch(r"(prompt|turn|queue|session|view|transcript|sidebar|app)\.[a-z-]+", span):
             assert span in bindings(), title
 
 

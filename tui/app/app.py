@@ -189,6 +189,7 @@ def _bound_classes() -> list[Any]:
     from tui.app.screens.find_screen import FindScreen
     from tui.app.screens.help import HelpScreen
     from tui.app.screens.picker import Picker
+    from tui.app.screens.queue_screen import QueueScreen
     from tui.app.screens.search import SearchScreen
     from tui.app.screens.switcher import Switcher
     from tui.app.transcript.finding_view import FindingView
@@ -198,6 +199,6 @@ def _bound_classes() -> list[Any]:
     from tui.app.widgets.prompt import Prompt
     from tui.app.widgets.sidebar import Sidebar
 
-    found = [FindScreen, AccountScreen, SearchScreen, FindingView, FindBar]
+    found = [FindScreen, QueueScreen, AccountScreen, SearchScreen, FindingView, FindBar]
     dialogs = [*found, Picker, Switcher, HelpScreen, TextDialog, ConfirmDialog]
     return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, *dialogs]

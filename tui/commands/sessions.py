@@ -15,7 +15,7 @@ from tui.commands.table import moment, print_json, print_line, print_table
 from tui.console import print_error
 from tui.errors import Exit, StoreError
 from tui.model import ItemKind, Session, TurnStatus
-from tui.objects import branch_object, iso, session_object, turn_json
+from tui.objects import branch_object, iso, queued_object, session_object, turn_json
 from tui.store import Store
 from tui.text import clean, one_line
 
@@ -217,9 +217,11 @@ async def _list(chat: Chat, args: argparse.Namespace) -> None:
 async def _show(chat: Chat, args: argparse.Namespace) -> None:
     session = await named(chat, args.label)
     turns = await chat.turns(session.id)
+    queue = await chat.queue(session.id)
     if args.json:
         full = [await chat.turn(turn.id) or turn for turn in turns]
-        print_json(session_object(session) | {"messages": [turn_json(turn, session.label) for turn in full]})
+        messages = [turn_json(turn, session.label) for turn in full]
+        print_json(session_object(session) | {"messages": messages, "queue": [queued_object(one) for one in queue]})
         return
     print_line(one_line(session.name))
     if session.notice:
@@ -235,6 +237,10 @@ async def _show(chat: Chat, args: argparse.Namespace) -> None:
             print_line(f"[{one_line(note)}]")
         if turn.error:
             print_line(f"[{one_line(str(turn.error))}]")
+    for number, queued in enumerate(queue, 1):
+        print_line()
+        print_line(f"── {moment(queued.created_at)} · waits, {number} of {len(queue)}")
+        print_line(clean(queued.prompt))
 
 
 def _print_item(kind: ItemKind, name: str, text: str) -> None:

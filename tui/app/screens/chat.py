@@ -15,9 +15,9 @@ from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.file_actions import FileActions
-from tui.app.screens.find_screen import FindScreen
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.picker import Choice, Picker
+from tui.app.screens.queue_screen import QueueScreen
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
 from tui.app.screens.switcher import Switcher
@@ -36,7 +36,7 @@ PICK_WITHIN = 1.5
 """Seconds in which a second Esc belongs to the first."""
 
 
-class ChatScreen(FindScreen):
+class ChatScreen(QueueScreen):
     """What the user does, translated into what `Chat` and the widgets are to do."""
 
     AUTO_FOCUS = "#prompt"
@@ -74,11 +74,12 @@ class ChatScreen(FindScreen):
         self._wants_to_quit = 0.0
         self._wants_to_pick = 0.0
         self._changing: Turn | None = None
-        self._aside = ""
 
     @on(Prompt.Submitted)
     def _submit(self, event: Prompt.Submitted) -> None:
-        if self._session is not None and self._changing is not None:
+        if self._queued is not None:
+            self.put_back(event.text)
+        elif self._session is not None and self._changing is not None:
             at = self._changing.depth
             if self._chat.is_running(self._session.id):
                 self.prompt.replace_text(event.text)
@@ -124,7 +125,13 @@ class ChatScreen(FindScreen):
             self.say("This conversation is someone else's: fork it to go on")
             self._server.fork()
             return
-        self._send(session, text)
+        if self.is_answering and self._session is not None and self._session.id == session.id:
+            self.do(self.enqueue(session, text))
+            return
+        self.send_now(session, text)
+
+    def send_now(self, session: Session, text: str) -> bool:
+        return self._send(session, text)
 
     def _send(self, session: Session, text: str, at: int | None = None) -> bool:
         """Begin a turn and show it. False where it cannot be begun, which is said."""
@@ -177,6 +184,7 @@ class ChatScreen(FindScreen):
         if self._session is None or self._session.provenance is Provenance.FOREIGN:
             return
         self._leave_changing()
+        self.leave_queued()
         self._changing, self._aside = event.turn, self.prompt.text
         self.prompt.replace_text(event.turn.prompt)
         self.prompt.border_title = "Changes a message: Enter sends, Esc leaves it"
@@ -193,6 +201,7 @@ class ChatScreen(FindScreen):
 
     def action_leave_changing(self) -> None:
         self._leave_changing()
+        self.leave_queued()
 
     def action_pick(self) -> None:
         """Esc twice on an empty prompt: choose one of one's own messages, to change it."""
@@ -223,7 +232,7 @@ class ChatScreen(FindScreen):
 
     @property
     def draft(self) -> str:
-        return self.prompt.text if self._changing is None else self._aside
+        return super().draft if self._changing is None else self._aside
 
     def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
         self._leave_changing()
@@ -333,6 +342,8 @@ class ChatScreen(FindScreen):
             self.say("Let go of; the server goes on")
         elif self._session is not None and self._chat.cancel(self._session.id):
             self.say("Stopping…")
+        elif self._queued is not None:
+            self.leave_queued()
         elif self.prompt.text:
             self.prompt.add_history(self.prompt.text)
             self.prompt.replace_text("")
@@ -440,12 +451,20 @@ class ChatScreen(FindScreen):
         match action:
             case "stop":
                 is_running = self._session is not None and self._chat.is_running(self._session.id)
-                return is_running and self._changing is None
+                return is_running and self._changing is None and self._queued is None
             case "leave_changing":
-                return self._changing is not None
+                return self._changing is not None or self._queued is not None
+            case "send_next" | "change_queued" | "unqueue" if self._changing is not None:
+                return False
             case "pick":
                 has_said = self._session is not None and self.transcript.count > 0
-                return has_said and self._changing is None and self.prompt.has_focus and not self.prompt.text
+                return (
+                    has_said
+                    and self._changing is None
+                    and self._queued is None
+                    and self.prompt.has_focus
+                    and not self.prompt.text
+                )
             case "restore":
                 return bool(self._actions.deleted)
             case _:

@@ -20,12 +20,15 @@ MARKS = (
     ("◆", "a note on how a turn went"),
     ("■", "an answer that was stopped or broke off; what came is kept"),
     ("?", "the answer waits for your approval"),
+    ("↳", "a prompt to be sent after the answer"),
+    ("□", "a prompt that waits for you"),
     ("▸", "folded: reasoning, a tool's call; Enter or a click unfolds it"),
 )
 
 _GROUPS = {
     "prompt": "Writing",
     "turn": "Answers",
+    "queue": "Prompts that wait (in the empty input)",
     "session": "Sessions",
     "transcript": "In the transcript (Tab goes there, Esc comes back)",
     "sidebar": "In the sidebar",

@@ -29,11 +29,12 @@ from tui.app.transcript.view import TranscriptView
 from tui.app.transcript.viewport import Marks
 from tui.app.widgets.key_bar import KeyBar
 from tui.app.widgets.prompt import Prompt
+from tui.app.widgets.queue_list import QueueList
 from tui.app.widgets.sidebar import Sidebar
 from tui.app.widgets.status_bar import StatusBar
-from tui.chat import Change, Chat, HealthChanged, SessionChanged, TurnChanged
+from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, TurnChanged
 from tui.errors import PalaverError
-from tui.model import Session, Turn, TurnStatus
+from tui.model import Queued, Session, Turn, TurnStatus
 from tui.store import Store
 
 NARROW = 80
@@ -67,6 +68,7 @@ class SessionScreen(Screen[None]):
         self._compositor = LeanCompositor()
         self.sidebar = Sidebar(id="sidebar")
         self.transcript = TranscriptView(id="transcript")
+        self.queue_list = QueueList(id="queue")
         self.prompt = Prompt(id="prompt")
         self.status_bar = StatusBar(id="status")
         self._chat = chat
@@ -76,6 +78,7 @@ class SessionScreen(Screen[None]):
         self._session: Session | None = None
         self._journey = _Journey()
         self._shelf = Shelf()
+        self._queue: tuple[Queued, ...] = ()
         self._moving = asyncio.Lock()
         self._keeper = Keeper(chat, self._as_it_stands, self.set_timer)
         self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
@@ -99,6 +102,7 @@ class SessionScreen(Screen[None]):
             yield self.sidebar
             with Vertical(id="main"):
                 yield self.transcript
+                yield self.queue_list
                 yield self.prompt
         yield self.status_bar
         yield KeyBar(id="keys")
@@ -161,7 +165,7 @@ class SessionScreen(Screen[None]):
         if left is not None:
             self.do(self._keeper.keep())
             self._list.put(left)
-            self._shelf.keep(left, self.transcript.port, self.prompt.said)
+            self._shelf.keep(left, self.transcript.port, self.prompt.said, self._queue)
             self._session = None
             self.prompt.replace_text("")
         journey = self._journey = _Journey(left or self._journey.left, to.id if isinstance(to, Session) else "")
@@ -198,10 +202,11 @@ class SessionScreen(Screen[None]):
         # How many turns there are is read beside them: what is known of it is right but for what others just said.
         until = session.turns if at_end else min(session.turns, depth + FIRST_TURNS)
         start = max(0, until - FIRST_TURNS)
-        count, turns, variants = await asyncio.gather(
+        count, turns, variants, queue = await asyncio.gather(
             self._chat.count(session.id),
             self._chat.turns(session.id, start, None if at_end else until),
             self._chat.variants(session.id),
+            self._chat.queue(session.id),
         )
         if journey is not self._journey:
             return
@@ -209,7 +214,7 @@ class SessionScreen(Screen[None]):
         self.transcript.show(max(count, *(turn.depth + 1 for turn in turns[-1:]), 0), session.scroll, turns, **marks)
         self.transcript.put([turn for turn in journey.changed.values() if turn.session_id == session.id])
         self.prompt.set_history([])
-        self._has_arrived(session)
+        self._has_arrived(session, queue)
         self.do(self._catch_up(journey, session, is_read=True))
 
     def _show_kept(self, session: Session) -> bool:
@@ -219,10 +224,10 @@ class SessionScreen(Screen[None]):
             return False
         self.transcript.show_kept(kept.port)
         self.prompt.set_history(kept.prompts)
-        self._has_arrived(session)
+        self._has_arrived(session, kept.queue)
         return True
 
-    def _has_arrived(self, session: Session) -> None:
+    def _has_arrived(self, session: Session, queue: tuple[Queued, ...]) -> None:
         """Have everything else on the screen tell of the session that the transcript shows now."""
         self._session = session
         self._keeper.begin(session)
@@ -234,6 +239,7 @@ class SessionScreen(Screen[None]):
         self.remove_class("-over")
         self._news = ""
         self._refresh_all()
+        self.show_queue(session.id, queue)
 
     async def _catch_up(self, journey: _Journey, session: Session, *, is_read: bool = False) -> None:
         """What a session just shown, read anew or kept, needs besides, as long as it is looked at."""
@@ -316,6 +322,9 @@ class SessionScreen(Screen[None]):
                 self._turn_changed(turn)
             case SessionChanged(session):
                 self._session_changed(session)
+            case QueueChanged(session_id, queue):
+                self._shelf.note_queue(session_id, queue)
+                self.show_queue(session_id, queue)
             case HealthChanged(health):
                 self._trouble = "NOT SAVED" if health.message else ""
                 self.say(health.message or "Everything is saved again.")
@@ -335,13 +344,13 @@ class SessionScreen(Screen[None]):
             # From here on the clock is enough.
             self._is_told = turn.has_output and not turn.status.is_final
         if turn.status.is_final or not turn.has_output:
-            self.refresh_bindings()
+            self.refresh_queue()
             self._refresh_sidebar_soon()
 
     def _turn_ended(self, turn: Turn) -> None:
         if not turn.profile:
             return  # it ended elsewhere, and was imported
-        self._news = status.outcome(turn)
+        self._news = " · ".join(part for part in (status.outcome(turn), self.waiting_words) if part)
         if turn.status is TurnStatus.CANCELLED and not turn.has_output and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
 
@@ -364,6 +373,19 @@ class SessionScreen(Screen[None]):
 
     def send_text(self, session: Session, text: str) -> None:
         """Say something in a session."""
+        raise NotImplementedError
+
+    def show_queue(self, session_id: str, queue: tuple[Queued, ...]) -> None:
+        """Show what waits in a session, if it is the one shown."""
+        raise NotImplementedError
+
+    def refresh_queue(self) -> None:
+        """Show what waits as it stands now, and the keys that do something."""
+        raise NotImplementedError
+
+    @property
+    def waiting_words(self) -> str:
+        """What waits for the user, in words; nothing, where nothing does."""
         raise NotImplementedError
 
     def _keys(self) -> dict[str, list[Key]]:

@@ -1,0 +1,210 @@
+"""A session screen on which prompts wait for the answer that is coming: shown, changed, taken out, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from textual import on
+from textual.binding import Binding
+from textual.content import Content
+from textual.widgets import TextArea
+
+from tui.app.screens.find_screen import FindScreen
+from tui.app.widgets.queue_list import told
+from tui.errors import PalaverError
+from tui.model import Queued, Session
+from tui.text import typed
+
+
+class QueueScreen(FindScreen):
+    """In the empty input Up changes a prompt that waits, and Enter sends the first where they wait for the user."""
+
+    BINDINGS = [
+        Binding("enter", "send_next", "Send the next", id="queue.send", priority=True),
+        Binding("up", "change_queued", "Change", id="queue.change", priority=True),
+        Binding("alt+x", "unqueue", "Take out", id="queue.remove", show=False, priority=True),
+    ]
+
+    _queue: tuple[Queued, ...] = ()
+    _queued: Queued | None = None
+    _aside = ""
+
+    # Showing
+
+    def show_queue(self, session_id: str, queue: tuple[Queued, ...]) -> None:
+        if self._session is None or self._session.id != session_id or not self.is_attached:
+            return
+        is_new = {one.session_id for one in self._queue} != {session_id}
+        self._queue = queue
+        if self._queued is not None and self._queued.id not in [one.id for one in queue]:
+            # It was sent meanwhile, or taken out in another window; what was made of it here is a prompt of its own.
+            self._queued = None
+            self.prompt.border_title = ""
+            self.say("That prompt waits no more; this would be a new one")
+        self.refresh_queue()
+        if is_new and self.is_waiting:
+            self.say(self.waiting_words)
+
+    def refresh_queue(self) -> None:
+        changing = self._queued.id if self._queued is not None else ""
+        self.queue_list.show(self._queue, is_waiting=self.is_waiting, changing=changing)
+        self.refresh_bindings()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the session shown is answering, here or in another window."""
+        if self._session is None:
+            return False
+        turn = self.transcript.turn_at(self.transcript.count - 1)
+        return self._chat.is_running(self._session.id) or (turn is not None and not turn.status.is_final)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits until the user says go."""
+        return bool(self._queue) and not self.is_answering
+
+    @property
+    def waiting_words(self) -> str:
+        return told(len(self._queue), self._key("queue.send")) if self.is_waiting else ""
+
+    def _key(self, name: str) -> str:
+        """The first key of an action, as it is bound."""
+        return next(key.shown.split(" ")[0] for keys in self._keys().values() for key in keys if key.name == name)
+
+    # Adding
+
+    async def enqueue(self, session: Session, text: str) -> None:
+        """Have a prompt sent after the answer that is coming, or at once if that has ended."""
+        try:
+            queued = await self._chat.enqueue(session, text)
+        except PalaverError:
+            self.prompt.give_back(text)
+            raise
+        if queued is None:
+            self.send_now(session, text)
+            return
+        self.prompt.add_history(text)
+        self.say("Waits until the answer is done")
+
+    def send_now(self, session: Session, text: str) -> bool:
+        """Begin a turn."""
+        raise NotImplementedError
+
+    # Sending
+
+    def action_send_next(self) -> None:
+        if self._session is not None:
+            self.say("")
+            self.transcript.go_to_end()
+            self.do(self._chat.send_next(self._session.id))
+
+    # Changing
+
+    def action_change_queued(self) -> None:
+        before = self._before()
+        if before is None:
+            return
+        aside = self.prompt.text
+        if self._queued is not None:
+            aside = self._aside
+            self.do(self._chat.put_back(self._queued))
+        self._aside, self._queued = aside, before
+        self.do(self._chat.hold(before))
+        self.prompt.replace_text(before.prompt)
+        back, out = self._key("prompt.send"), self._key("queue.remove")
+        self.prompt.border_title = Content(f"{back} puts it back · {out} takes it out")
+        self.refresh_queue()
+
+    def _before(self) -> Queued | None:
+        """What Up in the input brings: the newest that waits, or the one before the one just brought."""
+        if self._queued is None:
+            return self._queue[-1] if self._queue and not self.prompt.text else None
+        if self.prompt.text != typed(self._queued.prompt) or not self.prompt.cursor_at_first_line:
+            return None
+        place = [one.id for one in self._queue].index(self._queued.id)
+        return self._queue[place - 1] if place else None
+
+    def put_back(self, text: str) -> None:
+        """Put what was changed back into its place."""
+        if self._queued is not None:
+            queued = self._end_changing()
+            self.do(self._put_back(queued, text))
+
+    async def _put_back(self, queued: Queued, text: str) -> None:
+        try:
+            found = await self._chat.put_back(queued, text)
+        except PalaverError:
+            self.prompt.give_back(text)
+            raise
+        if not found:
+            self.prompt.give_back(text)
+            self.say("That prompt waits no more; this would be a new one")
+
+    def leave_queued(self) -> None:
+        """Leave what waits as it was."""
+        if self._queued is not None:
+            self.do(self._chat.put_back(self._end_changing()))
+
+    def _end_changing(self) -> Queued:
+        assert self._queued is not None
+        queued, self._queued = self._queued, None
+        self.prompt.border_title = ""
+        self.prompt.replace_text(self._aside)
+        self.refresh_queue()
+        return queued
+
+    def action_unqueue(self) -> None:
+        if not self._queue:
+            return
+        queued = self._queued or self._queue[-1]
+        if self._queued is not None:
+            self._end_changing()
+        self.do(self._unqueue(queued))
+
+    async def _unqueue(self, queued: Queued) -> None:
+        if await self._chat.unqueue(queued):
+            self.prompt.add_history(queued.prompt)
+            self.say("Taken out" if self._queue else "Taken out; Up brings it back")
+
+    # Around
+
+    @property
+    def draft(self) -> str:
+        return self.prompt.text if self._queued is None else self._aside
+
+    def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
+        self.leave_queued()
+        return super().visit(to)
+
+    async def on_unmount(self) -> None:
+        if self._queued is not None:
+            with suppress(PalaverError):
+                await self._chat.put_back(self._queued)
+
+    @on(TextArea.Changed, "#prompt")
+    def _typed_beside_queue(self) -> None:
+        if self._queue:
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        match action:
+            case "send_next":
+                return self._can_begin and self.is_waiting
+            case "change_queued":
+                return self._is_at_hand and self._before() is not None
+            case "unqueue":
+                return self._is_at_hand and bool(self._queue) and (self._queued is not None or self._can_begin)
+            case _:
+                return super().check_action(action, parameters)
+
+    @property
+    def _can_begin(self) -> bool:
+        """Whether the input is empty."""
+        return self._is_at_hand and not self.prompt.text and self._queued is None
+
+    @property
+    def _is_at_hand(self) -> bool:
+        """Whether the user is in the input, of the session whose queue is shown."""
+        return self._session is not None and self.prompt.has_focus
