@@ -145,6 +145,7 @@ def test_a_failure_of_the_server_counts_among_the_retries_for_load() -> None:
     ("failure", "words"),
     [
         (CONNECT, "Nothing answers at h"),
+        (Unreachable("Nothing answers at X..."), "Nothing answers at X"),
         (rejected(429), "the server said too many requests, retrying 1/2"),
         (rejected(503), "the server said unavailable, retrying 1/2"),
         (rejected(529), "the server said status 529, retrying 1/2"),

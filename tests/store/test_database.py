@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tui.errors import FileRefused, StoreError
+from tui.store import schema
 from tui.store.database import BUSY_TIMEOUT, Database, explain, is_busy, transaction, waiting
 from tui.store.files import Damaged
 from tui.store.foreign import ForeignDatabase
@@ -165,6 +166,39 @@ def test_it_is_set_up_to_lose_nothing_and_to_leave_no_trace(db: Database) -> Non
     }
     assert db.conn.execute("SELECT CAST(x'ff41' AS TEXT)").fetchone() == ("\ufffdA",)
     assert (db.read_only, db.notice) == ("", "")
+
+
+def test_a_newer_one_cannot_be_written_even_by_mistake(history: Path) -> None:
+    lock = Lock(history)
+    with closing(Database(history, lock)) as made:
+        made.write(lambda conn: conn.execute(f"PRAGMA user_version = {schema.VERSION + 1}"))
+    with closing(Database(history, lock)) as newer:
+        assert newer.read_only == "it was made by a newer version of Palaver"
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            revision(newer.conn, to=9)
+    lock.close()
+
+
+def test_one_that_is_up_to_date_is_opened_while_another_has_the_lock(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.store.database.UPGRADE_PATIENCE", 0.0)
+    lock, other = Lock(db.file), Lock(db.file)
+    with other.held():
+        Database(db.file, lock).close()
+    lock.close()
+    other.close()
+
+
+def test_an_upgrade_that_has_to_wait_too_long_says_for_whom(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.store.database.UPGRADE_PATIENCE", 0.0)
+    db.write(lambda conn: conn.execute(f"PRAGMA user_version = {schema.VERSION - 1}"))
+    lock, other = Lock(db.file), Lock(db.file)
+    with other.held(), pytest.raises(StoreError) as caught:
+        Database(db.file, lock)
+    assert (caught.value.message, caught.value.transient) == (f"{db.file} is locked by another process.", True)
+    lock.close()
+    other.close()
 
 
 def test_one_in_a_folder_nothing_can_be_written_to_is_read_without_a_lock(db: Database) -> None:
