@@ -67,6 +67,8 @@ EQUIVALENT = {
     "is too wide is cut, so that the end is never reached",
     "while stop > 0 and len(found) <= limit:": "more is read than is wanted, and left away again",
     'prompt="XXXX",': "the prompt is filled in from the items",
+    "self._is_second = True": "it is found out anew before it is asked for",
+    "self._fd = -2": "any number below 0 says that there is none",
     "self._after_cr = None": "it is only asked whether it is true",
     'log.debug("still not saved: %s", )': "the log says less; the user is told elsewhere",
     'old = sqlite3.connect(f"{damaged.absolute().as_uri()}?immutable=1", uri=None)': "SQLite takes it for a URI unasked, "
