@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wcwidth import wcwidth
 
@@ -32,6 +33,8 @@ SEQUENCES = {
     "clipboard": re.compile(r"\x1b\]52;c;([A-Za-z0-9+/=]*)(?:\x07|\x1b\\)"),
 }
 """Every sequence that may be written, by what it is for. There is no title, no link and no notice among them."""
+
+_ANY = re.compile("|".join(one.pattern for one in SEQUENCES.values()))
 
 MARKS = 8
 """Combining marks that may follow one character."""
@@ -104,7 +107,7 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _end_of_sequence(text: str, at: int) -> int:
-    known = next((match for one in SEQUENCES.values() if (match := one.match(text, at))), None)
+    known = _ANY.match(text, at)
     if known:
         return known.end()
     # One of its own kind is at fault from its beginning; what follows is read on its own.
@@ -112,29 +115,36 @@ def _end_of_sequence(text: str, at: int) -> int:
 
 
 def _read_sequence(part: str, reading: Reading, *, allowed: bool) -> None:
-    for kind, known in SEQUENCES.items():
-        match = known.fullmatch(part)
-        if match and allowed:
-            reading.seen[kind] += 1
-            if kind == "colours":
-                _read_style(match[1], reading)
-            elif kind == "clipboard":
-                _read_copy(match[1], reading)
-            return
-    reading.wrong.append(f"{_KINDS.get(part[1], 'ESC')}: {part!r}")
+    kind = _kind(part) if allowed else ""
+    if not kind:
+        reading.wrong.append(f"{_KINDS.get(part[1], 'ESC')}: {part!r}")
+        return
+    reading.seen[kind] += 1
+    if kind == "colours":
+        reading.wrong += _wrong_style(part[2:-1])
+    elif kind == "clipboard" and (copied := SEQUENCES[kind].fullmatch(part)):
+        _read_copy(copied[1], reading)
 
 
-def _read_style(numbers: str, reading: Reading) -> None:
-    codes = [int(number or 0) for number in numbers.split(";")]
+@lru_cache(maxsize=10_000)
+def _kind(part: str) -> str:
+    """What a sequence is for; nothing where it is none that is known."""
+    return next((kind for kind, known in SEQUENCES.items() if known.fullmatch(part)), "")
+
+
+@lru_cache(maxsize=10_000)
+def _wrong_style(numbers: str) -> tuple[str, ...]:
+    codes, wrong = [int(number or 0) for number in numbers.split(";")], list[str]()
     while codes:
         code = codes.pop(0)
         if code in (38, 48, 58):
             kind = codes.pop(0) if codes else 0
             values = [codes.pop(0) for _ in range({2: 3, 5: 1}.get(kind, 0)) if codes]
             if len(values) != {2: 3, 5: 1}.get(kind) or any(value > 255 for value in values):
-                reading.wrong.append(f"CSI: no colour in {numbers!r}")
+                wrong.append(f"CSI: no colour in {numbers!r}")
         elif code not in _STYLES:
-            reading.wrong.append(f"CSI: {'concealed text' if code == 8 else 'a strange style'} in {numbers!r}")
+            wrong.append(f"CSI: {'concealed text' if code == 8 else 'a strange style'} in {numbers!r}")
+    return tuple(wrong)
 
 
 def _read_copy(encoded: str, reading: Reading) -> None:

@@ -38,7 +38,8 @@ class Terminal:
             argv, env=environment, dimensions=(self.height, self.width), cwd=str(Path(__file__).parent.parent)
         )
         self.before = termios.tcgetattr(self.process.fd)
-        self.output = b""
+        self._chunks = [b""]
+        self._size = 0
         self.reading = threading.Event()
         self.reading.set()
         self._changed = threading.Condition()
@@ -52,6 +53,14 @@ class Terminal:
     def pid(self) -> int:
         return int(self.process.pid)
 
+    @property
+    def output(self) -> bytes:
+        """Everything the program has written."""
+        with self._changed:
+            if len(self._chunks) > 1:
+                self._chunks = [b"".join(self._chunks)]
+            return self._chunks[0]
+
     def type(self, text: str) -> None:
         self.process.write(text.encode())
 
@@ -61,8 +70,7 @@ class Terminal:
 
     def screen(self) -> list[str]:
         """What is on the screen now, line by line; what takes no room is left out."""
-        with self._changed:
-            output = self.output
+        output = self.output
         if self._model is None or (self._model.columns, self._model.lines) != (self.width, self.height):
             self._model, self._read_to = _Screen(self.width, self.height), 0
         end = sequences.whole(output)
@@ -73,15 +81,19 @@ class Terminal:
     def until(self, ready: Callable[[list[str]], object], seconds: float = 30.0) -> list[str]:
         """The screen, once `ready` holds of it."""
         deadline = time.monotonic() + seconds
-        with self._changed:
-            while True:
-                lines = self.screen()
-                if ready(lines):
-                    return lines
-                left = deadline - time.monotonic()
-                if left <= 0 or (self._over and not self._changed.wait(0.2)):
+        while True:
+            seen = self._size
+            lines = self.screen()
+            if ready(lines):
+                return lines
+            left = deadline - time.monotonic()
+            with self._changed:
+                # Reading goes on meanwhile: a program must not wait for whoever looks at it.
+                is_new = self._size != seen
+                if left <= 0 or (self._over and not is_new):
                     raise AssertionError("the screen never came to that:\n" + "\n".join(lines))
-                self._changed.wait(min(left, 1.0))
+                if not is_new:
+                    self._changed.wait(min(left, 1.0))
 
     def shows(self, text: str, seconds: float = 30.0) -> list[str]:
         """The screen, once it shows `text`."""
@@ -136,7 +148,9 @@ class Terminal:
             except OSError:
                 data = b""
             with self._changed:
-                self.output += data
+                if data:
+                    self._chunks.append(data)
+                    self._size += len(data)
                 self._over = not data
                 self._changed.notify_all()
             if not data:

@@ -193,7 +193,7 @@ def _server_jobs(home: Home, some: list[str]) -> Iterator[Job]:
     yield Job("models (all)", ("profiles", "models"), shows=tuple(one_line(one) for one in some))
     yield Job("profiles test (all)", ("profiles", "test"))
     for number in range(len(some)):
-        yield Job("finish", ("ask", "finish", str(number)))
+        yield Job("finish", ("ask", "finish", str(number), str(number + 1)))
     named = home.profiles("named", some)
     for command in (("profiles", "list"), ("config", "show")):
         yield Job(f"profile names, {' '.join(command)} (all)", command, named)

@@ -40,7 +40,7 @@ def answers(some: list[str]) -> Callable[[Call], None]:
             _fail(call, more[0], " ".join(some[int(more[1]) : int(more[2])]))
             return
         if word == "finish":
-            one = some[int(more[0])]
+            one = " ".join(some[int(more[0]) : int(more[1])])
             response = {"status": "incomplete", "incomplete_details": {"reason": one}, "model": one}
             call.head().event(delta("it ")).event(
                 {"type": "response.incomplete", "response": completed("it", **response)["response"]}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.loopback import loopback
 from tests.payloads import payloads
 from tests.sequences import read
 from tests.terminal import Terminal
-from tests.untrusted import commands
+from tests.untrusted import commands, windows
 from tests.untrusted.home import Home
 from tests.untrusted.server import answers
 
@@ -34,3 +36,10 @@ def test_without_the_cleaning_each_kind_is_found_wrong(tmp_path: Path) -> None:
                 assert kinds >= {"OSC", "C1", "DCS", "bidi", "tag", "control", "marks"}
             finally:
                 t.close()
+
+
+@pytest.mark.parametrize("scene", [windows.errors_shown, windows.typing_shown])
+def test_a_window_shows_only_what_is_text(scene: windows.Scene, tmp_path: Path) -> None:
+    found = scene(tmp_path, payloads("osc")[:1])
+    assert found.reading.wrong == []
+    assert found.looked_for > 10

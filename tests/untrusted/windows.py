@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from tests.loopback import loopback
 from tests.sequences import bare, read
-from tests.terminal import Terminal
 from tests.untrusted.commands import Found, fill
 from tests.untrusted.home import Home
+from tests.untrusted.screen import Window
 from tests.untrusted.server import FAILURES, answers, framed
 from tui.text import clean, one_line
 
@@ -23,16 +23,18 @@ _FRAME = str.maketrans("", "", "▎▌│┃╭╮╰╯─━▸▾◆✗■·"
 class _Sitting:
     """A window, and what is looked for in it."""
 
-    def __init__(self, home: Home, found: Found, height: int, *args: str, module: str = "tui") -> None:
+    def __init__(
+        self, home: Home, found: Found, height: int, *args: str, module: str = "tui", more: dict[str, str] | None = None
+    ) -> None:
         self.found = found
-        self.t = Terminal([sys.executable, "-m", module, *args], (WIDTH, height), home.environment)
+        self.t = Window(module, args, (WIDTH, height), home.environment | (more or {}))
 
     def sees(self, entry: str, *expected: str, seconds: float = 30.0) -> None:
         """Wait until all that is expected is on the screen; what is not by then is wrong."""
         missing = {_plain(one): one for one in expected}
 
         def all_seen(lines: list[str]) -> bool:
-            screen = _plain("".join(lines))
+            screen = "".join(map(_plain, lines))
             for one in [one for one in missing if one in screen]:
                 del missing[one]
             return not missing
@@ -54,6 +56,11 @@ class _Sitting:
         self.paste(text)
         self.t.type("\r")
 
+    def starts_anew(self) -> None:
+        """Go to an empty session, and wait until nothing of the last one is left on the screen."""
+        self.t.type("\x0e")
+        self.t.until(lambda lines: any("A new session" in line for line in lines) and "done in" not in "".join(lines))
+
     def leaves(self, copies: int | None = None) -> None:
         """Quit, and read everything that was written."""
         self.t.type("\x11\x11")
@@ -67,6 +74,7 @@ class _Sitting:
         self.found.reading.add(reading)
 
 
+@lru_cache(maxsize=20_000)
 def _plain(text: str) -> str:
     return bare(text.translate(_FRAME))
 
@@ -81,7 +89,7 @@ def answers_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
     found, home = Found(), Home(folder)
     with loopback(answers(some)) as server:
         home.configure(server.url)
-        s = _Sitting(home, found, 26 * len(some) + 60, module=module)
+        s = _Sitting(home, found, 36 * len(some) + 60, module=module)
         s.sees("start", "Type a message")
         s.t.type("\x02")
         for kind in ("answer", "names", "notices"):
@@ -100,7 +108,7 @@ def answers_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
             else:
                 letter = kind[0] if kind == "names" else "x"
                 s.sees(kind, *(one_line(f"{letter}{framed(number, one)}", 60) for number, one in enumerate(some)))
-                s.t.type("\x0e")
+            s.starts_anew()
             found.note(f"{kind} (tool name, arguments, result)" if kind == "names" else kind, len(some))
         s.says("inside")
         s.sees("inside", "said", "done in")
@@ -120,7 +128,8 @@ def answers_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
             found.note(entry, len(some))
         s.t.type("y")
         s.sees("copy", "Copied")
-        s.t.type("\x1b\x0e")
+        s.t.type("\x1b")
+        s.starts_anew()
         s.says("asks")
         s.sees("approval", "in here, a approves, d denies")
         s.sees("approval", *(one_line(f"{one}.n{framed(number, one)}", 60)[:40] for number, one in enumerate(some)))
@@ -138,7 +147,7 @@ def errors_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
     found, home = Found(), Home(folder)
     with loopback(answers(some)) as server:
         home.configure(server.url)
-        s = _Sitting(home, found, 20 * len(FAILURES) + 30, module=module)
+        s = _Sitting(home, found, 60, module=module)
         s.sees("start", "Type a message")
         for start in range(0, len(some), 8):
             for way in FAILURES:
@@ -148,14 +157,13 @@ def errors_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
                 )
                 s.sees(way, "r sends the prompt again")
                 found.note(f"error: {way}", min(8, len(some) - start))
-                s.t.type("\x0e")
-                s.sees("new", "A new session")
-        for number in range(len(some)):
-            s.says(f"finish {number}")
-            s.sees("finish", f"The server stopped early: {one_line(some[number], 100)}")
-            s.t.type("\x0e")
-            s.sees("new", "A new session")
-            found.note("finish", 1)
+                s.starts_anew()
+        for start in range(0, len(some), 4):
+            s.says(f"finish {start} {start + 4}")
+            reason = " ".join(some[start : start + 4])
+            s.sees("finish", f"The server stopped early: {one_line(reason, 100)}")
+            s.starts_anew()
+            found.note("finish", min(4, len(some) - start))
         s.leaves(copies=0)
     return found
 
@@ -166,19 +174,27 @@ def history_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
     asyncio.run(fill(home.history, some))
     with loopback(answers(some)) as server:
         home.configure(server.url)
-        s = _Sitting(home, found, 14 * len(some) + 80, "everything", module=module)
+        s = _Sitting(home, found, 16 * len(some) + 80, "everything", module=module)
         marked = [framed(number, one) for number, one in enumerate(some)]
         s.sees("start", "Type a message")
         s.sees("prompt", *(clean(f"P{one}") for one in marked))
         s.sees("error of a turn", *(one_line(f"E{one}").rstrip(".") for one in marked))
         s.sees("note", *(one_line(f"note{one}") for one in marked))
+        # Where nothing stands behind the dialogs.
+        s.starts_anew()
         s.t.type("\x12")
+        s.t.shows("─ Search ─")
         s.paste("needle")
-        s.sees("search hit", *(" ".join(clean(f"P{one}").split()) for one in marked[:12]))
+        s.sees("search hit", *(" ".join(clean(f"P{one}").split()) for one in marked if len(clean(one)) < 40))
         s.t.type("\x1b")
+        s.until_gone("─ Search ─")
         s.t.type("\x0f")
+        s.t.shows("Switch session")
         s.sees("switcher", *(one_line(f"L{one}", 60)[:50] for one in marked[-10:]))
         s.t.type("\x1b")
+        s.until_gone("Switch session")
+        s.t.resize(WIDTH, 50)
+        s.sees("resized", "A new session")
         for number in range(len(some)):
             s.until_gone("Switch session")
             s.t.type("\x0f")
@@ -207,34 +223,44 @@ def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
     with loopback(answers(some)) as server:
         home.configure(server.url)
         environment = home.profiles("named", some)
-        s = _Sitting(home, found, 120, module=module)
-        s.t.close()
-        s.t = Terminal([sys.executable, "-m", module], (WIDTH, 120), home.environment | environment)
-        s.sees("start", "Type a message")
+        s = _Sitting(home, found, 120, module=module, more=environment)
+        # What is wrong with the settings is told last: from then on keys are heard.
+        s.sees("start", "Type a message", "keys: there is no action")
         s.says("/model")
         s.sees("model list", *(one_line(one, 100)[:60] for one in some[:10]))
         s.t.type("\x1b")
+        s.until_gone("─ Model ─")
         s.says("/profile")
         s.sees("profile names", "Profiles: guide, here")
+        # What can be exported.
+        s.says("inside")
+        s.sees("something said", "done in")
         for number, one in enumerate(some):
-            mark = framed(number, one.encode("utf-8", "replace").decode())
+            mark = f"U{framed(number, one.encode('utf-8', 'replace').decode())}"
             line = " ".join(clean(mark).split())
             s.paste(mark)
-            s.sees("prompt pasted", clean(mark))
+            s.sees("prompt pasted", clean(mark.expandtabs(4)))
             s.t.type("\x03")
             s.sees("prompt cleared", "Cleared; Up brings it back")
-            for key, entry in (("\x0f", "switcher's field"), ("\x12", "search's field"), ("\x1bOQ", "dialog's field")):
+            for key, entry, title in (
+                ("\x0f", "switcher's field", "─ Switch session ─"),
+                ("\x12", "search's field", "─ Search ─"),
+                ("\x1bOQ", "dialog's field", "The session's label"),
+            ):
                 s.t.type(key)
-                s.t.until(lambda lines: any("╭" in line for line in lines))
+                s.t.shows(title)
                 s.paste(mark)
                 s.sees(entry, line[-40:])
                 s.t.type("\x1b")
-                s.t.until(lambda lines: not any("╭" in line for line in lines))
+                s.until_gone(title)
                 found.note(f"typing: {entry}", 1)
             word = "".join(char for char in mark.replace("/", "_") if char not in "\r\n")
-            for command in ("/export no/", "/import ", "/model ", "/profile "):
-                s.says(f"{command}{word}")
-                s.sees(command, f"q{number}q")
+            for command, letter in (("/export no/", "e"), ("/import ", "i"), ("/model ", "m"), ("/profile ", "p")):
+                s.paste(f"{command}{letter}{word}")
+                s.t.shows(f"{command}{letter}Uq{number}q")
+                s.t.type("\r")
+                s.until_gone(f"{command}{letter}Uq{number}q")
+                s.sees(command, f"{letter}Uq{number}q")
                 found.note(f"typing: {command.strip()}", 1)
             found.note("typing: prompt pasted", 1)
         found.note("model list", len(some))
