@@ -26,7 +26,7 @@ from mutmut.workers import isolation
 KNOWN = (1, 3, 24, -24, 36, 152)
 """Exit statuses of mutants that need not be asked about again: a test failed, or it went round for ever."""
 
-LONGEST = 20
+LONGEST = 45
 """Seconds of CPU time after which a mutant is given up: more than twice what its tests may take (see `quickest`)."""
 
 
