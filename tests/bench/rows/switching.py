@@ -38,12 +38,9 @@ def measure(setting: Setting) -> list[Figure]:
 
 
 def _back(program: Watched) -> float:
-    """Milliseconds until the end of the other session is gone from the screen."""
+    """Milliseconds until the status bar names the session that answers: in the same frame as its transcript."""
     since = program.mark()
     pressed = program.type(_UP)
-    program.wait_quiet(0.1, 0.6)
-    gone = histories.end_of("rests")
-    for frame in program.frames(since):
-        if frame.at > pressed and not any(gone in line for line in frame.lines):
-            return (frame.at - pressed) * 1e3
-    return 600.0
+    seen = program.wait_for("answers · bench", since, 10)
+    program.wait_quiet(0.1, 0.5)
+    return (seen - pressed) * 1e3 if seen is not None else 10_000.0

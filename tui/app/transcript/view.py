@@ -38,6 +38,12 @@ MEASURE = 116
 FRAME = 1 / 30
 """Seconds between two paintings of an answer that streams."""
 
+CALM_FRAME = 1 / 12
+"""The same while nobody presses a key: who reads does not see more, and the machine has other work."""
+
+CALM_AFTER = 1.0
+"""Seconds since the last key after which nobody does."""
+
 SHARE = 5
 """Of all the time, an answer that streams is painted for one part in so many: typing and stopping have the rest."""
 
@@ -485,7 +491,7 @@ class TranscriptView(PaintedView, FindingView, can_focus=True):
         self._tick = None
         self._spent = 0.0
         self._paint()
-        self._busy_until = began + FRAME
+        self._busy_until = began + (FRAME if began - self._pressed_at < CALM_AFTER else CALM_FRAME)
         self.rest(time.perf_counter() - began)
 
     def rest(self, cost: float) -> None:
