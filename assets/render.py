@@ -38,7 +38,7 @@ def main() -> None:
     play: Callable[[Scene, Path], Awaitable[str]] = draw
     for name, scene in PICTURES.items():
         with tempfile.TemporaryDirectory() as folder:
-            picture = asyncio.run(play(SCENES[scene], Path(folder)))  # type: ignore[arg-type]
+            picture = asyncio.run(play(SCENES[scene], Path(folder)))
         file = HERE / f"{name}.svg"
         file.write_text(picture, encoding="utf-8")
         print(f"{file.name}: {len(picture):,} characters")

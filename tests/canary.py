@@ -115,8 +115,8 @@ def begin() -> None:
         watch.look("captured standard error", result.err)
         return result
 
-    subprocess.Popen.communicate = seen_communicate  # type: ignore[method-assign]
-    pytest.CaptureFixture.readouterr = seen_readouterr  # type: ignore[method-assign]
+    subprocess.Popen.communicate = seen_communicate
+    pytest.CaptureFixture.readouterr = seen_readouterr
 
 
 def shared_places() -> list[tuple[Path, int]]:

@@ -45,7 +45,7 @@ class Talk:
 
     async def answered(self, session: Session, prompt: str, text: str, response_id: str, **send: object) -> Turn:
         """Send a prompt and have it answered well. Gives the turn."""
-        self.chat.send(session, prompt, **send)  # type: ignore[arg-type]
+        self.chat.send(session, prompt, **send)
         exchange = await self.server.request()
         answer_well(exchange, text, response_id)
         turn = await self.chat.settled(session.id)
@@ -69,7 +69,7 @@ class Chatting:
 
     async def say(self, session: Session, prompt: str, **send: object) -> Turn:
         """A prompt, and its answer to the end."""
-        self.chat.send(session, prompt, **send)  # type: ignore[arg-type]
+        self.chat.send(session, prompt, **send)
         return await self.ended(session)
 
     async def ended(self, session: Session) -> Turn:

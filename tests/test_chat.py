@@ -571,7 +571,7 @@ async def test_renaming(history: Path) -> None:
         with pytest.raises(UsageError):
             await t.chat.rename(two.id, " ")
         assert {session.label for session in await t.chat.sessions()} == {"uno", "two"}
-        assert (await t.chat.find("uno")).id == one.id  # type: ignore[union-attr]
+        assert (await t.chat.find("uno")).id == one.id
 
 
 @pytest.mark.fault("C24")
@@ -633,11 +633,11 @@ async def test_the_session_looked_at_last_is_the_one_come_back_to(history: Path)
         one, two = await t.chat.open("one"), await t.chat.open("two")
         await t.answered(one, "hello", "hi", "resp_1")
         await t.answered(two, "hello", "hi", "resp_2")
-        assert (await t.chat.last()).label == "two"  # type: ignore[union-attr]
+        assert (await t.chat.last()).label == "two"
         await t.chat.remember(one.id)
-        assert (await t.chat.last()).label == "one"  # type: ignore[union-attr]
+        assert (await t.chat.last()).label == "one"
         await t.chat.delete(one.id)
-        assert (await t.chat.last()).label == "two"  # type: ignore[union-attr]
+        assert (await t.chat.last()).label == "two"
 
 
 # Other windows
@@ -685,7 +685,7 @@ async def test_a_subscriber_that_fails_harms_no_one(history: Path) -> None:
         def fail(change: TurnChanged | SessionChanged) -> None:
             raise RuntimeError("a widget's mistake")
 
-        t.chat.subscribe(fail)  # type: ignore[arg-type]
+        t.chat.subscribe(fail)
         session = await t.chat.open("work")
         turn = await t.answered(session, "hello", "hi", "resp_1")
         assert turn.status is TurnStatus.DONE

@@ -17,7 +17,7 @@ from tui.errors import Exit, PalaverError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     # typing costs as much as all the rest of `palaver --version`.
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 _OVERVIEW = """\
 palaver [LABEL]            open the session LABEL (made if new); without one, the session used last
@@ -96,49 +96,59 @@ def _dispatch(argv: list[str]) -> int:
     check_arguments(argv)
     command = argv[0] if argv and argv[0] in COMMANDS else ""
     match command:
+        case "":
+            return _open(_parser("palaver", label_required=False).parse_args(argv))
+        case "open":
+            return _open(_parser("palaver open", label_required=True).parse_args(argv[1:]))
+    module = _module(command)
+    about, style = (module.__doc__ or "").partition("\n")[0], _Help
+    if command == "ask":
+        about, style = module.__doc__ or "", _RawHelp
+    parser = _Parser(prog=f"palaver {command}", description=about, formatter_class=style)
+    module.add_arguments(parser)
+    args = parser.parse_args(argv[1:])
+    return int(module.main(args, _parsers) if command == "completion" else module.main(args))
+
+
+def _module(command: str) -> Any:
+    """What carries out a command, and says which arguments it takes."""
+    match command:
         case "ask":
             from tui import ask
 
-            parser = _Parser(prog="palaver ask", description=ask.__doc__, formatter_class=_RawHelp)
-            ask.add_arguments(parser)
-            return ask.main(parser.parse_args(argv[1:]))
+            return ask
         case "sessions":
             from tui.commands import sessions
 
-            return sessions.main(_parse(sessions, "sessions", argv))
+            return sessions
         case "search":
             from tui.commands import search
 
-            return search.main(_parse(search, "search", argv))
+            return search
         case "profiles":
             from tui.commands import profiles
 
-            return profiles.main(_parse(profiles, "profiles", argv))
+            return profiles
         case "config":
             from tui.commands import config
 
-            return config.main(_parse(config, "config", argv))
+            return config
         case "history":
             from tui.commands import history
 
-            return history.main(_parse(history, "history", argv))
+            return history
         case "export":
             from tui.commands import exporting
 
-            return exporting.main(_parse(exporting, "export", argv))
+            return exporting
         case "import":
             from tui.commands import importing
 
-            return importing.main(_parse(importing, "import", argv))
-        case "completion":
+            return importing
+        case _:
             from tui.commands import completion
 
-            return completion.main(_parse(completion, "completion", argv), _parsers)
-        case "open":
-            args = _parser("palaver open", label_required=True).parse_args(argv[1:])
-        case _:
-            args = _parser("palaver", label_required=False).parse_args(argv)
-    return _open(args)
+            return completion
 
 
 def check_arguments(argv: Sequence[str]) -> None:
@@ -154,25 +164,13 @@ def check_arguments(argv: Sequence[str]) -> None:
             raise UsageError(f"Argument {number} is not valid UTF-8.", hint="check the terminal's encoding") from None
 
 
-def _parse(module: object, name: str, argv: list[str]) -> argparse.Namespace:
-    parser = _Parser(
-        prog=f"palaver {name}", description=(module.__doc__ or "").partition("\n")[0], formatter_class=_Help
-    )
-    module.add_arguments(parser)  # type: ignore[attr-defined]
-    return parser.parse_args(argv[1:])
-
-
 def _parsers() -> dict[str, argparse.ArgumentParser]:
     """The parsers of all commands, by their names; that of the window has none."""
-    from tui import ask
-    from tui.commands import completion, config, exporting, history, importing, profiles, search, sessions
-
-    modules = {"ask": ask, "sessions": sessions, "search": search, "profiles": profiles, "config": config,
-               "history": history, "export": exporting, "import": importing, "completion": completion}  # fmt: skip
     parsers = {"": _parser("palaver", label_required=False), "open": _parser("palaver open", label_required=True)}
-    for name, module in modules.items():
-        parsers[name] = argparse.ArgumentParser()
-        module.add_arguments(parsers[name])
+    for command in COMMANDS:
+        if command not in parsers:
+            parsers[command] = argparse.ArgumentParser()
+            _module(command).add_arguments(parsers[command])
     return parsers
 
 

@@ -57,7 +57,7 @@ class Session(PalaverSession):
 
 
 for module in (agents, agents.memory, agents.memory.sqlite_session):
-    module.SQLiteSession = Session  # type: ignore[attr-defined,misc]
+    module.SQLiteSession = Session
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

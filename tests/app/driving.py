@@ -23,6 +23,16 @@ from tui.store import Store
 SIZE = (100, 30)
 
 
+async def until(pilot: Pilot[None], ready: Callable[[], object], seconds: float = 10) -> None:
+    """Let things happen until `ready` holds. It is asked again and again: what the store's thread does has no event here."""
+    async with asyncio.timeout(seconds):
+        while True:
+            await pilot.pause()
+            if ready():
+                return
+            await asyncio.sleep(0.005)
+
+
 @dataclass(slots=True)
 class Window:
     """A running window, its server, and what there is to see."""
@@ -67,12 +77,7 @@ class Window:
 
     async def until(self, ready: Callable[[], object]) -> None:
         """Let things happen until `ready` holds."""
-        async with asyncio.timeout(10):
-            while True:
-                await self.pilot.pause()
-                if ready():
-                    return
-                await asyncio.sleep(0.005)
+        await until(self.pilot, ready)
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)

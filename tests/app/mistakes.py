@@ -50,12 +50,12 @@ class BrokenScreen(Screen[None]):
 
 
 def in_status_bar(screen: ChatScreen) -> None:
-    StatusBar.render_line = broken  # type: ignore[method-assign]
+    StatusBar.render_line = broken
     screen.status_bar.refresh()
 
 
 def in_transcript(screen: ChatScreen) -> None:
-    TranscriptView.paint_lines = broken  # type: ignore[method-assign]
+    TranscriptView.paint_lines = broken
     screen.transcript.refresh()
 
 
@@ -65,16 +65,16 @@ def in_handler(screen: ChatScreen) -> None:
 
 
 def in_keys(screen: ChatScreen) -> None:
-    driver._Parser.feed = broken  # type: ignore[method-assign]
+    driver._Parser.feed = broken
     screen.say("The next key is the last.")
 
 
 def in_turn(_screen: ChatScreen) -> None:
-    Fold.apply = broken  # type: ignore[method-assign]
+    Fold.apply = broken
 
 
 def in_leaving(screen: ChatScreen) -> None:
-    ChatScreen.on_unmount = broken  # type: ignore[method-assign]
+    ChatScreen.on_unmount = broken
     screen.app.exit()
 
 
@@ -106,9 +106,9 @@ PLACES = {
 def break_at(place: str) -> None:
     """Have F1 make the mistake; or, where it is made before there are any keys, make it now."""
     if place == "the beginning":
-        ChatScreen.compose = broken  # type: ignore[method-assign]
+        ChatScreen.compose = broken
     else:
-        PalaverApp.action_help = lambda app: PLACES[place](app.screen_stack[0])  # type: ignore[method-assign]
+        PalaverApp.action_help = lambda app: PLACES[place](app.screen_stack[0])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
+from tests.app.driving import until
 from tests.fake_server import FakeServer, Waits, client_of, completed, delta
 from tui.app.app import PalaverApp
 from tui.app.run import Wish
@@ -66,12 +66,7 @@ class Stage:
         return screen
 
     async def until(self, ready: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            while True:
-                await self.pilot.pause()
-                if ready():
-                    return
-                await asyncio.sleep(0.005)
+        await until(self.pilot, ready, 20)
 
     async def shows(self, text: str) -> None:
         await self.until(lambda: text in " ".join(self.screen.transcript.visible_text.split()))
@@ -259,8 +254,7 @@ async def journals(stage: Stage) -> None:
 async def search(stage: Stage) -> None:
     await journals(stage)
     await stage.pilot.press("ctrl+r", *"journ")
-    options = lambda: stage.app.screen.query(OptionList)  # noqa: E731 - asked again each time
-    await stage.until(lambda: options() and options().first().option_count == 5)
+    await stage.until(lambda: any(one.option_count == 5 for one in stage.app.screen.query(OptionList)))
 
 
 async def find(stage: Stage) -> None:
@@ -268,8 +262,12 @@ async def find(stage: Stage) -> None:
     await stage.pilot.press("ctrl+f")
     await stage.until(lambda: stage.screen.query("#find"))
     await stage.pilot.press(*"mode", "enter")
-    finding = lambda: stage.screen.transcript.finding  # noqa: E731 - asked again each time
-    await stage.until(lambda: finding() and finding().is_done and finding().number == 2)
+
+    def is_found() -> bool:
+        finding = stage.screen.transcript.finding
+        return finding is not None and finding.is_done and finding.number == 2
+
+    await stage.until(is_found)
 
 
 SCENES = {

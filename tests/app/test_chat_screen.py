@@ -181,7 +181,7 @@ async def test_a_failed_prompt_is_sent_again_with_one_key(history: Path) -> None
         assert exchange.json["input"] == [{"role": "user", "content": "hello"}]
         exchange.respond().event(completed("now it works")).end()
         await w.until(lambda: "now it works" in w.transcript)
-        statuses = [turn.status for turn in await w.talk.chat.turns(w.screen._session.id)]  # type: ignore[union-attr]
+        statuses = [turn.status for turn in await w.talk.chat.turns(w.screen._session.id)]
         assert statuses == [TurnStatus.FAILED, TurnStatus.DONE]
 
 
@@ -359,7 +359,7 @@ async def test_deleting_can_be_undone(history: Path) -> None:
         await w.press("ctrl+n")
         await w.until(lambda: w.label == "chat-2")
         await w.exchange("second", "b", "resp_2")
-        assert "alt+z" not in w.screen.query_one("#keys").text  # type: ignore[attr-defined]
+        assert "alt+z" not in w.screen.query_one("#keys").text
         await w.press("f8")
         await w.until(lambda: w.label == "chat-1")
         await w.until(lambda: "second" not in w.picture.replace("Deleted second", ""))
@@ -565,17 +565,17 @@ async def test_a_link_is_shown_in_full_before_it_is_opened(
 async def test_what_the_key_bar_says_is_true(history: Path) -> None:
     async with window(history) as w:
         bar = w.screen.query_one("#keys")
-        assert "esc Stop" not in bar.text  # type: ignore[attr-defined]
+        assert "esc Stop" not in bar.text
         await w.send("hello")
         exchange = (await w.server.request()).respond().event(delta("Once"))
-        await w.until(lambda: "esc Stop" in bar.text)  # type: ignore[attr-defined]
+        await w.until(lambda: "esc Stop" in bar.text)
         exchange.event(completed("Once")).end()
-        await w.until(lambda: "esc Stop" not in bar.text)  # type: ignore[attr-defined]
-        assert "Send again" not in bar.text  # type: ignore[attr-defined]
+        await w.until(lambda: "esc Stop" not in bar.text)
+        assert "Send again" not in bar.text
         await w.press("tab")
-        assert "y Copy" in bar.text  # type: ignore[attr-defined]
-        assert "Send again" in bar.text  # type: ignore[attr-defined]
-        assert "⏎ Send" not in bar.text  # type: ignore[attr-defined]
+        assert "y Copy" in bar.text
+        assert "Send again" in bar.text
+        assert "⏎ Send" not in bar.text
 
 
 async def test_help_names_every_key_there_is_now(history: Path) -> None:

@@ -20,7 +20,7 @@ async def answering(w: Window, *prompts: str) -> Exchange:
     await w.until(lambda: "Once upon" in w.transcript)
     for count, prompt in enumerate(prompts, 1):
         await w.send(prompt)
-        await w.until(lambda count=count: len(w.screen._queue) == count)  # type: ignore[misc]
+        await w.until(lambda count=count: len(w.screen._queue) == count)
     return exchange
 
 
@@ -53,7 +53,7 @@ async def test_prompts_wait_under_the_transcript_and_are_sent_in_order(history: 
         for prompt, left in (("second", 1), ("third\nline", 0)):
             exchange = await w.server.request()
             assert exchange.json["input"][-1]["content"] == prompt
-            await w.until(lambda left=left: len(waiting(w)) == left)  # type: ignore[misc]
+            await w.until(lambda left=left: len(waiting(w)) == left)
             answer_well(exchange, f"to {prompt}", f"resp_{left}")
         await w.until(lambda: "done in" in w.status and not w.talk.chat.running())
         assert not w.screen.queue_list.display
@@ -168,7 +168,7 @@ async def test_the_next_start_shows_them_and_sends_nothing_by_itself(history: Pa
         answer_well(await w.server.request(), "to second", "resp_2")
         answer_well(await w.server.request(), "to third", "resp_3")
         await w.until(lambda: "to third" in w.transcript)
-        assert [turn.status for turn in await w.talk.chat.turns(w.screen.session.id)] == [  # type: ignore[union-attr]
+        assert [turn.status for turn in await w.talk.chat.turns(w.screen.session.id)] == [
             TurnStatus.INTERRUPTED,
             TurnStatus.DONE,
             TurnStatus.DONE,

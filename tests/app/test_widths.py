@@ -43,12 +43,15 @@ def test_a_letter_takes_what_terminals_give_it_and_is_one(letter: str) -> None:
         assert (start == end == at) if at in (0, *places, len(line)) else (end - start == len(letter))
 
 
+class Alone(App[None]):
+    """A prompt with nothing beside it."""
+
+    def compose(self) -> ComposeResult:
+        yield Prompt()
+
+
 @pytest.mark.fault("T23")
 async def test_the_cursor_is_after_whole_letters_and_where_they_end() -> None:
-    class Alone(App[None]):
-        def compose(self) -> ComposeResult:
-            yield Prompt()
-
     app = Alone()
     async with app.run_test(size=(60, 8)) as pilot:
         prompt = app.query_one(Prompt)
@@ -71,10 +74,6 @@ async def test_the_cursor_is_after_whole_letters_and_where_they_end() -> None:
 
 @pytest.mark.fault("T23")
 async def test_neither_up_and_down_nor_the_mouse_end_within_a_letter() -> None:
-    class Alone(App[None]):
-        def compose(self) -> ComposeResult:
-            yield Prompt()
-
     app = Alone()
     async with app.run_test(size=(60, 8)) as pilot:
         prompt = app.query_one(Prompt)

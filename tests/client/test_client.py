@@ -641,7 +641,7 @@ async def test_escapes_in_errors_are_words_and_nothing_else() -> None:
 async def test_one_unreadable_event_among_good_ones_is_skipped_and_noted() -> None:
     for junk in ("{not json", "[1, 2]", "null", '"text"', "7", "[" * 100_000, '{"n": ' + "1" * 5000 + "}"):
         told, _one = await answers(
-            lambda exchange, junk=junk: exchange.respond().event(delta("fi")).event(junk).event(completed("fine")).end()  # type: ignore[misc]
+            lambda exchange, junk=junk: exchange.respond().event(delta("fi")).event(junk).event(completed("fine")).end()
         )
         assert (told.turn.status, told.turn.text) == (DONE, "fine")
         assert told.turn.notes == ("1 unreadable event was skipped.",)

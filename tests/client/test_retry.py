@@ -160,7 +160,7 @@ def test_a_failure_of_the_server_counts_among_the_retries_for_load() -> None:
     ],
 )
 def test_a_pause_says_why(failure: Rejected | Unreachable, words: str) -> None:
-    assert policy().after(failure) == Wait(policy().after(failure).seconds, words)  # type: ignore[union-attr]
+    assert policy().after(failure) == Wait(policy().after(failure).seconds, words)
 
 
 # The budget

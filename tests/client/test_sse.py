@@ -78,15 +78,15 @@ def reference(body: bytes) -> tuple[list[ServerSentEvent], int | None]:
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 7])
 @pytest.mark.fault("N21", "N22", "N23", "N24")
 def test_a_vector_in_pieces_of_one_size(vector: dict[str, object], size: int) -> None:
-    body = body_of(vector)  # type: ignore[arg-type]
-    assert decode(*cut(body, size or max(len(body), 1))) == (expected(vector), vector.get("retry_ms"))  # type: ignore[arg-type]
+    body = body_of(vector)
+    assert decode(*cut(body, size or max(len(body), 1))) == (expected(vector), vector.get("retry_ms"))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 @pytest.mark.fault("N24")
 def test_a_vector_cut_in_two_anywhere(vector: dict[str, object]) -> None:
-    body = body_of(vector)  # type: ignore[arg-type]
-    wanted = (expected(vector), vector.get("retry_ms"))  # type: ignore[arg-type]
+    body = body_of(vector)
+    wanted = (expected(vector), vector.get("retry_ms"))
     for at in range(len(body) + 1):
         assert decode(body[:at], body[at:]) == wanted, f"cut at {at}"
 

@@ -55,7 +55,7 @@ def a_turn(prompt: str = "hello", *items: Item, status: TurnStatus = TurnStatus.
     values = {"profile": PROFILE.name, "protocol": "responses", "model": "m", "origin": "https://host.secret.example",
               "conversation_id": "resp_secret", "run": "run_secret", "notes": ("note of host.secret.example",),
               "created_at": 1_700_000_000.1234567, **more}  # fmt: skip
-    return Turn(new_id(), "", 0, prompt, status, said, **values)  # type: ignore[arg-type]
+    return Turn(new_id(), "", 0, prompt, status, said, **values)
 
 
 async def text_of(t: Talk, session: Session, form: Form, until: str = "") -> str:

@@ -362,7 +362,7 @@ async def test_without_streaming_the_whole_response_comes_at_once() -> None:
         "completed",
     )
     assert response["output"][0]["content"][0]["text"].startswith("## Forking a session\n")
-    assert server.topic_of(response["id"]) == passages().index(titled("Forking a session"))  # type: ignore[arg-type]
+    assert server.topic_of(response["id"]) == passages().index(titled("Forking a session"))
 
 
 async def test_the_client_reads_an_answer_that_was_not_streamed() -> None:

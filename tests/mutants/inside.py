@@ -153,10 +153,10 @@ def main() -> None:
     if to_ask:
         # Only CPU time is limited: on a busy machine a limit on the time that goes by would end mutants no test noticed.
         # One that waits for ever is ended by its test's own limit.
-        isolation.register_timeout = lambda pid, timeout_s: None  # type: ignore[attr-defined]
+        isolation.register_timeout = lambda pid, timeout_s: None
         Server.are_known = Path("mutants", "mutmut-stats.json").exists()
-        isolation.ForkServerRunner = Server  # type: ignore[misc]
-        isolation.PytestRunner = Runner  # type: ignore[attr-defined]
+        isolation.ForkServerRunner = Server
+        isolation.PytestRunner = Runner
         # Other settings leave what is known as it is: a test that has come to them can only notice more. (`--fresh` asks anew.)
         mutmut._apply_config_change_invalidation = lambda mutants_caught_by_type_checker: False
         mutmut._run(to_ask, 1)

@@ -267,7 +267,7 @@ class _Connection:
         gone = asyncio.ensure_future(self._reader.read(1))
         try:
             while True:
-                nearest = asyncio.ensure_future(anext(pieces))  # type: ignore[arg-type]
+                nearest = asyncio.ensure_future(anext(pieces))
                 await asyncio.wait({nearest, gone}, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
                     nearest.cancel()

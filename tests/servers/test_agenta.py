@@ -268,7 +268,7 @@ async def test_agenta_15_a_removed_old_record_is_no_error(server: Running) -> No
     told = await ask(server, "one")
     session = told.turn.conversation_id
     await ask(server, "two", conversation_id=session)
-    del server.service.sessions[session].records[0:2]  # type: ignore[attr-defined]
+    del server.service.sessions[session].records[0:2]
     again = await ask(server, "two", run=session)
     assert (again.turn.status, again.turn.text) == (DONE, text_of("two"))
     async with connected(server) as http:
@@ -301,7 +301,7 @@ async def test_how_a_session_stands(server: Running) -> None:
         live = await look(http, run)
         assert (live.is_known, live.is_alive, live.is_running, live.is_attached) == (True, True, True, False)
         server.service.go_on.set()
-        await until(lambda: not server.service.sessions[run].running)  # type: ignore[attr-defined]
+        await until(lambda: not server.service.sessions[run].running)
         live = await look(http, run)
         assert (live.is_alive, live.is_running) == (True, False)
         assert live.turn
@@ -582,7 +582,7 @@ async def test_agenta_4_stop_sends_exactly_one_cancel(shape: str, is_strict: boo
             turn = await t.ended(session)
             assert (turn.status, turn.run, turn.text) == (CANCELLED, "", "1 prompt so ")
             await t.until(lambda: len(server.service.asked) == 2)
-            await t.until(lambda: all(not one.running for one in server.service.sessions.values()))  # type: ignore[attr-defined]
+            await t.until(lambda: all(not one.running for one in server.service.sessions.values()))
         invoked, stopped = server.service.asked
         assert (stopped.method, stopped.path) == ("POST", "/api/sessions/streams/")
         assert stopped.json == {"session_id": invoked.json["session_id"], "force": False}
@@ -594,7 +594,7 @@ async def test_agenta_4_where_commands_are_not_taken_the_stream_is_deleted() -> 
         async with connected(server) as http:
             await wire.stop(http, run)
         assert calls(server, 1) == ["POST /streams/", "DELETE /streams/"]
-        assert server.service.sessions[run].running is None  # type: ignore[attr-defined]
+        assert server.service.sessions[run].running is None
 
 
 @pytest.mark.parametrize("prompt", ["", "  ", "\n\t"])
@@ -640,7 +640,7 @@ async def test_more_can_be_said_while_it_answers(shape: str, is_strict: bool, hi
         modes = {"main": 1 + is_strict, "pr": 1 + 2 * is_strict}
         assert len(commands) == modes[shape]
         assert all(command["force"] and command["detached"] for command in commands)
-        assert len(server.service.sessions[turn.conversation_id].runs) == 2  # type: ignore[attr-defined]
+        assert len(server.service.sessions[turn.conversation_id].runs) == 2
 
 
 async def test_a_server_that_takes_it_for_something_else_is_said_to() -> None:
@@ -713,10 +713,10 @@ async def test_agenta_11_what_was_answered_already_is_said_and_followed(server: 
     told = await ask(server, "approve it")
     session = told.turn.conversation_id
     (asked,) = told.turn.open_approvals
-    (known,) = server.service.sessions[session].interactions  # type: ignore[attr-defined]
+    (known,) = server.service.sessions[session].interactions
     async with connected(server) as http:
         await http.call("POST", f"/sessions/interactions/{known['id']}/respond", {"answer": {"approved": True}})
-    await until(lambda: not server.service.sessions[session].running)  # type: ignore[attr-defined]
+    await until(lambda: not server.service.sessions[session].running)
     after = await ask(server, "Approved: deploy", conversation_id=session, answers=((asked, Verdict(False)),))
     assert (after.turn.status, after.turn.text) == (DONE, text_of("yes"))
     assert after.turn.notes == ("This was already answered, or is not waited for any more: deploy.",)

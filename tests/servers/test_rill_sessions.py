@@ -97,7 +97,7 @@ async def test_rill_13_sharing_what_a_fork_brought_along_uses_its_new_names(
         await t.say(forked, "three")
         await t.chat.conversations.share(forked, 1)
     async with chatting(tmp_path / "other.db", profile(server, "ada")) as t:
-        new_id = next(one for one in server.service.conversations if one != conversation_id)  # type: ignore[attr-defined]
+        new_id = next(one for one in server.service.conversations if one != conversation_id)
         session = await t.chat.conversations.adopt("bobs", new_id, t.profile)
         assert [turn.prompt for turn in await t.chat.turns(session.id)] == ["one"]
 

@@ -45,7 +45,7 @@ def interrupt(prompt: str, begins: str, label: str = "talk") -> tuple[int, str, 
     assert process.stdout is not None
     shown = b""
     while not shown.startswith(begins.encode()):
-        piece = process.stdout.read1(65536)  # type: ignore[attr-defined]
+        piece = process.stdout.read1(65536)
         if not piece:
             _, said = process.communicate(timeout=20)
             raise AssertionError(f"it ended with {shown!r} and {said!r}")

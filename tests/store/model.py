@@ -102,7 +102,7 @@ class Model:
 
     def change(self, session_id: str, **changes: object) -> None:
         thread = self.threads[session_id]
-        thread.session = replace(thread.session, **changes)  # type: ignore[arg-type]
+        thread.session = replace(thread.session, **changes)
         self.touched.add(session_id)
 
     def begin(self, turn: Turn, title: str, at: int | None) -> Turn:
@@ -143,7 +143,7 @@ class Model:
 
     def cut_short(self, turn: Turn, error: object) -> None:
         """What a process that died was answering."""
-        self.turns[turn.id] = replace(turn, status=TurnStatus.INTERRUPTED, error=error)  # type: ignore[arg-type]
+        self.turns[turn.id] = replace(turn, status=TurnStatus.INTERRUPTED, error=error)
         self.touched |= {turn.id, turn.session_id}
 
     def _use(self) -> int:

@@ -116,7 +116,7 @@ class Hammer:
             conn.set_trace_callback(step)
             return conn
 
-        sqlite3.connect = watched  # type: ignore[assignment]
+        sqlite3.connect = watched
 
 
 def _tell(value: object) -> None:

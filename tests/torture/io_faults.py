@@ -67,7 +67,7 @@ class Script:
         """Take the steps; if `careless`, without ever waiting for the disk, as Palaver never does."""
         await self.store.open()
         if careless:
-            await self.store._call(lambda: self.store._keeper._db.conn.execute("PRAGMA synchronous = OFF").close())  # type: ignore[union-attr]
+            await self.store._call(lambda: self.store._keeper._db.conn.execute("PRAGMA synchronous = OFF").close())
         for number, (_, step) in enumerate(steps, 1):
             self._tell({"begun": number})
             await step(self)

@@ -464,7 +464,7 @@ def test_nothing_to_obey_is_drawn_wherever_it_comes_from(text: str) -> None:
     assert not FORBIDDEN.search("".join(line.text for line in lines))
     gate = Gate()
     for line in lines:
-        assert gate.apply(line.segments, None) is line.segments  # type: ignore[arg-type]
+        assert gate.apply(line.segments, None) is line.segments
         assert not any(segment.style and (segment.style.meta or segment.style.link) for segment in line.segments)
 
 

@@ -266,7 +266,7 @@ def test_a_tangle_costs_no_more_than_text(mark: str, monkeypatch: pytest.MonkeyP
     def counted(state: object) -> None:
         nonlocal steps
         steps += 1
-        skip(state)  # type: ignore[arg-type]
+        skip(state)
 
     monkeypatch.setattr(parser().inline, "skipToken", counted)
     lines = render(source, 80, PLAIN)

@@ -231,7 +231,7 @@ def inline(*pieces: str) -> tuple[str, str]:
     assert all(text for _, text in found)
     return tuple(
         "".join(text for kind, text in found if kind is wanted) for wanted in (ItemKind.REASONING, ItemKind.MESSAGE)
-    )  # type: ignore[return-value]
+    )
 
 
 @pytest.mark.parametrize(("said", "reasoning", "message"), INLINE)

@@ -350,7 +350,7 @@ def test_a_call_that_nobody_answered_ends_the_turn_but_is_not_gone_on_from(item:
 
 def test_a_call_the_server_answers_itself_is_gone_on_from() -> None:
     item = CALLS[2].values[0]
-    told = answer(done(item), finished(item, message("Fine")))  # type: ignore[arg-type]
+    told = answer(done(item), finished(item, message("Fine")))
     assert told.issued == "resp_1"
 
 

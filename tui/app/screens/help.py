@@ -10,8 +10,9 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from tui.app.screens.sheet import Sheet
 
 MARKS = (
     ("◌", "a session that is answering"),
@@ -90,22 +91,8 @@ def key_name(app: App[Any], binding: Binding) -> str:
     return "+".join([*(modifier.capitalize() for modifier in modifiers), shown])
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Sheet):
     """All keys, those that do nothing at this moment in grey."""
-
-    DEFAULT_CSS = """
-    HelpScreen {
-        align: center middle;
-        & > VerticalScroll {
-            width: 84; max-width: 98%; height: auto; max-height: 90%; padding: 0 2;
-            border: round $primary; background: $surface;
-            border-title-style: bold; border-title-align: center;
-            scrollbar-size-vertical: 1;
-        }
-        & .help--title { text-style: bold; color: $text-accent; margin-top: 1; }
-        & .help--note { color: $foreground 60%; margin: 1 0; }
-    }
-    """
 
     BINDINGS = [Binding("escape,f1,q,enter", "dismiss(None)", "Close", id="help.close")]
 
@@ -119,7 +106,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             for heading, keys in self._groups.items():
-                yield Static(Content(heading), classes="help--title")
+                yield Static(Content(heading), classes="sheet--title")
                 lines = [
                     Content.styled(
                         f"{key.shown:<{width}}  {key.text:<{texts}}", "" if key.is_active else "$foreground 45%"
@@ -128,7 +115,7 @@ class HelpScreen(ModalScreen[None]):
                     for key in keys
                 ]
                 yield Static(Content("\n").join(lines))
-            yield Static(Content("Marks"), classes="help--title")
+            yield Static(Content("Marks"), classes="sheet--title")
             yield Static(Content("\n".join(f"{mark}  {text}" for mark, text in MARKS)))
             note = "Grey keys do nothing at this moment. The names on the right are those to bind keys by, under [keys] in "
-            yield Static(Content(f"{note}config.toml. Esc closes this."), classes="help--note")
+            yield Static(Content(f"{note}config.toml. Esc closes this."), classes="sheet--note")
