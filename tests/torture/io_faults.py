@@ -304,6 +304,8 @@ def make_old(file: Path, old: Path) -> None:
         steps.apply(sqlite_utils.Database(conn, execute_plugins=False))
         for table in ("meta", *_TABLES):
             names = ", ".join(row[1] for row in conn.execute(f"PRAGMA main.table_info({table})"))
+            if not names:
+                continue  # newer than that version
             conn.execute(f"INSERT OR REPLACE INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
         conn.execute(
             "INSERT INTO items_fts (rowid, text) SELECT id, text FROM main.items WHERE kind IN ('prompt', 'message')"
@@ -343,8 +345,12 @@ def share(every: int, offset: int, modes: list[str], deadline: float, careless: 
         template, made = scratch / "template", scratch / "made"
         for folder in (template, made):
             folder.mkdir(mode=0o700)
-        forked(lambda tell: asyncio.run(Script(made / "history.db", tell).run(STEPS)))
-        forked(lambda _tell: make_old(made / "history.db", template / "history.db"))
+        for work in (
+            lambda tell: asyncio.run(Script(made / "history.db", tell).run(STEPS)),
+            lambda _tell: make_old(made / "history.db", template / "history.db"),
+        ):
+            told, status = forked(work)
+            assert status == 0, told[-1:]
         cases = [Case("session", STEPS, careless=careless), Case("upgrade", [], template)]
         plan: list[tuple[Case, int, str]] = []
         for case in cases:
