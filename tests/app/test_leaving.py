@@ -100,6 +100,20 @@ def test_a_paste_of_half_a_megabyte_is_a_draft(write_config: Write, history: Pat
     assert draft == f"{lines}the end"
 
 
+def test_what_is_typed_before_the_history_is_read_is_kept_by_a_window_that_ends_at_once(
+    write_config: Write, history: Path
+) -> None:
+    write_config(profile_text("http://127.0.0.1:9"))
+    with terminal() as t:
+        t.shows("Type a message")
+        t.type("typed at once\x11")
+        assert t.leaves() == 0
+    with sqlite3.connect(history) as conn:
+        ((draft,),) = conn.execute("SELECT draft FROM sessions").fetchall()
+    conn.close()
+    assert draft == "typed at once"
+
+
 @pytest.mark.fault("G15")
 def test_without_colours(write_config: Write) -> None:
     with loopback(lambda call: call.well("An **answer**.")) as server:

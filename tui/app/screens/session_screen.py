@@ -420,6 +420,9 @@ class SessionScreen(Screen[None]):
 
     async def on_unmount(self) -> None:
         self._unsubscribe()
+        if self._session is None:
+            # What was typed on the way to a session is that one's draft.
+            await self._chores.finish()
         await self._keeper.keep()
         await self._chores.finish()
 
