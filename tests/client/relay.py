@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Self
 from urllib.parse import quote, quote_plus
 
+from tests.listening import stop_listening
+
 
 class Relay:
     """Use it as an async context manager. Every connection carries one request.
@@ -35,7 +37,7 @@ class Relay:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
-        self._server.close()
+        await stop_listening(self._server)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
 
+from tests.listening import stop_listening
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -149,6 +151,7 @@ class Running:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tests-service", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._done = asyncio.Event()
         self.port = 0
 
@@ -179,28 +182,37 @@ class Running:
             self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, "127.0.0.1", self._wanted)
+        server = await asyncio.start_server(self._let_in, "127.0.0.1", self._wanted)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._done.wait()
-        server.close()
-        for _ in range(10):
-            # Whoever was let in a moment ago begins, and so comes to an end: a task that never ran closes nothing.
-            await asyncio.sleep(0)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await stop_listening(server)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+        for writer in self._writers:
+            # What no one reads any more would keep a proper end waiting.
+            writer.transport.abort()
+        await asyncio.gather(*(writer.wait_closed() for writer in self._writers), return_exceptions=True)
+
+    def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Noted before its task begins: one that is cancelled until then closes nothing.
+        self._writers.add(writer)
+        task = self._loop.create_task(self._connected(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A service that stops ends its connections, and waits until they are closed.
         try:
-            with suppress(ConnectionError, h11.RemoteProtocolError, asyncio.CancelledError):
+            with suppress(ConnectionError, h11.RemoteProtocolError):
                 await _Connection(self.service, reader, writer).serve()
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            self._writers.discard(writer)
         finally:
             writer.close()
-            with suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
 
 
 async def _called(function: Any, args: tuple[Any, ...]) -> Any:

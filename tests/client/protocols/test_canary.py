@@ -120,8 +120,6 @@ async def make(
 
 
 @protocols
-# A stand-in that is stopped with a run in it may leave a connection to the collector; ours are looked at all the same.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.fault("N37", "N38", "N39", "N40", "K08")
 async def test_no_call_brings_a_key_or_a_prompt_anywhere_else(
     protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
