@@ -283,6 +283,36 @@ class Session:
         return self.title or self.label
 
 
+class HolderKind(StrEnum):
+    """What holds a session while it sends in it."""
+
+    WINDOW = "window"
+    ASK = "ask"
+    AGENTS = "agents"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLease:
+    """Who is sending in a session, which no one else may do meanwhile.
+
+    `turn_id` is the turn that runs, or the one before what is about to be sent. `holder` is the name of the process, never
+    used twice; `process` is its number on `computer`. `heartbeat` is when it last said that it goes on, `uptime` the same
+    in seconds of a clock that all of that computer's processes share. `wanted_by` is the holder that wants to take over.
+    """
+
+    session_id: str
+    turn_id: str
+    holder: str
+    kind: HolderKind
+    process: int
+    computer: str
+    since: float
+    heartbeat: float
+    uptime: float
+    wanted_by: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Variants:
     """The turns there are in one place of a session, oldest first, and which of them is on its present branch.

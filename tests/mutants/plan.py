@@ -25,6 +25,7 @@ _STORE = (
         "schema",
         "faults",
         "lease",
+        "leases",
         "poll",
     ),
     *("files", "lock", "database", "place", "reopened", "taken_in", "copies", "queues"),

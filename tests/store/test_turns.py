@@ -299,7 +299,11 @@ async def test_what_the_dead_left_is_marked_as_cut_short_in_words(history: Path,
         begun = await store.begin(a_turn(session, "apples?"), session)
         half = said(begun, "pears", status=status)
         await store.save(half, begun, session)
-        change(history, f"UPDATE turns SET holder = '1:gone' WHERE id = '{begun.id}'")
+        change(
+            history,
+            f"UPDATE turns SET holder = '1:gone' WHERE id = '{begun.id}'",
+            f"UPDATE leases SET holder = '1:gone' WHERE turn_id = '{begun.id}'",
+        )
         seen = rows(history, "SELECT revision FROM turns WHERE id = ?", begun.id)
         async with opened(history) as later:
             assert later.recovered == 1
@@ -317,7 +321,7 @@ async def test_who_goes_on_after_the_dead_marks_their_answer(history: Path) -> N
     session = a_session()
     async with opened(history) as store, opened(history) as other:
         begun = await store.begin(a_turn(session, "apples?"), session)
-        change(history, "UPDATE turns SET holder = '1:gone'")
+        change(history, "UPDATE turns SET holder = '1:gone'", "UPDATE leases SET holder = '1:gone'")
         assert (await other.begin(a_turn(session, "again"), session)).depth == 1
         assert await saved(other, begun) == replace(begun, status=TurnStatus.INTERRUPTED, error=CUT_SHORT)
         assert other.recovered == 0, "it was no crash that a start had to mend"

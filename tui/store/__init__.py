@@ -23,10 +23,22 @@ from tui.clock import SYSTEM, Clock
 from tui.errors import LabelTaken, PalaverError, StoreError
 from tui.found import Found, Places
 from tui.matching import literal
-from tui.model import Branch, ItemState, Mapping, Queued, Session, TitleSource, Turn, Variants
+from tui.model import (
+    Branch,
+    HolderKind,
+    ItemState,
+    Mapping,
+    Queued,
+    Session,
+    SessionLease,
+    TitleSource,
+    Turn,
+    Variants,
+)
 from tui.query import Query
 from tui.store import agent_items as agent_sql
 from tui.store import branches as branch_sql
+from tui.store import leases as lease_sql
 from tui.store import queues as queue_sql
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
@@ -76,24 +88,38 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has changed since a revision, by anyone; with the queues of the sessions among that."""
+    """What has changed since a revision, by anyone; with the queues of the sessions among that, and all leases there are."""
 
     revision: int
     sessions: tuple[Session, ...] = ()
     turns: tuple[Turn, ...] = ()
     queues: tuple[tuple[str, tuple[Queued, ...]], ...] = ()
+    leases: tuple[SessionLease, ...] = ()
 
 
 class Store:
-    """The history in `file`. Nothing is touched before `open`; `on_health` is told whenever its health changes."""
+    """The history in `file`. Nothing is touched before `open`; `on_health` is told whenever its health changes.
 
-    def __init__(self, file: Path, *, clock: Clock = SYSTEM, on_health: Callable[[Health], None] | None = None) -> None:
+    `kind` is what this process is. `on_wanted` is told of a session and its running turn, where another process wants that
+    session, or has taken it.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        kind: HolderKind = HolderKind.WINDOW,
+        clock: Clock = SYSTEM,
+        on_health: Callable[[Health], None] | None = None,
+    ) -> None:
         self.file = file
         self._clock = clock
         self.on_health = on_health
+        self.on_wanted: Callable[[str, str], object] | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._written: dict[str, Turn] = {}
-        self._keeper = Keeper(file, on_renewed=self._written.clear)
+        self._keeper = Keeper(file, self._written.clear, kind, clock)
+        self._wanted: list[Turn] = []
         self._first_notices = 0
         self._is_closing = False
         self._last_moment = math.inf
@@ -276,9 +302,7 @@ class Store:
             SessionBusy: Another window is answering in its session.
             StoreError: It cannot be noted.
         """
-        turn = await self._write(
-            turn_sql.reopen_turn, turn_id, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
-        )
+        turn = await self._write(turn_sql.reopen_turn, turn_id, self._keeper.writer(), patience=BEGIN_PATIENCE)
         if turn is not None:
             self._written.pop(turn_id, None)
         return turn
@@ -309,8 +333,7 @@ class Store:
                 session,
                 title,
                 at,
-                self.holder,
-                self._keeper.is_alive,
+                self._keeper.writer(),
                 patience=BEGIN_PATIENCE,
             )
         except StoreError as error:
@@ -350,20 +373,23 @@ class Store:
             StoreError: It has no such turn, or that cannot be kept.
         """
         chosen = await self._write(
-            turn_sql.choose_branch, session_id, turn_id, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
+            turn_sql.choose_branch, session_id, turn_id, self._keeper.writer(), patience=BEGIN_PATIENCE
         )
         if chosen is None:
             raise StoreError("There is no such message any more.")
         return chosen
 
-    async def save(self, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None = None) -> bool:
+    async def save(
+        self, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None = None, *, keeps: bool = False
+    ) -> bool:
         """Bring a turn, last saved as `since`, to disk; with the conversation it moved, in one go. False if it cannot be.
 
-        Never raises: what cannot be written is kept.
+        Its session is let go of with the end of the turn, unless this `keeps` it. Never raises: what cannot be written is
+        kept.
         """
         session = replace(session, turns=0)
         try:
-            await self._write(self._save_now, turn, since, session, mapping)
+            await self._write(self._save_now, turn, since, session, mapping, keeps)
         except StoreError as error:
             self._written.pop(turn.id, None)
             self._overlay.add_turn(turn, session)
@@ -394,6 +420,58 @@ class Store:
             return [turn.prompt for turn in await self.turns(session_id)]
         return await self._read(turn_sql.get_prompts, [], session_id)
 
+    # Who is sending
+
+    async def revision(self) -> int:
+        """The number of the newest change."""
+        return await self._read(session_sql.revision, 0)
+
+    async def leases(self) -> tuple[SessionLease, ...]:
+        """Who is sending, in all sessions."""
+        return await self._read(lease_sql.get_leases, ())
+
+    async def lease(self, session_id: str) -> SessionLease | None:
+        """Who is sending in a session, if that is known."""
+        return await self._read(lease_sql.get_lease, None, session_id)
+
+    async def beat(self, session_id: str, turn_id: str) -> None:
+        """Say that a turn goes on, where nothing of it is being saved. Never raises."""
+        try:
+            wants = await self._write(
+                lambda conn, writer: lease_sql.beat(conn, session_id, turn_id, writer), self._keeper.writer()
+            )
+        except StoreError as error:
+            log.debug("no heartbeat: %s", error)
+            return
+        if wants and self.on_wanted is not None:
+            self.on_wanted(session_id, turn_id)
+
+    async def release(self, session_id: str) -> None:
+        """Let go of a session in which nothing more is sent. Never raises."""
+        try:
+            await self._write(turn_sql.release, session_id, self._keeper.writer())
+        except StoreError as error:
+            log.debug("not let go of: %s", error)
+
+    async def ask_for(self, session_id: str, *, seizes: bool = False) -> SessionLease | None:
+        """Have whoever is sending in a session let go of it. Gives who that is; None where it is free, or is now.
+
+        With `seizes` it is not asked: what it was answering is marked as taken over.
+
+        Raises:
+            SessionBusy: It is answering in a window that cannot be asked.
+            StoreError: That cannot be written.
+        """
+        return await self._write(turn_sql.ask_for, session_id, self._keeper.writer(), seizes, patience=BEGIN_PATIENCE)
+
+    async def free_dead(self) -> None:
+        """Free the sessions of processes that are gone. Never raises."""
+        if await self._read(turn_sql.has_dead, False, self._keeper.writer()):
+            try:
+                await self._write(turn_sql.recover, self._keeper.writer())
+            except StoreError as error:
+                log.debug("not freed: %s", error)
+
     # Prompts that wait
 
     async def queue(self, session_id: str) -> tuple[Queued, ...] | None:
@@ -407,9 +485,7 @@ class Store:
         Raises:
             StoreError: It cannot be kept.
         """
-        return await self._write(
-            queue_sql.put_queued, queued, session, self.holder, self._keeper.is_alive, patience=BEGIN_PATIENCE
-        )
+        return await self._write(queue_sql.put_queued, queued, session, self._keeper.writer(), patience=BEGIN_PATIENCE)
 
     async def change_queued(self, queued: Queued, prompt: str, *, is_held: bool = False) -> bool:
         """Let a prompt that waits be another one in the same place, or be held there. False where it waits no more.
@@ -449,8 +525,7 @@ class Store:
             turn,
             replace(session, turns=0),
             title,
-            self.holder,
-            self._keeper.is_alive,
+            self._keeper.writer(),
             patience=BEGIN_PATIENCE,
         )
         if begun is not None:
@@ -474,7 +549,7 @@ class Store:
             SessionBusy: A window is answering in it, and this would begin another turn.
             StoreError: It cannot be kept.
         """
-        return await self._write(agent_sql.add_items, session, items, turn_id, self._writer)
+        return await self._write(agent_sql.add_items, session, items, turn_id, self._keeper.writer())
 
     async def pop_agent_item(self, session_id: str) -> Any:
         """Take a session's newest item away, and give it; None where there is none.
@@ -482,7 +557,7 @@ class Store:
         Raises:
             SessionBusy, StoreError: As for `add_agent_items`.
         """
-        return await self._write(agent_sql.pop_item, session_id, self._writer)
+        return await self._write(agent_sql.pop_item, session_id, self._keeper.writer())
 
     async def clear_agent_items(self, session_id: str) -> None:
         """Let a session begin again; what was said in it stays, on a branch of its own.
@@ -490,11 +565,7 @@ class Store:
         Raises:
             SessionBusy, StoreError: As for `add_agent_items`.
         """
-        await self._write(agent_sql.clear, session_id, self._writer)
-
-    @property
-    def _writer(self) -> agent_sql.Writer:
-        return agent_sql.Writer(self.holder, self._keeper.is_alive, self._clock.now())
+        await self._write(agent_sql.clear, session_id, self._keeper.writer())
 
     # Searching
 
@@ -555,19 +626,36 @@ class Store:
 
     async def poll(self, since: int | None) -> Changes | None:
         """What changed after revision `since`; None where nothing did. Costs one `stat` while nothing happens."""
-        try:
-            info = self.file.stat()
-        except OSError:
-            return None
-        seen = (info.st_ino, info.st_size, info.st_mtime_ns)
-        if seen == self._seen and since is not None:
+        seen = self._look()
+        if seen is None or (seen == self._seen and since is not None):
             return None
         changes = await self._read(_changes, None, since)
         if changes is None:
             return None
-        if abs(time.time_ns() - info.st_mtime_ns) > SETTLED:
-            self._seen = seen
+        self._note_seen(seen)
         return changes if changes.revision != since else None
+
+    async def poll_leases(self) -> tuple[SessionLease, ...]:
+        """Who is sending, in all sessions, if anything at all has changed since it was last asked; else nothing."""
+        seen = self._look()
+        if seen is None or seen == self._seen:
+            return ()
+        found = await self.leases()
+        self._note_seen(seen)
+        return found
+
+    def _look(self) -> tuple[int, int, int] | None:
+        """What tells the file as it is from the file as it was; None where it cannot be seen."""
+        try:
+            info = self.file.stat()
+        except OSError:
+            return None
+        return info.st_ino, info.st_size, info.st_mtime_ns
+
+    def _note_seen(self, seen: tuple[int, int, int]) -> None:
+        """What has been read is the file as it was seen before, if that was not changed just then."""
+        if abs(time.time_ns() - seen[2]) > SETTLED:
+            self._seen = seen
 
     async def require(self) -> None:
         """For commands about the history itself.
@@ -631,23 +719,40 @@ class Store:
         finally:
             self._is_waiting = False
         self._overlay.forget(unsaved)
+        self._tell_wanted()
         if not self._overlay:
             self._cannot_write = ""
         self._tell()
         return done
 
     def _write_now(self, conn: Connection, unsaved: Overlay, function: Callable[..., T], args: tuple[object, ...]) -> T:
-        unsaved.write(conn, self.holder)
+        # Begun anew where the file was replaced meanwhile.
+        self._wanted = unsaved.write(conn, self._keeper.writer())
         return function(conn, *args)
 
     def _save_now(
-        self, conn: Connection, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None
+        self,
+        conn: Connection,
+        turn: Turn,
+        since: Turn | None,
+        session: Session,
+        mapping: Mapping | None,
+        keeps: bool,
     ) -> None:
         # What is on disk is `since` only if that was the last thing written of this turn, and to this file.
         written = self._written.pop(turn.id, None)
-        turn_sql.put_turn(conn, turn, since if written is since else None, session, self.holder)
+        since = since if written is since else None
+        if turn_sql.put_turn(conn, turn, since, session, self._keeper.writer(), keeps):
+            self._wanted.append(turn)
         if mapping is not None:
             session_sql.put_mapping(conn, mapping, turn.id)
+
+    def _tell_wanted(self) -> None:
+        """Tell of the running turns that were written just now, and whose session another process wants or has."""
+        wanted, self._wanted = self._wanted, []
+        for turn in wanted:
+            if self.on_wanted is not None:
+                self.on_wanted(turn.session_id, turn.id)
 
     def _not_saved(self, error: StoreError) -> None:
         log.warning("not saved: %s", error)
@@ -686,10 +791,11 @@ def _nothing(_conn: Connection) -> None:
 def _changes(conn: Connection, since: int | None) -> Changes:
     now = session_sql.revision(conn)
     if since is None or now == since:
-        return Changes(now)
+        return Changes(now, leases=lease_sql.get_leases(conn))
     if now < since:
         # Another file is in the place of the one known so far: all of it is new.
         since = 0
     sessions = tuple(session_sql.changed_sessions(conn, since))
     queues = queue_sql.get_queues(conn, (session.id for session in sessions))
-    return Changes(now, sessions, tuple(turn_sql.changed_turns(conn, since)), tuple(queues.items()))
+    turns = tuple(turn_sql.changed_turns(conn, since))
+    return Changes(now, sessions, turns, tuple(queues.items()), lease_sql.get_leases(conn))

@@ -7,13 +7,14 @@ that Palaver itself wrote hold none: what they stand for is told in the SDK's fo
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
 from tui.model import Item, ItemKind, Session, Turn, TurnStatus, new_id, title_from
 from tui.store import branches, sessions, turns
+from tui.store.leases import Writer
 from tui.text import storable
 
 PROTOCOL = "agents-sdk"
@@ -32,15 +33,6 @@ class AgentItem:
     original: str
     prompt: str | None = None
     parts: tuple[Item, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Who writes: this process, by its name, a way to know whether others are alive, and the time (since the epoch)."""
-
-    holder: str
-    is_alive: Callable[[str], bool]
-    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +76,7 @@ def add_items(
     for item in items:
         is_question = item.prompt is not None
         if current is None or (is_question and not _is_open(conn, session.id, current)):
-            turns.refuse_others(conn, session.id, writer.holder, writer.is_alive)
+            turns.refuse_others(conn, session.id, writer)
             current = _begin(conn, session.id, item, writer.now)
         elif item.prompt is not None:
             _add_row(conn, current, "prompt", Item("", ItemKind.MESSAGE, item.prompt), item.original)
@@ -103,7 +95,7 @@ def pop_item(conn: Connection, session_id: str, writer: Writer) -> Any:
     Raises:
         SessionBusy: A window is answering in the session.
     """
-    turns.refuse_others(conn, session_id, writer.holder, writer.is_alive)
+    turns.refuse_others(conn, session_id, writer)
     told = _newest_told(conn, session_id)
     if told is None:
         return None
@@ -125,7 +117,7 @@ def clear(conn: Connection, session_id: str, writer: Writer) -> None:
     Raises:
         SessionBusy: A window is answering in the session.
     """
-    turns.refuse_others(conn, session_id, writer.holder, writer.is_alive)
+    turns.refuse_others(conn, session_id, writer)
     if turns.count_turns(conn, session_id):
         branches.branch_off(conn, session_id, 0)
 

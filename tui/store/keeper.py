@@ -9,11 +9,14 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
 
+from tui.clock import SYSTEM, Clock
 from tui.errors import StoreError
+from tui.model import HolderKind
 from tui.store import turns as turn_sql
 from tui.store.database import Database, Replaced
 from tui.store.files import Damaged, identity, set_aside
 from tui.store.lease import Lease
+from tui.store.leases import Writer
 from tui.store.lock import Lock, Locked
 from tui.store.place import is_on_network, remarks
 from tui.text import one_line
@@ -37,11 +40,16 @@ class Keeper:
     is called when another file takes the place of the one known so far.
     """
 
-    def __init__(self, file: Path, on_renewed: Callable[[], object]) -> None:
+    def __init__(
+        self, file: Path, on_renewed: Callable[[], object], kind: HolderKind = HolderKind.WINDOW, clock: Clock = SYSTEM
+    ) -> None:
         self.file = file
         self.recovered = 0
         self.notices: list[str] = []
         self._on_renewed = on_renewed
+        self._kind = kind
+        self._clock = clock
+        self._began_at = clock.now()
         self._lock = Lock(file)
         self._lease: Lease | None = None
         self._db: Database | None = None
@@ -61,6 +69,11 @@ class Keeper:
     def read_only(self) -> str:
         """Why nothing can be written, or nothing."""
         return self._db.read_only if self._db else ""
+
+    def writer(self) -> Writer:
+        """This process at this moment, as those who write have to know it."""
+        now, uptime = self._clock.now(), self._clock.monotonic()
+        return Writer(self.holder, self._kind, self.is_alive, self._began_at, now, uptime)
 
     def is_alive(self, holder: str) -> bool:
         return self._lease is not None and self._lease.is_alive(holder)
@@ -142,7 +155,7 @@ class Keeper:
         raise StoreError(f"{self.file} is replaced or damaged again and again.", transient=True)
 
     def _with_recovery(self, conn: Connection, function: Callable[..., T], args: tuple[object, ...]) -> tuple[T, int]:
-        found = turn_sql.recover(conn, self.is_alive) if self._to_recover else 0
+        found = turn_sql.recover(conn, self.writer()) if self._to_recover else 0
         return function(conn, *args), found
 
     def _reopen(self) -> Database:

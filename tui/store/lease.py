@@ -25,7 +25,7 @@ class Lease:
             unnamed = folder.with_name(f"{folder.name}-{self.holder.replace(':', '-')}")
             self._fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.write(self._fd, _this_computer().encode())
+            os.write(self._fd, this_computer().encode())
             unnamed.rename(self._path(self.holder))
 
     def is_alive(self, holder: str) -> bool:
@@ -44,7 +44,7 @@ class Lease:
         else:
             with suppress(OSError):
                 # Where locks do not reach other computers, one of theirs says nothing.
-                if os.read(fd, 256).decode(errors="replace") in ("", _this_computer()):
+                if os.read(fd, 256).decode(errors="replace") in ("", this_computer()):
                     self._path(holder).unlink()
             return False
         finally:
@@ -62,7 +62,7 @@ class Lease:
                 file = self._folder / name
                 computer = file.read_text(encoding="utf-8", errors="replace")[:256]
                 is_elder = (file.stat().st_mtime_ns, name) < (ours, self._path(self.holder).name)
-                if is_elder and computer not in ("", _this_computer()) and self.is_alive(name.replace("-", ":", 1)):
+                if is_elder and computer not in ("", this_computer()) and self.is_alive(name.replace("-", ":", 1)):
                     return computer
         return ""
 
@@ -87,5 +87,6 @@ class Lease:
         return self._folder / holder.replace(":", "-", 1).replace("/", "_")
 
 
-def _this_computer() -> str:
+def this_computer() -> str:
+    """The name of this computer, as others on its network know it."""
     return os.uname().nodename

@@ -10,6 +10,7 @@ from tui.errors import LabelTaken
 from tui.model import Mapping, Session, Turn
 from tui.store import sessions as session_sql
 from tui.store import turns as turn_sql
+from tui.store.leases import Writer
 
 LIMIT = 64 * 1024 * 1024
 """The most text kept for writing later, in characters; beyond it the oldest finished turns are given up."""
@@ -41,18 +42,22 @@ class Overlay:
         other.mappings = dict(self.mappings)
         return other
 
-    def write(self, conn: Connection, holder: str) -> None:
-        """Bring everything to disk, in the order it came."""
+    def write(self, conn: Connection, writer: Writer) -> list[Turn]:
+        """Bring everything to disk, in the order it came. Gives the running turns whose session someone else wants."""
         for session_id in [one for one in self.changes if one not in self.sessions]:
             self._change(conn, session_id)
         for session_id, session in self.sessions.items():
             session_sql.ensure_session(conn, replace(session, **self.changes.get(session_id, {})))
             if session_id in self.changes:
                 self._change(conn, session_id)
-        for turn in self.turns.values():
-            turn_sql.put_turn(conn, turn, None, self.homes[turn.session_id], holder)
+        wanted = [
+            turn
+            for turn in self.turns.values()
+            if turn_sql.put_turn(conn, turn, None, self.homes[turn.session_id], writer)
+        ]
         for mapping in self.mappings.values():
             session_sql.put_mapping(conn, mapping)
+        return wanted
 
     def _change(self, conn: Connection, session_id: str) -> None:
         changes = self.changes[session_id]

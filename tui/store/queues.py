@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from sqlite3 import Connection
 
 from tui.model import Queued, Session, Turn
-from tui.store import sessions, turns
+from tui.store import leases, sessions, turns
+from tui.store.leases import Writer
 from tui.text import storable
 
 
-def put_queued(
-    conn: Connection, queued: Queued, session: Session, holder: str, is_alive: Callable[[str], bool]
-) -> Queued | None:
+def put_queued(conn: Connection, queued: Queued, session: Session, writer: Writer) -> Queued | None:
     """Put a prompt at the end of its session's queue. Gives it with the turn it follows: the one that runs, else its own.
 
     Without one of its own only what others run counts, and where they run nothing it is left out: None.
     """
     sessions.ensure_session(conn, session)
     follows = queued.follows
-    for turn_id, other in conn.execute(
-        "SELECT id, holder FROM turns WHERE session_id = ? AND status IN ('pending', 'streaming')", (session.id,)
-    ).fetchall():
-        if queued.follows if other == holder else is_alive(other):
-            follows = str(turn_id)
+    holder = turns.live_holder(conn, session.id, writer)
+    if holder and (queued.follows or holder != writer.holder):
+        # Between two turns: it comes after the one that is about to be made, as everything that waits does.
+        follows = turns.running_turn(conn, session.id, holder) or queued.follows or session.id
     if not follows:
         return None
     conn.execute(
@@ -77,10 +75,10 @@ def begin_queued(
     turn: Turn,
     session: Session,
     title: str,
-    holder: str,
-    is_alive: Callable[[str], bool],
+    writer: Writer,
 ) -> Turn | None:
-    """Make the first prompt of a queue a turn, which the others follow then. None where it is not the first any more.
+    """Make the first prompt of a queue a turn, which the others follow then. None where it is not the first any more, or
+    another window wants the session.
 
     Raises:
         SessionBusy: Another window, still alive, is answering in this session.
@@ -88,7 +86,10 @@ def begin_queued(
     first = get_queue(conn, queued.session_id)[:1]
     if [(one.id, one.prompt) for one in first] != [(queued.id, queued.prompt)]:
         return None
-    begun = turns.begin_turn(conn, turn, session, title, None, holder, is_alive)
+    lease = leases.get_lease(conn, queued.session_id)
+    if lease is not None and lease.holder == writer.holder and lease.wanted_by:
+        return None
+    begun = turns.begin_turn(conn, turn, session, title, None, writer)
     conn.execute("DELETE FROM queue WHERE id = ?", (queued.id,))
     conn.execute("UPDATE queue SET follows = ? WHERE session_id = ?", (begun.id, queued.session_id))
     return begun

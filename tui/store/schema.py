@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 5
+VERSION = 6
 """The number of migrations, kept in `PRAGMA user_version`: a file with a higher one was made by a newer Palaver."""
 
 
@@ -36,7 +36,7 @@ def migrations() -> Migrations:
     from sqlite_utils.migrations import Migrations
 
     steps = Migrations("palaver")
-    for step in (m001_initial, m002_runs, m003_sources, m004_originals, m005_queue):
+    for step in (m001_initial, m002_runs, m003_sources, m004_originals, m005_queue, m006_leases):
         steps()(step)
     return steps
 
@@ -91,6 +91,27 @@ def m005_queue(db: Database) -> None:
         """
     )
     db.execute("CREATE INDEX queue_order ON queue (session_id, place)")
+
+
+def m006_leases(db: Database) -> None:
+    """Who is sending in a session: a row for as long as a process does, with its last sign of life."""
+    db.execute(
+        """
+        CREATE TABLE leases (
+            session_id TEXT PRIMARY KEY,
+            turn_id TEXT NOT NULL,
+            holder TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            process INTEGER NOT NULL,
+            computer TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            since REAL NOT NULL,
+            heartbeat REAL NOT NULL,
+            uptime REAL NOT NULL,
+            wanted_by TEXT NOT NULL DEFAULT ''
+        ) WITHOUT ROWID
+        """
+    )
 
 
 _INITIAL = (

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from sqlite3 import Connection
 from typing import Any
 
 from tui.errors import SessionBusy
-from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Session, Turn, TurnStatus, Usage
-from tui.store import branches, sessions
+from tui.model import (
+    Attempt,
+    AttemptKind,
+    Failure,
+    Item,
+    ItemKind,
+    ItemState,
+    Session,
+    SessionLease,
+    Turn,
+    TurnStatus,
+    Usage,
+)
+from tui.store import branches, leases, sessions
+from tui.store.leases import Writer
 from tui.text import storable
 
 _COLUMNS = (
@@ -24,6 +37,13 @@ _FINAL_COLUMNS = (
 _RUNNING = "('pending', 'streaming')"
 _INDEXED = "('prompt', 'message')"
 
+_CRASHED = Failure(
+    "crash", "Palaver ended before the answer did; what came is kept.", "press r to send it again", None, 7
+)
+_SEIZED = Failure(
+    "taken", "Another window took the session over; what came is kept.", "press r to send it again", None, 7
+)
+
 
 def begin_turn(
     conn: Connection,
@@ -31,12 +51,12 @@ def begin_turn(
     session: Session,
     title: str,
     at: int | None,
-    holder: str,
-    is_alive: Callable[[str], bool],
+    writer: Writer,
 ) -> Turn:
-    """Insert a turn at the end of its session, which is made if it is not there. Gives the turn with its depth.
+    """Insert a turn at the end of its session, which is made if it is not there, and take the session for it.
 
-    A session that has no title yet gets `title`. With `at` it goes on from its first `at` turns, on a branch of its own.
+    Gives the turn with its depth. A session that has no title yet gets `title`. With `at` it goes on from its first `at`
+    turns, on a branch of its own.
 
     Raises:
         SessionBusy: Another window, still alive, is answering in this session.
@@ -47,29 +67,28 @@ def begin_turn(
         (storable(title), session.id),
     )
     conn.execute("UPDATE sessions SET draft = '' WHERE id = ? AND draft = ?", (session.id, storable(turn.prompt)))
-    refuse_others(conn, turn.session_id, holder, is_alive)
+    refuse_others(conn, turn.session_id, writer)
     if at is not None and at < count_turns(conn, turn.session_id):
         branches.branch_off(conn, turn.session_id, at)
     branch, _, free = _end_of(conn, turn.session_id)
     turn = replace(turn, depth=free)
-    _insert(conn, turn, branch, holder)
+    _insert(conn, turn, branch, writer.holder)
+    leases.take(conn, turn.session_id, turn.id, writer)
     return turn
 
 
-def choose_branch(
-    conn: Connection, session_id: str, turn_id: str, holder: str, is_alive: Callable[[str], bool]
-) -> Session | None:
+def choose_branch(conn: Connection, session_id: str, turn_id: str, writer: Writer) -> Session | None:
     """Let a session go on with the branch that a turn lies on. Gives it as it is then; None where it has no such turn.
 
     Raises:
         SessionBusy: Another window, still alive, is answering in it.
     """
-    refuse_others(conn, session_id, holder, is_alive)
+    refuse_others(conn, session_id, writer)
     return branches.go_on_through(conn, session_id, turn_id)
 
 
-def reopen_turn(conn: Connection, turn_id: str, holder: str, is_alive: Callable[[str], bool]) -> Turn | None:
-    """Let a turn that was interrupted run on. Gives it as it was, or None where it is not one.
+def reopen_turn(conn: Connection, turn_id: str, writer: Writer) -> Turn | None:
+    """Let a turn that was interrupted run on, and take its session. Gives it as it was, or None where it is not one.
 
     Raises:
         SessionBusy: Another window, still alive, is answering in its session.
@@ -77,12 +96,13 @@ def reopen_turn(conn: Connection, turn_id: str, holder: str, is_alive: Callable[
     turn = get_turn(conn, turn_id)
     if turn is None or turn.status is not TurnStatus.INTERRUPTED:
         return None
-    refuse_others(conn, turn.session_id, holder, is_alive)
+    refuse_others(conn, turn.session_id, writer)
+    leases.take(conn, turn.session_id, turn_id, writer)
     _unindex(conn, turn_id)
     now = sessions.next_revision(conn)
     conn.execute(
         "UPDATE turns SET status = 'streaming', error = NULL, ended_at = NULL, holder = ?, revision = ? WHERE id = ?",
-        (holder, now, turn_id),
+        (writer.holder, now, turn_id),
     )
     # What waits behind it was stopped when it broke off.
     conn.execute("UPDATE queue SET follows = '' WHERE session_id = ? AND follows = ?", (turn.session_id, turn_id))
@@ -97,22 +117,30 @@ def set_item_state(conn: Connection, turn_id: str, key: str, state: ItemState) -
     return get_turn(conn, turn_id)
 
 
-def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session, holder: str) -> None:
+def put_turn(
+    conn: Connection, turn: Turn, since: Turn | None, session: Session, writer: Writer, keeps: bool = False
+) -> bool:
     """Bring a stored turn to the state of `turn`, given that it was stored as `since`. Safe to repeat.
 
-    Without `since`, or where the turn is not there any more, all of it is written. It stays in the place it has.
+    Without `since`, or where the turn is not there any more, all of it is written. It stays in the place it has. The
+    session is let go of once the turn has ended, unless this `keeps` it. Gives whether someone else wants it, or has taken
+    it: one turn at a time runs in it, so that this one is cut short then.
     """
+    taken_by = "" if turn.status.is_final else leases.beat(conn, turn.session_id, turn.id, writer)
+    lease = leases.get_lease(conn, turn.session_id) if taken_by else None
+    if lease is not None and lease.holder != writer.holder:
+        turn = replace(turn, status=TurnStatus.INTERRUPTED, error=_SEIZED)
     row = conn.execute("SELECT status FROM turns WHERE id = ?", (turn.id,)).fetchone()
     if row is None:
         sessions.ensure_session(conn, session)
         branch, low, free = _end_of(conn, turn.session_id)
         taken = conn.execute("SELECT 1 FROM turns WHERE branch_id = ? AND depth = ?", (branch, turn.depth)).fetchone()
         turn = replace(turn, depth=free if taken or turn.depth < low or turn.depth > free else turn.depth)
-        _insert(conn, turn, branch, holder)
+        _insert(conn, turn, branch, writer.holder)
         since = None
     elif row[0] not in (TurnStatus.PENDING, TurnStatus.STREAMING):
         if since is not None and since.status.is_final:
-            return
+            return bool(taken_by)
         _unindex(conn, turn.id)
         since = None
     _put_items(conn, turn, since)
@@ -126,7 +154,10 @@ def put_turn(conn: Connection, turn: Turn, since: Turn | None, session: Session,
     )
     if turn.status.is_final:
         _finish(conn, turn.id)
+        if not keeps:
+            _let_go(conn, turn, writer)
     _touch(conn, turn, now)
+    return bool(taken_by)
 
 
 def insert_ended(conn: Connection, turn: Turn, branch: str, revision: int) -> None:
@@ -191,38 +222,125 @@ def get_prompts(conn: Connection, session_id: str, limit: int = 200) -> list[str
     return said[::-1]
 
 
-def recover(conn: Connection, is_alive: Callable[[str], bool]) -> int:
-    """Mark turns whose process died as interrupted. Gives how many there were."""
-    running = conn.execute(f"SELECT id, holder FROM turns WHERE status IN {_RUNNING}").fetchall()  # noqa: S608
-    dead = [turn_id for turn_id, holder in running if not is_alive(holder)]
-    for turn_id in dead:
-        _cut_short(conn, turn_id)
-    return len(dead)
+def recover(conn: Connection, writer: Writer) -> int:
+    """Mark turns whose process died as interrupted, and free what the dead have held. Gives how many turns there were."""
+    held = leases.get_leases(conn)
+    dead = {lease.session_id: lease.holder for lease in held if not writer.is_live(lease)}
+    kept = {lease.turn_id for lease in held} - {lease.turn_id for lease in held if lease.session_id in dead}
+    for session_id, holder in dead.items():
+        _free(conn, session_id, holder)
+    cut = 0
+    for turn_id, session_id, holder in conn.execute(
+        f"SELECT id, session_id, holder FROM turns WHERE status IN {_RUNNING}"  # noqa: S608 - constants only
+    ).fetchall():
+        if turn_id not in kept and (dead.get(session_id) == holder or not writer.is_alive(holder)):
+            _cut_short(conn, turn_id, _CRASHED)
+            cut += 1
+    return cut
 
 
 def has_running(conn: Connection) -> bool:
-    """Whether any turn claims to be running."""
-    return conn.execute(f"SELECT 1 FROM turns WHERE status IN {_RUNNING} LIMIT 1").fetchone() is not None  # noqa: S608
+    """Whether any turn claims to be running, or anyone to be sending."""
+    running = f"SELECT 1 FROM turns WHERE status IN {_RUNNING} UNION ALL SELECT 1 FROM leases LIMIT 1"  # noqa: S608
+    return conn.execute(running).fetchone() is not None
 
 
-def refuse_others(conn: Connection, session_id: str, holder: str, is_alive: Callable[[str], bool]) -> None:
-    """See to it that no one else is answering in a session; what the dead have left is marked as cut short."""
-    for turn_id, other in conn.execute(
+def has_dead(conn: Connection, writer: Writer) -> bool:
+    """Whether a session is held by a process that is gone."""
+    return any(not writer.is_live(lease) for lease in leases.get_leases(conn))
+
+
+def refuse_others(conn: Connection, session_id: str, writer: Writer) -> None:
+    """See to it that no one else is sending in a session; what the dead have left is marked as cut short.
+
+    Raises:
+        SessionBusy: Another process, still alive, is.
+    """
+    holder = live_holder(conn, session_id, writer)
+    if holder and holder != writer.holder:
+        pid = holder.partition(":")[0]
+        raise SessionBusy(
+            f"This session is answering in another window (process {pid}).", hint="wait for it, or take it over"
+        )
+    lease = leases.get_lease(conn, session_id)
+    if lease is not None and lease.holder != writer.holder:
+        _free(conn, session_id, lease.holder)
+    for turn_id, other in _running(conn, session_id):
+        if other != writer.holder:
+            _cut_short(conn, turn_id, _CRASHED)
+
+
+def live_holder(conn: Connection, session_id: str, writer: Writer) -> str:
+    """The process that is sending in a session: this one, or another that is still alive; nothing, where none is."""
+    lease = leases.get_lease(conn, session_id)
+    if lease is not None and writer.is_live(lease):
+        return lease.holder
+    others = [other for _, other in _running(conn, session_id) if lease is None or other != lease.holder]
+    # An older Palaver that still runs keeps no lease.
+    return next((other for other in others if writer.is_alive(other)), "")
+
+
+def ask_for(conn: Connection, session_id: str, writer: Writer, seizes: bool) -> SessionLease | None:
+    """Have whoever is sending in a session let go of it. Gives who that is; None where it is free, or is now.
+
+    A process that is gone is not asked, and with `seizes` none is: what it was answering is marked as taken over.
+
+    Raises:
+        SessionBusy: It is answering in a window that cannot be asked.
+    """
+    lease = leases.get_lease(conn, session_id)
+    if lease is not None and lease.holder == writer.holder:
+        return None
+    if lease is None or not writer.is_live(lease):
+        refuse_others(conn, session_id, writer)
+        return None
+    if seizes:
+        _free(conn, session_id, lease.holder)
+        for turn_id, other in _running(conn, session_id):
+            if other == lease.holder:
+                _cut_short(conn, turn_id, _SEIZED)
+        return None
+    leases.want(conn, session_id, writer)
+    _tell_of(conn, session_id)
+    return lease
+
+
+def release(conn: Connection, session_id: str, writer: Writer) -> None:
+    """Let go of a session in which nothing more is sent."""
+    _free(conn, session_id, writer.holder)
+
+
+def running_turn(conn: Connection, session_id: str, holder: str) -> str:
+    """The turn that a process runs in a session; nothing, where it runs none."""
+    return next((turn_id for turn_id, other in _running(conn, session_id) if other == holder), "")
+
+
+def _running(conn: Connection, session_id: str) -> list[tuple[str, str]]:
+    """The turns that claim to be running in a session, with their processes."""
+    return conn.execute(
         f"SELECT id, holder FROM turns WHERE session_id = ? AND status IN {_RUNNING}",  # noqa: S608 - constants only
         (session_id,),
-    ).fetchall():
-        if other == holder:
-            continue
-        if is_alive(other):
-            pid = other.partition(":")[0]
-            raise SessionBusy(f"This session is answering in another window (process {pid}).")
-        _cut_short(conn, turn_id)
+    ).fetchall()
 
 
-def _cut_short(conn: Connection, turn_id: str) -> None:
-    failure = Failure(
-        "crash", "Palaver ended before the answer did; what came is kept.", "press r to send it again", None, 7
-    )
+def _free(conn: Connection, session_id: str, holder: str) -> None:
+    if leases.release(conn, session_id, holder):
+        _tell_of(conn, session_id)
+
+
+def _let_go(conn: Connection, turn: Turn, writer: Writer) -> None:
+    """End the lease of a turn that has ended, unless it is another turn's by now."""
+    lease = leases.get_lease(conn, turn.session_id)
+    if lease is not None and lease.turn_id == turn.id:
+        _free(conn, turn.session_id, writer.holder)
+
+
+def _tell_of(conn: Connection, session_id: str) -> None:
+    """Let other windows see that something is different."""
+    conn.execute("UPDATE sessions SET revision = ? WHERE id = ?", (sessions.next_revision(conn), session_id))
+
+
+def _cut_short(conn: Connection, turn_id: str, failure: Failure) -> None:
     now = sessions.next_revision(conn)
     conn.execute(
         "UPDATE turns SET status = 'interrupted', error = ?, revision = ? WHERE id = ?",
