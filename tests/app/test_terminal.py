@@ -60,6 +60,23 @@ def test_what_is_typed_before_the_first_frame_is_not_lost(write_config: Write) -
             quit_at_once(t)
 
 
+@pytest.mark.parametrize("is_seen", [False, True], ids=["before the first frame", "right after it"])
+def test_keys_meant_for_a_session_wait_until_it_is_there(write_config: Write, is_seen: bool) -> None:
+    """Also where there is something to be said of the settings."""
+    with loopback(lambda call: call.well(f"You said: {call.prompt}")) as server:
+        write_config(profile_text(server.url, more='[keys]\n"no.such" = "f5"\n"session.rename" = "f2,f5"\n'))
+        with terminal() as t:
+            t.until(lambda _: b"\x1b[?1049h" in t.output)
+            if is_seen:
+                t.shows("Type a message")
+            t.type("/profile here\r\x1bOQsecond\rhello\rand more")
+            t.shows("You said: hello")
+            t.shows("│ and more ")
+            quit_at_once(t)
+    (turn,) = json.loads(palaver("sessions", "show", "second", "--json").stdout)["messages"]
+    assert turn["prompt"] == "hello"
+
+
 @pytest.mark.fault("U04")
 def test_keys_typed_in_one_go_belong_to_what_the_keys_before_them_opened(write_config: Write) -> None:
     with loopback(lambda call: call.well(f"You said: {call.prompt}")) as server:

@@ -51,7 +51,7 @@ class PalaverApp(App[None]):
         self.store = store
         self.come_back = ""
         self.failure: Exception | None = None
-        self._keyboard = Keyboard(self, super().on_event)
+        self._keyboard = Keyboard(self, super().on_event, self._stage)
         self._wish = wish
         # Private in Textual, and the only place through which all lines pass; a test fails when that changes.
         self._filters.append(Gate())
@@ -76,6 +76,11 @@ class PalaverApp(App[None]):
             await self._keyboard.press(event)
         else:
             await super().on_event(event)
+
+    def _stage(self) -> ChatScreen | None:
+        """Where the next key lands, if that shows a session."""
+        screen = self.screen if self._screen_stack else None
+        return screen if isinstance(screen, ChatScreen) else None
 
     def _make_way(self) -> None:
         screen = self.screen_stack[0] if self._screen_stack else None

@@ -2,7 +2,7 @@
 
 Textual queues a key for what has the focus when the key arrives, and carries out what it is bound to some messages
 later. Of keys that come in one go, those after Ctrl+N would land in the session left, those after Enter in the dialog
-that it has closed.
+that it has closed. What is meant for a session waits until that is there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
 from textual import events
@@ -29,15 +29,41 @@ REST = 0.002
 LONGEST = 0.5
 """Seconds after which the next key is let in whatever the one before it is doing."""
 
+LAST_WAIT = 2.0
+"""Seconds that keys wait for their session at most where a key behind them is to end the program."""
+
 Press = events.Key | events.Paste
 
 
-class Keyboard:
-    """The keys on their way to `app`, which carries one out with `take`. Nothing is let in before `open`."""
+class Stage(Protocol):
+    """Where keys are meant for a session, which may be on its way yet."""
 
-    def __init__(self, app: App[Any], take: Callable[[Press], Awaitable[None]]) -> None:
+    @property
+    def arrival(self) -> asyncio.Event | None:
+        """What is set once the session is there, or will not come; None where there is nothing to wait for."""
+        ...
+
+    def needs_session(self, event: Press) -> bool:
+        """Whether a key would do nothing, or something else, without the session."""
+        ...
+
+    def is_way_out(self, event: Press) -> bool:
+        """Whether a key is to end or stop something."""
+        ...
+
+
+class Keyboard:
+    """The keys on their way to `app`, which carries one out with `take`. Nothing is let in before `open`.
+
+    `stage` gives where keys may have to wait for a session.
+    """
+
+    def __init__(
+        self, app: App[Any], take: Callable[[Press], Awaitable[None]], stage: Callable[[], Stage | None]
+    ) -> None:
         self._app = app
         self._take = take
+        self._stage = stage
         self._waiting: deque[Press] = deque()
         self._is_open = False
         self._seen: WeakSet[Screen[Any]] = WeakSet()
@@ -51,6 +77,10 @@ class Keyboard:
         """Carry out a key, now or in its turn."""
         if not self._is_open or self._following is not None:
             self._waiting.append(event)
+            self._hasten(event)
+        elif not self._is_text(event) and self._arrival is not None:
+            self._waiting.append(event)
+            self._following = asyncio.create_task(self._follow(is_text=True))
         else:
             await self._let_in(event)
 
@@ -59,7 +89,7 @@ class Keyboard:
         self._seen.add(self._app.screen)
         self._is_open = True
         if self._waiting and self._following is None:
-            await self._let_in(self._waiting.popleft())
+            self._following = asyncio.create_task(self._follow(is_text=True))
 
     def close(self) -> None:
         """Let nothing in any more."""
@@ -80,19 +110,48 @@ class Keyboard:
             return False
         return isinstance(event, events.Paste) or focused.check_consume_key(event.key, event.character)
 
+    @property
+    def _arrival(self) -> asyncio.Event | None:
+        stage = self._stage()
+        return stage.arrival if stage is not None else None
+
+    async def _session_for(self, event: Press) -> None:
+        """Wait until the session is there that a key is meant for."""
+        if self._arrival is None or self._is_text(event):
+            return
+        # What it means may depend on the text before it.
+        await self._settled()
+        while (arrival := self._arrival) is not None:
+            stage = self._stage()
+            if stage is None or not stage.needs_session(event):
+                return
+            for waiting in self._waiting:
+                self._hasten(waiting)
+            await arrival.wait()
+
+    def _hasten(self, event: Press) -> None:
+        """Where a key that waits is to end the program, or stop something: have none before it wait much longer."""
+        stage, arrival = self._stage(), self._arrival
+        if arrival is not None and stage is not None and stage.is_way_out(event):
+            asyncio.get_running_loop().call_later(LAST_WAIT, arrival.set)
+
     async def _follow(self, is_text: bool) -> None:
         """Wait until the key just let in is done with, then let in those that wait."""
         while True:
             if not is_text:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LONGEST):
-                        await self._done()
+                await self._settled()
             if not self._waiting:
                 self._following = None
                 return
+            await self._session_for(self._waiting[0])
             event = self._waiting.popleft()
             is_text = self._is_text(event)
             await _through(self._app, partial(self._take, event))
+
+    async def _settled(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST):
+                await self._done()
 
     async def _done(self) -> None:
         """Wait until all that hear of a key have nothing to do: its message, its action, what that posts, an answer."""

@@ -50,13 +50,23 @@ NEWS_FOR = 4.0
 """Seconds the outcome of an action is shown beside an answer's progress."""
 
 
+WAYS_OUT = ("quit", "interrupt")
+"""Actions that nothing may keep waiting."""
+
+ANYWHERE = (*WAYS_OUT, "help")
+"""Actions that mean the same before there is a session."""
+
 @dataclass(slots=True)
 class _Journey:
-    """The way from one session to another: what is sent and what changes meanwhile, to be done and shown on arrival."""
+    """The way from one session to another: what is sent and what changes meanwhile, to be done and shown on arrival.
+
+    `over` is set then, or once there will be none.
+    """
 
     left: Session | None = None
     to: str = ""
     sent: list[str] = field(default_factory=list)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
     changed: dict[str, Turn] = field(default_factory=dict)
 
 
@@ -121,6 +131,12 @@ class SessionScreen(Screen[None]):
         async with self._moving:
             await self._store.open()
             self._unsubscribe = self._chat.subscribe(self._changed)
+        try:
+            await self._begin_with(journey)
+        finally:
+            journey.over.set()
+
+    async def _begin_with(self, journey: _Journey) -> None:
             self._list.reset(await self._chat.sessions())
             try:
                 session = await self._wished_session()
@@ -186,6 +202,8 @@ class SessionScreen(Screen[None]):
 
     async def _arrive(self, journey: _Journey, session: Session) -> None:
         if journey is self._journey:
+            finally:
+                journey.over.set()
             await self._show(journey, session)
         if journey.sent:
             first, *others = journey.sent
@@ -394,6 +412,34 @@ class SessionScreen(Screen[None]):
     # Drafts and places
 
     @on(TextArea.Changed, "#prompt")
+    # Keys that are meant for a session
+
+    @property
+    def arrival(self) -> asyncio.Event | None:
+        """What is set once the session is there that we are on the way to; None where one is shown."""
+        journey = self._journey
+        return None if self._session is not None or journey.over.is_set() else journey.over
+
+    def needs_session(self, event: events.Key | events.Paste) -> bool:
+        """Whether a key would do nothing, or something else, before its session is there."""
+        if isinstance(event, events.Paste):
+            return False
+        # Private in Textual, whose public list leaves out what can do nothing yet; a test fails when that changes.
+        chain = [(node, bindings.key_to_bindings.get(event.key, [])) for node, bindings in self._binding_chain]
+        bound = {(node is self.prompt, one.action) for node, found in chain for one in found}
+        if self.prompt.has_focus and (True, "submit") in bound:
+            text = self.prompt.text.strip()
+            return not text or text.startswith("/")
+        actions = {action for _, action in bound}
+        return not actions.intersection(ANYWHERE) and any(not is_own for is_own, _ in bound)
+
+    def is_way_out(self, event: events.Key | events.Paste) -> bool:
+        """Whether a key is to end or stop something."""
+        if isinstance(event, events.Paste):
+            return False
+        found = (maps.key_to_bindings.get(event.key, []) for _, maps in self._binding_chain)
+        return any(one.action in WAYS_OUT for bound in found for one in bound)
+
     def _typed(self) -> None:
         self._keeper.keep_soon(self._keep)
 
