@@ -49,12 +49,12 @@ FIRST_TURNS = 24
 NEWS_FOR = 4.0
 """Seconds the outcome of an action is shown beside an answer's progress."""
 
-
 WAYS_OUT = ("quit", "interrupt")
 """Actions that nothing may keep waiting."""
 
 ANYWHERE = (*WAYS_OUT, "help")
 """Actions that mean the same before there is a session."""
+
 
 @dataclass(slots=True)
 class _Journey:
@@ -65,8 +65,8 @@ class _Journey:
 
     left: Session | None = None
     to: str = ""
-    sent: list[str] = field(default_factory=list)
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: list[str] = field(default_factory=list)
     changed: dict[str, Turn] = field(default_factory=dict)
 
 
@@ -128,15 +128,15 @@ class SessionScreen(Screen[None]):
         self.do(self._load(self._journey))
 
     async def _load(self, journey: _Journey) -> None:
-        async with self._moving:
-            await self._store.open()
-            self._unsubscribe = self._chat.subscribe(self._changed)
         try:
             await self._begin_with(journey)
         finally:
             journey.over.set()
 
     async def _begin_with(self, journey: _Journey) -> None:
+        async with self._moving:
+            await self._store.open()
+            self._unsubscribe = self._chat.subscribe(self._changed)
             self._list.reset(await self._chat.sessions())
             try:
                 session = await self._wished_session()
@@ -199,11 +199,11 @@ class SessionScreen(Screen[None]):
                     # The transcript still shows it.
                     await self._arrive(journey, journey.left)
                 raise
+            finally:
+                journey.over.set()
 
     async def _arrive(self, journey: _Journey, session: Session) -> None:
         if journey is self._journey:
-            finally:
-                journey.over.set()
             await self._show(journey, session)
         if journey.sent:
             first, *others = journey.sent
@@ -409,9 +409,6 @@ class SessionScreen(Screen[None]):
     def _keys(self) -> dict[str, list[Key]]:
         return keys_of(self.app, [self.prompt, self, self.transcript, self.sidebar, self.app], self._chat.config.keys)
 
-    # Drafts and places
-
-    @on(TextArea.Changed, "#prompt")
     # Keys that are meant for a session
 
     @property
@@ -440,6 +437,9 @@ class SessionScreen(Screen[None]):
         found = (maps.key_to_bindings.get(event.key, []) for _, maps in self._binding_chain)
         return any(one.action in WAYS_OUT for bound in found for one in bound)
 
+    # Drafts and places
+
+    @on(TextArea.Changed, "#prompt")
     def _typed(self) -> None:
         self._keeper.keep_soon(self._keep)
 
