@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tui.model import Queued, Session, Turn
+from tui.model import Queued, Session, SessionLease, Turn
 from tui.store import Health
 
 log = logging.getLogger(__name__)
@@ -35,13 +35,21 @@ class QueueChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseChanged:
+    """Who else is sending in a session now; None where no one is."""
+
+    session_id: str
+    lease: SessionLease | None
+
+
+@dataclass(frozen=True, slots=True)
 class HealthChanged:
     """How the history fares now."""
 
     health: Health
 
 
-Change = TurnChanged | SessionChanged | QueueChanged | HealthChanged
+Change = TurnChanged | SessionChanged | QueueChanged | LeaseChanged | HealthChanged
 
 
 class Publisher:

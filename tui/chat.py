@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 
 from tui.agent_items import AgentItems
-from tui.changes import Change, HealthChanged, QueueChanged, SessionChanged, TurnChanged
+from tui.changes import Change, HealthChanged, LeaseChanged, QueueChanged, SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
@@ -15,27 +14,23 @@ from tui.conversations import Conversations
 from tui.errors import PalaverError, UsageError
 from tui.exchange import Exchange
 from tui.found import Found, Places
+from tui.leases import Leases
 from tui.matching import literal
 from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
 from tui.query import parse_query
-from tui.queues import Queues
 from tui.store import Store
 from tui.traits import Can
 from tui.turns import Run
 
-__all__ = ["Change", "Chat", "HealthChanged", "QueueChanged", "SessionChanged", "TurnChanged"]
-
-FOLLOW_EVERY = 0.1
-"""Seconds between two looks at what other windows did."""
+__all__ = ["Change", "Chat", "HealthChanged", "LeaseChanged", "QueueChanged", "SessionChanged", "TurnChanged"]
 
 
-class Chat(Queues):
+class Chat(Leases):
     """Sessions and their turns. Knows no screen, no wire and no SQL."""
 
     def __init__(self, store: Store, client: Client, config: Config, *, clock: Clock = SYSTEM) -> None:
         super().__init__(store, client, config, clock)
         self._answered: set[tuple[str, str]] = set()
-        self._following: asyncio.Task[None] | None = None
         self.conversations = Conversations(
             store,
             client,
@@ -46,17 +41,6 @@ class Chat(Queues):
         )
         self.agent_items = AgentItems(store, clock, changed=lambda session: self._publish(SessionChanged(session)))
         self.exchange = Exchange(store, config, clock, changed=lambda session: self._publish(SessionChanged(session)))
-
-    def follow(self) -> None:
-        """From now on, tell what other windows do."""
-        self.stays = True
-        if self._following is None:
-            self._following = asyncio.get_running_loop().create_task(self._follow())
-
-    async def aclose(self, status: TurnStatus = TurnStatus.INTERRUPTED) -> None:
-        if self._following is not None:
-            self._following.cancel()
-        await super().aclose(status)
 
     def search(self, text: str, *, limit: int = 60) -> AsyncGenerator[Found, None]:
         """Look through all sessions for what a user typed: each time all that is found so far, until that is all.
@@ -186,20 +170,3 @@ class Chat(Queues):
         run_.notes.append(f"You added: {text}")
         if session_id in self._runs:
             self._publish(TurnChanged(run_.seen(run_.turn)))
-
-    async def _follow(self) -> None:
-        changes = await self._store.poll(None)
-        revision = changes.revision if changes else None
-        while True:
-            await asyncio.sleep(FOLLOW_EVERY)
-            changes = await self._store.poll(revision)
-            if changes is None:
-                continue
-            revision = changes.revision
-            for turn in changes.turns:
-                if turn.id not in self._mine:
-                    self._publish(TurnChanged(turn))
-            for session in changes.sessions:
-                self._publish(SessionChanged(session))
-            for session_id, queue in changes.queues:
-                self._note_queue(session_id, queue)

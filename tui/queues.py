@@ -125,6 +125,9 @@ class Queues(Turns):
         if session_id in self._between:
             raise UsageError("This session is still answering.", hint="wait, or stop it with Esc")
 
+    def _keeps(self, session_id: str) -> bool:
+        return session_id in self._between or super()._keeps(session_id)
+
     def _has_ended(self, run_: Run) -> None:
         turn = run_.turn
         self._done.pop(turn.session_id, None)
@@ -140,6 +143,7 @@ class Queues(Turns):
             await self.queue(session_id)
             self._between.pop(session_id, None)
             await self._go_on(session_id)
+            await self._let_go(session_id)
         await super()._after(run_)
 
     def _goes_on(self, session_id: str) -> bool:

@@ -51,6 +51,9 @@ STOP_PATIENCE = 5.0
 """Seconds the server's own call for stopping a run may take."""
 
 
+Outline = tuple[TurnStatus, float | None, str, tuple[ItemState, ...]]
+
+
 @dataclass(slots=True)
 class Run:
     """A turn that is running.
@@ -58,7 +61,7 @@ class Run:
     `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
     after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
     stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
-    so many of them.
+    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on.
     """
 
     session: Session | None
@@ -72,6 +75,7 @@ class Run:
     is_resumed: bool = False
     at: int | None = None
     name: str = ""
+    beaten: float = 0.0
     states: dict[str, ItemState] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -98,8 +102,10 @@ class Turns(Sessions):
         self._client = client
         self._runs: dict[str, Run] = {}
         self._ending: dict[str, Run] = {}
-        self._mine: set[str] = set()
+        self._mine: dict[str, Outline] = {}
         self._stopping: dict[str, asyncio.Task[Any]] = {}
+        # Sessions that are held though their turn has ended.
+        self._kept: set[str] = set()
         self._chores: set[asyncio.Task[Any]] = set()
         self._naming: set[asyncio.Task[None]] = set()
         self.stays = False
@@ -117,6 +123,10 @@ class Turns(Sessions):
             if run_.turn.depth >= start and (stop is None or run_.turn.depth < stop):
                 turns[run_.turn.id] = run_.turn
         return sorted(turns.values(), key=lambda turn: turn.depth)
+
+    def is_mine(self, turn_id: str) -> bool:
+        """Whether a turn was run in this window."""
+        return turn_id in self._mine
 
     async def turn(self, turn_id: str) -> Turn | None:
         """One turn, with its attempts."""
@@ -181,10 +191,13 @@ class Turns(Sessions):
         With `at` the session goes on from its first `at` turns; those after them stay on a branch of their own.
 
         Raises:
-            UsageError: There is nothing to say, or the session is answering already.
+            UsageError: There is nothing to say, the session is answering already, or it is in the trash.
+            SessionBusy: It is known to be answering in another window.
         """
         if not prompt.strip():
             raise UsageError("The prompt is empty.", hint="say something")
+        if session is not None and session.deleted_at is not None:
+            raise UsageError("This session is in the trash.", hint="bring it back first")
         if session is not None and session.provenance is Provenance.FOREIGN:
             raise UsageError("This conversation is someone else's.", hint="fork it to go on: /fork")
         profile = profile or self.profile_of(session)
@@ -220,7 +233,7 @@ class Turns(Sessions):
 
     def _start(self, run_: Run, request: Request, with_history: bool = True) -> None:
         self._runs[run_.turn.session_id] = run_
-        self._mine.add(run_.turn.id)
+        self._mine[run_.turn.id] = outline(run_.turn)
         self._publish(TurnChanged(run_.turn))
         run_.task = asyncio.get_running_loop().create_task(self._run(run_, request, with_history))
 
@@ -281,6 +294,7 @@ class Turns(Sessions):
             if turn.status.is_final:
                 # The session is free before its last words are on disk, which may take a locked disk's time.
                 self._ending[turn.id] = run_
+                self._mine[turn.id] = outline(turn)
                 del self._runs[turn.session_id]
                 self._has_ended(run_)
                 if turn.status is TurnStatus.CANCELLED and run_.name and Can.STOP in run_.profile.traits.can:
@@ -315,6 +329,19 @@ class Turns(Sessions):
                 await self._client.ask(run_.profile, lambda wire, http: wire.stop(http, run_.name))
         except (PalaverError, TimeoutError) as error:
             log.info("the server did not stop its run: %s", error)
+        # From here on it harms no turn that is begun elsewhere.
+        await self._let_go(run_.turn.session_id)
+
+    def _keeps(self, session_id: str) -> bool:
+        """Whether a session is to be held on to though its turn has ended."""
+        stopping = self._stopping.get(session_id)
+        return stopping is not None and not stopping.done() and stopping is not asyncio.current_task()
+
+    async def _let_go(self, session_id: str) -> None:
+        """Let others send in a session that was held on to, once there is no reason for that any more."""
+        if session_id in self._kept and session_id not in self._runs and not self._keeps(session_id):
+            self._kept.discard(session_id)
+            await self._store.release(session_id)
 
     def _of(self, session_id: str) -> list[Run]:
         """What runs in a session, or has just ended and is being saved."""
@@ -330,6 +357,8 @@ class Turns(Sessions):
             begun = run_.saved or await self._store.begin(turn, session, title, run_.at)
             self._new.pop(session.id, None)
             run_.saved = turn = begun
+            run_.beaten = asyncio.get_running_loop().time()
+            self._kept.discard(session.id)
             if point is not None:
                 await self._store.keep_mapping(point)
             yield Placed(begun.depth)
@@ -379,8 +408,11 @@ class Turns(Sessions):
             return
         principal = run_.profile.key.principal
         mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
-        if await self._store.save(turn, run_.saved, session, mapping):
-            run_.saved = turn
+        keeps = turn.status.is_final and self._keeps(turn.session_id)
+        if keeps:
+            self._kept.add(turn.session_id)
+        if await self._store.save(turn, run_.saved, session, mapping, keeps=keeps):
+            run_.saved, run_.beaten = turn, asyncio.get_running_loop().time()
 
     async def _after(self, run_: Run) -> None:
         """What a session's row needs once its turn is over."""
@@ -424,3 +456,8 @@ class Turns(Sessions):
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
         return task
+
+
+def outline(turn: Turn) -> Outline:
+    """What tells of a turn that has ended whether someone has changed it since."""
+    return turn.status, turn.ended_at, turn.run, tuple(item.state for item in turn.items)

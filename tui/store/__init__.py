@@ -437,9 +437,7 @@ class Store:
     async def beat(self, session_id: str, turn_id: str) -> None:
         """Say that a turn goes on, where nothing of it is being saved. Never raises."""
         try:
-            wants = await self._write(
-                lambda conn, writer: lease_sql.beat(conn, session_id, turn_id, writer), self._keeper.writer()
-            )
+            wants = await self._write(turn_sql.beat, session_id, turn_id, self._keeper.writer())
         except StoreError as error:
             log.debug("no heartbeat: %s", error)
             return

@@ -126,9 +126,8 @@ def put_turn(
     session is let go of once the turn has ended, unless this `keeps` it. Gives whether someone else wants it, or has taken
     it: one turn at a time runs in it, so that this one is cut short then.
     """
-    taken_by = "" if turn.status.is_final else leases.beat(conn, turn.session_id, turn.id, writer)
-    lease = leases.get_lease(conn, turn.session_id) if taken_by else None
-    if lease is not None and lease.holder != writer.holder:
+    wants = "" if turn.status.is_final else beat(conn, turn.session_id, turn.id, writer)
+    if wants and not _is_held(conn, turn.session_id, writer):
         turn = replace(turn, status=TurnStatus.INTERRUPTED, error=_SEIZED)
     row = conn.execute("SELECT status FROM turns WHERE id = ?", (turn.id,)).fetchone()
     if row is None:
@@ -140,7 +139,7 @@ def put_turn(
         since = None
     elif row[0] not in (TurnStatus.PENDING, TurnStatus.STREAMING):
         if since is not None and since.status.is_final:
-            return bool(taken_by)
+            return bool(wants)
         _unindex(conn, turn.id)
         since = None
     _put_items(conn, turn, since)
@@ -157,7 +156,7 @@ def put_turn(
         if not keeps:
             _let_go(conn, turn, writer)
     _touch(conn, turn, now)
-    return bool(taken_by)
+    return bool(wants)
 
 
 def insert_ended(conn: Connection, turn: Turn, branch: str, revision: int) -> None:
@@ -303,6 +302,32 @@ def ask_for(conn: Connection, session_id: str, writer: Writer, seizes: bool) -> 
     leases.want(conn, session_id, writer)
     _tell_of(conn, session_id)
     return lease
+
+
+def beat(conn: Connection, session_id: str, turn_id: str, writer: Writer) -> str:
+    """Say that a turn goes on. Gives who wants its session, or has had it since; nothing where no one does."""
+    return _overtaken(conn, turn_id) or leases.beat(conn, session_id, turn_id, writer)
+
+
+def _overtaken(conn: Connection, turn_id: str) -> str:
+    """Who has sent something after a turn that was cut short here, or has taken its session over; nothing, if no one."""
+    row = conn.execute(
+        f"SELECT error, branch_id, depth, holder FROM turns WHERE id = ? AND status NOT IN {_RUNNING}",  # noqa: S608
+        (turn_id,),
+    ).fetchone()
+    if row is None:
+        return ""
+    error, branch, depth, holder = row
+    later = conn.execute("SELECT holder FROM turns WHERE branch_id = ? AND depth > ?", (branch, depth)).fetchone()
+    if later is not None:
+        return str(later[0]) or str(holder)
+    failure = _failure(error)
+    return str(holder) if failure is not None and failure.kind == _SEIZED.kind else ""
+
+
+def _is_held(conn: Connection, session_id: str, writer: Writer) -> bool:
+    lease = leases.get_lease(conn, session_id)
+    return lease is not None and lease.holder == writer.holder
 
 
 def release(conn: Connection, session_id: str, writer: Writer) -> None:
