@@ -79,6 +79,7 @@ KEY_ROWS = [
     *reading.rows("Keys in the transcript and the sidebar"),
     *(row for row in reading.rows("Finding something said earlier") if len(row) == 3),
     *reading.rows("Prompts that wait"),
+    *reading.rows("The list above the input"),
 ]
 
 
@@ -111,7 +112,7 @@ def test_keys_are_always_marked_as_such() -> None:
 
 def test_names_to_bind_by_exist() -> None:
     for title, span in reading.spans():
-        if re.fullmatch(r"(prompt|turn|queue|session|view|transcript|sidebar|app)\.[a-z-]+", span):
+        if re.fullmatch(r"(prompt|turn|queue|list|session|view|transcript|sidebar|app)\.[a-z-]+", span):
             assert span in bindings(), title
 
 
@@ -430,7 +431,7 @@ SLASH_COMMANDS = {span for row in reading.rows("Commands after a slash") for spa
 
 async def test_every_word_after_a_slash_is_in_the_table(history: Path) -> None:
     async with window(history, replace(PROFILE, protocol="rill")) as w:
-        assert set(w.screen._slash_commands()) == SLASH_COMMANDS
+        assert set(w.screen.slash_commands()) == SLASH_COMMANDS
 
 
 _KNOWN = re.compile(

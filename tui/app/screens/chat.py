@@ -14,12 +14,13 @@ from tui.app.browser import open_address
 from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import slash
+from tui.app.screens.composer_screen import ComposerScreen
 from tui.app.screens.file_actions import FileActions
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.picker import Choice, Picker
-from tui.app.screens.queue_screen import QueueScreen
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
+from tui.app.screens.slash import Slash
 from tui.app.screens.switcher import Switcher
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.dialogs import ConfirmDialog
@@ -36,7 +37,7 @@ PICK_WITHIN = 1.5
 """Seconds in which a second Esc belongs to the first."""
 
 
-class ChatScreen(QueueScreen):
+class ChatScreen(ComposerScreen):
     """What the user does, translated into what `Chat` and the widgets are to do."""
 
     AUTO_FOCUS = "#prompt"
@@ -87,31 +88,41 @@ class ChatScreen(QueueScreen):
                 return
             self._leave_changing()
             self.send_in_place(self._session, event.text, at)
-        elif slash.run(event.text, self._slash_commands()):
+        elif slash.run(event.text, self.slash_commands()):
             self.prompt.add_history(event.text)
         elif self._session is None:
             self._journey.sent.append(event.text)
         else:
             self.send_text(self._session, event.text)
 
-    def _slash_commands(self) -> slash.Commands:
+    def slash_commands(self) -> slash.Commands:
         """What can be typed after a slash here; what the server cannot do is not among it."""
+        if self._changing is not None or self._queued is not None:
+            return {}
         server = self._server
-        offered: dict[str, Callable[[str], object]] = {
-            "/profile": lambda name: self._actions.use_profile(name) if name else self._name_profiles(),
-            "/model": server.choose_model,
-            "/fork": server.fork,
-            "/forget": lambda _: server.forget(),
-            "/export": lambda name: self._files.export(name=name),
-            "/import": self._files.take_in,
+        profiles = {name: profile.base_url for name, profile in self._chat.config.profiles.items()}
+        offered = {
+            "/model": Slash(server.choose_model, "choose what answers next", "[NAME]"),
+            "/profile": Slash(self._use_profile, "talk to another server", "[NAME]", profiles),
+            "/fork": Slash(server.fork, "go on in another session", "[LABEL]"),
+            "/export": Slash(lambda name: self._files.export(name=name), "write this session to a file", "[FILE]"),
+            "/import": Slash(self._files.take_in, "make sessions of a file", "[FILE]"),
+            "/forget": Slash(lambda _: server.forget(), "begin a new conversation"),
         }
         if server.keeps:
-            offered["/adopt"] = server.adopt_named
+            offered["/adopt"] = Slash(server.adopt_named, "take over one of the server's", "ID")
         if server.can(Can.SHARE):
-            offered |= {"/share": lambda _: server.share(), "/unshare": lambda _: server.unshare()}
+            offered["/share"] = Slash(lambda _: server.share(), "let others read this")
+            offered["/unshare"] = Slash(lambda _: server.unshare(), "let others read it no longer")
         if server.can(Can.LIST):
-            offered["/conversations"] = lambda _: server.adopt()
+            offered["/conversations"] = Slash(lambda _: server.adopt(), "list those on the server")
         return offered
+
+    def _use_profile(self, name: str) -> None:
+        if name:
+            self._actions.use_profile(name)
+        else:
+            self._name_profiles()
 
     def _name_profiles(self) -> None:
         self.say(f"Profiles: {', '.join(self._chat.config.profiles)}")

@@ -35,6 +35,7 @@ _GROUPS = {
     "sidebar": "In the sidebar",
     "view": "The screen",
     "find": "In the find bar",
+    "list": "In the list above the input",
     "app": "Palaver",
 }
 

@@ -28,6 +28,7 @@ from tui.app.screens.shelf import Shelf
 from tui.app.transcript.view import TranscriptView
 from tui.app.transcript.viewport import Marks
 from tui.app.widgets.key_bar import KeyBar
+from tui.app.widgets.offer_list import OfferList
 from tui.app.widgets.prompt import Prompt
 from tui.app.widgets.queue_list import QueueList
 from tui.app.widgets.sidebar import Sidebar
@@ -79,7 +80,8 @@ class SessionScreen(Screen[None]):
         self.sidebar = Sidebar(id="sidebar")
         self.transcript = TranscriptView(id="transcript")
         self.queue_list = QueueList(id="queue")
-        self.prompt = Prompt(id="prompt")
+        self.offer_list = OfferList(id="offers")
+        self.prompt = Prompt(self.offer_list, id="prompt")
         self.status_bar = StatusBar(id="status")
         self._chat = chat
         self._store = store
@@ -113,6 +115,7 @@ class SessionScreen(Screen[None]):
             with Vertical(id="main"):
                 yield self.transcript
                 yield self.queue_list
+                yield self.offer_list
                 yield self.prompt
         yield self.status_bar
         yield KeyBar(id="keys")
@@ -137,6 +140,7 @@ class SessionScreen(Screen[None]):
         async with self._moving:
             await self._store.open()
             self._unsubscribe = self._chat.subscribe(self._changed)
+            since = await self._chat.revision()
             self._list.reset(await self._chat.sessions())
             try:
                 session = await self._wished_session()
@@ -144,7 +148,7 @@ class SessionScreen(Screen[None]):
                 self.say(str(error))
                 session = await self._chat.new()
             await self._arrive(journey, session)
-        self._chat.follow()
+        self._chat.follow(since)
         self._say_first(self.app.warnings)  # type: ignore[attr-defined]
 
     async def _wished_session(self) -> Session:
@@ -369,7 +373,8 @@ class SessionScreen(Screen[None]):
         if not turn.profile:
             return  # it ended elsewhere, and was imported
         self._news = " · ".join(part for part in (status.outcome(turn), self.waiting_words) if part)
-        if turn.status is TurnStatus.CANCELLED and not turn.has_output and not self.prompt.text:
+        is_back = turn.status is TurnStatus.CANCELLED and not turn.has_output and self._chat.is_mine(turn.id)
+        if is_back and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
 
     def _session_changed(self, session: Session) -> None:
@@ -499,7 +504,8 @@ class SessionScreen(Screen[None]):
 
     def _keep_time(self) -> None:
         """Let the time run in the status bar while an answer is awaited, and only then."""
-        running = self._session is not None and self._chat.is_running(self._session.id)
+        session_id = self._session.id if self._session is not None else ""
+        running = self._chat.is_running(session_id) or self._chat.lease(session_id) is not None
         if running and self._clock is None:
             self._clock = self.set_interval(0.2, self._refresh_status)
         elif not running and self._clock is not None:

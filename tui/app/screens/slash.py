@@ -3,9 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-Commands = Mapping[str, Callable[[str], object]]
-"""What each word does, given the rest of the line."""
+from tui.app.widgets.offer_list import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Slash:
+    """A command: what it does given the rest of the line, and a line of help.
+
+    `argument` is what may follow, as help writes it: in brackets where it may be left out. `choices` are arguments to
+    choose from, with a note on each.
+    """
+
+    run: Callable[[str], object]
+    help: str
+    argument: str = ""
+    choices: Mapping[str, str] | None = None
+
+    @property
+    def needs_argument(self) -> bool:
+        return bool(self.argument) and not self.argument.startswith("[")
+
+
+Commands = Mapping[str, Slash]
+"""All that can be typed, by the word for it."""
 
 
 def run(text: str, commands: Commands) -> bool:
@@ -14,5 +36,21 @@ def run(text: str, commands: Commands) -> bool:
     command = commands.get(word) if "\n" not in text.strip() else None
     if command is None:
         return False
-    command(rest.strip())
+    command.run(rest.strip())
     return True
+
+
+def offers(text: str, commands: Commands) -> list[Offer]:
+    """What a prompt that begins like `text` may become: commands, or arguments of one."""
+    word, blank, rest = text.partition(" ")
+    if not word.startswith("/") or "\n" in text:
+        return []
+    if not blank:
+        fitting = ((name, one) for name, one in commands.items() if name.startswith(word))
+        return [
+            Offer(name + " " * bool(one.argument), f"{name} {one.argument}".rstrip(), one.help, not one.needs_argument)
+            for name, one in fitting
+        ]
+    command = commands.get(word)
+    choices = command.choices if command is not None and command.choices is not None else {}
+    return [Offer(f"{word} {one}", one, note, True) for one, note in choices.items() if one.startswith(rest.lstrip())]

@@ -10,6 +10,7 @@ from textual.strip import Strip
 from textual.widgets import TextArea
 
 from tui.app.widgets.letters import letter_end, letter_start
+from tui.app.widgets.offer_list import Offer, OfferList
 from tui.text import typed
 
 
@@ -30,7 +31,15 @@ class Prompt(TextArea):
     }
     """
 
+    # What a class binds takes the place of what its base has on the same key: so the arrows are named here as well.
     BINDINGS = [
+        Binding("enter", "take_offer(True)", "Take", id="list.take", priority=True),
+        Binding("tab", "take_offer(False)", "Complete", id="list.complete", priority=True),
+        Binding("escape", "close_offers", "Close the list", id="list.close", priority=True),
+        Binding("up", "step_offer(-1)", "Up in the list", id="list.up", show=False, priority=True),
+        Binding("down", "step_offer(1)", "Down in the list", id="list.down", show=False, priority=True),
+        Binding("up", "cursor_up", show=False),
+        Binding("down", "cursor_down", show=False),
         Binding("enter", "submit", "Send", id="prompt.send"),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", id="prompt.newline", key_display="^j"),
     ]
@@ -45,7 +54,7 @@ class Prompt(TextArea):
     class EndWanted(Message):
         """End was pressed where it could not move the cursor: the user means the transcript's end."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+    def __init__(self, offers: OfferList, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(
             id=id,
             show_line_numbers=False,
@@ -57,6 +66,8 @@ class Prompt(TextArea):
         # A blinking cursor would have the screen painted twice a second for nothing.
         self.cursor_blink = False
         self._is_dressed = False
+        self._offers = offers
+        self._unwanted: str | None = None
         self._prompts: list[str] = []
         self._place = 0
         self._unsent = ""
@@ -96,6 +107,11 @@ class Prompt(TextArea):
         self.move_cursor(self.document.end)
         self._place = len(self._prompts)
 
+    def retype(self, text: str) -> None:
+        """Put `text` in place of everything as if it had been typed: it can be undone."""
+        self.replace(typed(text), (0, 0), self.document.end, maintain_selection_offset=False)
+        self.move_cursor(self.document.end)
+
     def action_submit(self) -> None:
         row, column = self.cursor_location
         if self.document.get_line(row)[:column].endswith("\\"):
@@ -108,6 +124,45 @@ class Prompt(TextArea):
 
     def action_newline(self) -> None:
         self._replace_via_keyboard("\n", *self.selection)
+
+    # The list above it
+
+    def offer(self, offers: list[Offer]) -> None:
+        """Show what the text may become; not where the user has closed the list over what is typed."""
+        if self._unwanted is not None and not self.text.startswith(self._unwanted):
+            self._unwanted = None
+        if self._unwanted is not None or not self.has_focus:
+            offers = []
+        if offers or self._offers.offers:
+            self._offers.show(offers)
+            self.screen.refresh_bindings()
+
+    def action_take_offer(self, sends: bool) -> None:
+        """Put what is highlighted in place of the text, and with `sends` send that if nothing need follow."""
+        chosen = self._offers.chosen
+        if chosen is None:
+            return
+        self.retype(chosen.text)
+        if sends and chosen.ends:
+            self.action_submit()
+
+    def action_step_offer(self, step: int) -> None:
+        self._offers.step(step)
+        self.screen.refresh_bindings()
+
+    def action_close_offers(self) -> None:
+        self._unwanted = self.text
+        self.offer([])
+
+    def on_blur(self) -> None:
+        self.offer([])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action not in ("take_offer", "step_offer", "close_offers"):
+            return super().check_action(action, parameters)
+        chosen = self._offers.chosen
+        # What is typed out already Enter sends, as it does without a list.
+        return chosen is not None and (parameters != (True,) or chosen.text.rstrip() != self.text.rstrip())
 
     # The cursor passes and takes out whole letters, and is never within one.
 
