@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -60,6 +61,11 @@ class Terminal:
             if len(self._chunks) > 1:
                 self._chunks = [b"".join(self._chunks)]
             return self._chunks[0]
+
+    @property
+    def unread(self) -> int:
+        """How many bytes the program has written that the terminal has not read."""
+        return int.from_bytes(fcntl.ioctl(self.process.fd, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def type(self, text: str) -> None:
         self.process.write(text.encode())
@@ -130,6 +136,9 @@ class Terminal:
         """Close the terminal under the program."""
         self.process.fileobj.close()
         self.process.closed = True
+        # Its number may soon be another file's.
+        self.process.fd = -1
+        self.reading.set()
 
     def close(self) -> None:
         if self.process.isalive():

@@ -1,11 +1,10 @@
-"""The window in a real terminal: what it writes, how it leaves, and what it does when the terminal does not listen."""
+"""The window in a real terminal: what it writes, what it hears, how it leaves."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,65 +191,6 @@ def test_a_terminal_that_is_closed_ends_it(write_config: Write) -> None:
             t.leaves()
     (turn,) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
     assert (turn["status"], turn["text"]) == ("interrupted", "half an answer")
-
-
-@pytest.mark.fault("U01", "U02", "C20")
-def test_a_terminal_that_does_not_read_stops_nothing(write_config: Write) -> None:
-    def answer(call: Call) -> None:
-        call.head()
-        call.event(delta("begun\n\n"))
-        call.sent.set()
-        call.go_on.wait(30)
-        for number in range(300):
-            call.event(delta(f"Paragraph {number} of a rather long answer that fills the screen.\n\n" * 3))
-        call.event(completed("the end of it"))
-
-    with loopback(answer) as server:
-        write_config(profile_text(server.url))
-        with terminal() as t:
-            t.shows("Type a message")
-            t.type("hello\r")
-            t.shows("begun")
-            t.reading.clear()
-            server.call().go_on.set()
-            deadline = time.monotonic() + 30
-            status = ""
-            while status != "done" and time.monotonic() < deadline:
-                shown = palaver("sessions", "show", "chat-1", "--json").stdout
-                status = json.loads(shown)["messages"][0]["status"]
-            assert status == "done"
-            t.reading.set()
-            t.shows("the end of it")
-            t.shows("done in")
-            quit_at_once(t)
-            assert t.strange() == []
-
-
-@pytest.mark.fault("C20")
-def test_it_leaves_although_the_terminal_does_not_read(write_config: Write) -> None:
-    def answer(call: Call) -> None:
-        call.head()
-        call.event(delta("begun\n\n"))
-        call.sent.set()
-        call.go_on.wait(30)
-        while True:
-            call.event(delta("A paragraph of a rather long answer that fills the screen.\n\n" * 9))
-
-    with loopback(answer) as server:
-        write_config(profile_text(server.url))
-        with terminal() as t:
-            t.shows("Type a message")
-            t.type("hello\r")
-            t.shows("begun")
-            t.reading.clear()
-            server.call().go_on.set()
-            deadline = time.monotonic() + 20
-            while len(server.call().body) and time.monotonic() < deadline:
-                shown = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)
-                if len(shown["messages"][0]["text"]) > 300_000:
-                    break
-            os.kill(t.pid, signal.SIGTERM)
-            assert t.leaves() == 143
 
 
 @pytest.mark.fault("U03", "G16")

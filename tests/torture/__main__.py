@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.torture import cancels, core_kills, hammering, io_faults, kills, large, network, payloads, soak
+from tests.torture import cancels, core_kills, hammering, io_faults, kills, large, network, payloads, soak, stall
 from tests.torture.report import Report
 
 
@@ -45,6 +45,7 @@ RUNS = {
     "network": Run("every answer breaks at every byte; every so manieth", "stride", 1, network.run),
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
     "soak": Run("one turn after the other: threads, descriptors, memory", "count", 20_000, soak.run),
+    "stall": Run("a terminal reads nothing while an answer streams", "seconds", 600, stall.run),
     "payloads": Run("text made to be obeyed, through every entry", "count", 1000, payloads.run),
     "floods": Run("too much, too slowly or for ever, in every protocol", "count", 1_000_000, network.floods),
     "io-faults": Run("every disk operation fails in turn", "seconds", 3600, _io_faults),
