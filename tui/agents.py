@@ -17,7 +17,7 @@ from tui.agent_items import Script
 from tui.chat import Chat
 from tui.client import Client
 from tui.config import GUIDE, Config
-from tui.model import check_label
+from tui.model import HolderKind, check_label
 from tui.runner import to_end
 from tui.store import Store
 
@@ -103,7 +103,7 @@ class PalaverSession:
         Raises:
             StoreError: There is no history to be had.
         """
-        store = Store(self._history or paths.find().history_file)
+        store = Store(self._history or paths.find().history_file, kind=HolderKind.AGENTS)
         chat = Chat(store, Client(), Config({GUIDE.name: GUIDE}, GUIDE.name))
         await store.open()
         try:

@@ -19,7 +19,7 @@ from tui.client import Client
 from tui.config import Config
 from tui.console import print_error
 from tui.errors import Exit, PalaverError, StoreError, UsageError
-from tui.model import Item, Session, Turn, TurnStatus, Verdict, check_label
+from tui.model import HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.store import Health, Store
 from tui.text import one_line, shell_word
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at", metavar="TURN", type=_turn_number, help="in the place of this turn, on a branch (with -s)"
     )
+    parser.add_argument("--take-over", action="store_true", help="stop what another process answers in it (with -s)")
     parser.add_argument("--fresh", action="store_true", help="in a new conversation on the server (with -s)")
     parser.add_argument("-p", "--profile", default="", help="the server to ask, by its profile's name")
     parser.add_argument("-m", "--model", default="", help="the model to ask for")
@@ -66,6 +67,8 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("--at and --fresh are for a prompt in a session.", hint="name it with -s")
     if not prompt.strip() and not is_answer:
         raise UsageError("There is no prompt.", hint="give it as words, on standard input, or with --file")
+    if args.take_over and (not label or args.raw):
+        raise UsageError("--take-over is for a session.", hint="name it with -s")
     for warning in config.warnings:
         _say(warning)
     if args.raw and label:
@@ -84,7 +87,7 @@ class _Ask:
         self._prompt = prompt
         self._out = Emitter(sys.stdout.fileno())
         self._printer = self._make_printer()
-        self._store = Store(paths.find().history_file, on_health=self._health)
+        self._store = Store(paths.find().history_file, kind=HolderKind.ASK, on_health=self._health)
         client = Client(on_bytes=self._out.write if args.raw else None)
         self._chat = Chat(self._store, client, config)
         self._key = ""
@@ -130,6 +133,10 @@ class _Ask:
 
     async def _turn(self, session: Session | None) -> Turn:
         args = self._args
+        if session is not None and args.take_over:
+            taken = await self._chat.take_over(session.id)
+            if taken is not None:
+                _say(f"taken over from process {taken.process}; what came there is kept")
         if session is not None and (args.approve or args.deny):
             await self._answer(session, Verdict(args.approve, reason="" if args.approve else self._prompt.strip()))
         else:
@@ -237,6 +244,9 @@ class _Ask:
         if turn.error is not None:
             _say(str(turn.error))
             return turn.error.exit_status
+        if turn.status is TurnStatus.CANCELLED and not turn.has_output:
+            # Another process has taken the session over, which a note says.
+            return int(Exit.LIMITED)
         return int(Exit.INCOMPLETE)
 
     def _confirm(self, turn: Turn) -> None:

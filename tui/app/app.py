@@ -193,6 +193,7 @@ def _bound_classes() -> list[Any]:
     from tui.app.screens.account import AccountScreen
     from tui.app.screens.find_screen import FindScreen
     from tui.app.screens.help import HelpScreen
+    from tui.app.screens.lease_screen import LeaseScreen
     from tui.app.screens.picker import Picker
     from tui.app.screens.queue_screen import QueueScreen
     from tui.app.screens.search import SearchScreen
@@ -204,6 +205,6 @@ def _bound_classes() -> list[Any]:
     from tui.app.widgets.prompt import Prompt
     from tui.app.widgets.sidebar import Sidebar
 
-    found = [FindScreen, QueueScreen, AccountScreen, SearchScreen, FindingView, FindBar]
+    found = [FindScreen, LeaseScreen, QueueScreen, AccountScreen, SearchScreen, FindingView, FindBar]
     dialogs = [*found, Picker, Switcher, HelpScreen, TextDialog, ConfirmDialog]
     return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, *dialogs]

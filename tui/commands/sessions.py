@@ -14,7 +14,7 @@ from tui.client import Client
 from tui.commands.table import moment, print_json, print_line, print_table
 from tui.console import print_error
 from tui.errors import Exit, StoreError
-from tui.model import ItemKind, Session, TurnStatus
+from tui.model import HolderKind, ItemKind, Session, TurnStatus
 from tui.objects import branch_object, iso, queued_object, session_object, turn_json
 from tui.store import Store
 from tui.text import clean, one_line
@@ -65,6 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     share.add_argument("label", metavar="LABEL")
     _add_place(share, "up to this turn, counted from 1 (default: the last finished answer)")
     share.add_argument("--undo", action="store_true", help="let them read it no longer")
+    takeover = commands.add_parser("takeover", help="stop what a window, or a script, is answering in a session")
+    takeover.add_argument("label", metavar="LABEL")
     mapping = commands.add_parser("map", help="the conversations that servers keep")
     mapping.add_argument("--json", action="store_true", help="print JSON")
 
@@ -137,6 +139,11 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
                 )
             session = await chat.choose(session.id, branches[args.branch - 1].turn_id)
             return f"{name} goes on with branch {args.branch}, after {_turns(session.turns)}"
+        case "takeover":
+            taken = await chat.take_over(session.id)
+            if taken is None:
+                return f"{name} is free: no one is answering in it"
+            return f"{name} is free: process {taken.process} was stopped, and what came is kept"
         case "detach":
             forgotten = await chat.conversations.forget(session)
             return f"{name} begins a new conversation next time" if forgotten else f"{name} has no conversation"
@@ -166,7 +173,7 @@ async def history() -> AsyncIterator[Chat]:
         StoreError: There is no history to be had.
     """
     logs.begin(paths.find())
-    store = Store(paths.find().history_file)
+    store = Store(paths.find().history_file, kind=HolderKind.COMMAND)
     chat = Chat(store, Client(), config_file.load(paths.find().config_file))
     await store.open()
     try:

@@ -108,6 +108,7 @@ class ChatScreen(ComposerScreen):
             "/export": Slash(lambda name: self._files.export(name=name), "write this session to a file", "[FILE]"),
             "/import": Slash(self._files.take_in, "make sessions of a file", "[FILE]"),
             "/forget": Slash(lambda _: server.forget(), "begin a new conversation"),
+            "/takeover": Slash(lambda _: self.action_take_over(), "stop another window's answer"),
         }
         if server.keeps:
             offered["/adopt"] = Slash(server.adopt_named, "take over one of the server's", "ID")
@@ -126,6 +127,12 @@ class ChatScreen(ComposerScreen):
 
     def _name_profiles(self) -> None:
         self.say(f"Profiles: {', '.join(self._chat.config.profiles)}")
+
+    def _session_changed(self, session: Session) -> None:
+        shown = self._session
+        super()._session_changed(session)
+        if shown is not None and shown.id == session.id:
+            self._actions.note(shown, session)
 
     def send_text(self, session: Session, text: str) -> None:
         if self._chat.can_steer(session.id):
@@ -433,6 +440,9 @@ class ChatScreen(ComposerScreen):
         if actions.deleted:
             title = f"Bring back {actions.deleted[-1].name}"
             yield command(title, "As it was before", "session.restore", actions.restore)
+        if self.lease is not None:
+            about = "Stop what another window answers here"
+            yield command("Take over", about, "session.take-over", self.action_take_over)
         yield command("Archive and trash", "Bring back a session from there", "", actions.list_hidden)
         about = "What is known of this session's conversations"
         yield command("Conversation", about, "session.conversation", self._server.account)

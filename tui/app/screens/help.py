@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from textual.app import App, ComposeResult
@@ -58,7 +58,7 @@ def keys_of(app: App[Any], widgets: Iterable[DOMNode], keymap: Mapping[str, str]
     for active in app.screen.active_bindings.values():
         _note(found, app, active.binding, is_active=active.enabled)
     for widget in widgets:
-        for binding in Binding.make_bindings(widget.BINDINGS):
+        for binding in _bindings_of(type(widget)):
             if binding.id and binding.id not in found:
                 for key in keymap.get(binding.id, binding.key).split(","):
                     _note(found, app, binding.with_key(key), is_active=False)
@@ -68,6 +68,12 @@ def keys_of(app: App[Any], widgets: Iterable[DOMNode], keymap: Mapping[str, str]
         if heading is not None:
             groups[heading].append(Key(" ".join(shown), binding.description, name, is_active))
     return {heading: keys for heading, keys in groups.items() if keys}
+
+
+def _bindings_of(kind: type) -> Iterator[Binding]:
+    """What a class of widgets binds, and what those it derives from do; the class's own first."""
+    for one in kind.__mro__:
+        yield from Binding.make_bindings(vars(one).get("BINDINGS", ()))
 
 
 def _note(

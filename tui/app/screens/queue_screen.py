@@ -11,14 +11,14 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import TextArea
 
-from tui.app.screens.find_screen import FindScreen
+from tui.app.screens.lease_screen import LeaseScreen
 from tui.app.widgets.queue_list import told
 from tui.errors import PalaverError
 from tui.model import Queued, Session
 from tui.text import typed
 
 
-class QueueScreen(FindScreen):
+class QueueScreen(LeaseScreen):
     """In the empty input Up changes a prompt that waits, and Enter sends the first where they wait for the user."""
 
     BINDINGS = [
@@ -48,6 +48,7 @@ class QueueScreen(FindScreen):
             self.say(self.waiting_words)
 
     def refresh_queue(self) -> None:
+        self.show_lease()
         changing = self._queued.id if self._queued is not None else ""
         self.queue_list.show(self._queue, is_waiting=self.is_waiting, changing=changing)
         self.refresh_bindings()
@@ -58,7 +59,8 @@ class QueueScreen(FindScreen):
         if self._session is None:
             return False
         turn = self.transcript.turn_at(self.transcript.count - 1)
-        return self._chat.is_running(self._session.id) or (turn is not None and not turn.status.is_final)
+        is_coming = turn is not None and not turn.status.is_final
+        return self._chat.is_running(self._session.id) or is_coming or self.lease is not None
 
     @property
     def is_waiting(self) -> bool:
@@ -68,10 +70,6 @@ class QueueScreen(FindScreen):
     @property
     def waiting_words(self) -> str:
         return told(len(self._queue), self._key("queue.send")) if self.is_waiting else ""
-
-    def _key(self, name: str) -> str:
-        """The first key of an action, as it is bound."""
-        return next(key.shown.split(" ")[0] for keys in self._keys().values() for key in keys if key.name == name)
 
     # Adding
 

@@ -116,6 +116,19 @@ class SessionActions:
         self._stage.say(f"Archived {session.name}; {key} brings it back")
         self._stage.refresh_bindings()
 
+    def note(self, before: Session, now: Session) -> None:
+        """Tell of the session shown, where another window has put it away or brought it back."""
+        was_hidden, is_hidden = _where(before), _where(now)
+        if is_hidden == was_hidden:
+            return
+        self.deleted = [one for one in self.deleted if one.id != now.id]
+        if is_hidden:
+            self.deleted.append(now)
+            done = "Deleted" if now.deleted_at is not None else "Archived"
+            key = self._stage.app.get_key_display(Binding("alt+z", "restore"))
+            self._stage.say(f"{done} in another window; {key} brings it back")
+        self._stage.refresh_bindings()
+
     def list_hidden(self) -> None:
         """Choose a session from the archive or the trash, and bring it back."""
         self._stage.do(self._list_hidden())
@@ -160,4 +173,7 @@ def _name(session: Session) -> str:
 
 
 def _where(session: Session) -> str:
-    return "trash" if session.deleted_at is not None else "archive"
+    """Where a session that was put away is; nothing, where it was not."""
+    if session.deleted_at is not None:
+        return "trash"
+    return "archive" if session.archived_at is not None else ""

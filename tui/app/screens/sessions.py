@@ -43,7 +43,8 @@ class SessionList:
     def with_new(self, session: Session | None) -> list[Session]:
         """All sessions, and in front the one shown, if nothing has been said in it yet."""
         sessions = self.sessions
-        return [session, *sessions] if session is not None and session.id not in self._sessions else sessions
+        is_new = session is not None and session.id not in self._sessions and not _is_hidden(session)
+        return [session, *sessions] if session is not None and is_new else sessions
 
     def neighbour(self, session_id: str, step: int) -> Session | None:
         """The session a number of rows below another, as the sidebar shows them."""

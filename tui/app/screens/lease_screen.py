@@ -1,0 +1,75 @@
+"""A session screen that shows who else is sending in the session, and takes over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from textual.binding import Binding
+from textual.content import Content
+
+from tui.app.screens.find_screen import FindScreen
+from tui.changes import Change, LeaseChanged
+from tui.model import HolderKind, SessionLease
+from tui.store.lease import this_computer
+from tui.text import one_line
+
+
+class LeaseScreen(FindScreen):
+    """While another process answers, the input says so: what is sent from it waits, until that is done or taken over."""
+
+    DEFAULT_CSS = """
+    LeaseScreen Prompt.-held {
+        border: round $warning 60%;
+        border-subtitle-align: left;
+        border-subtitle-color: $warning;
+        &:focus { border: round $warning; }
+    }
+    """
+
+    BINDINGS = [Binding("f7", "take_over", "Take over", id="session.take-over")]
+
+    @property
+    def lease(self) -> SessionLease | None:
+        """Who else is sending in the session shown."""
+        return self._chat.lease(self._session.id) if self._session is not None else None
+
+    def _changed(self, change: Change) -> None:
+        super()._changed(change)
+        if isinstance(change, LeaseChanged) and self._session is not None and change.session_id == self._session.id:
+            self._keep_time()
+            self.refresh_queue()
+
+    def show_lease(self) -> None:
+        """Have the input say who else is sending, if anyone is."""
+        lease = self.lease
+        said = f"{_where(lease)} · {self._key('session.take-over')} takes over" if lease is not None else ""
+        if str(self.prompt.border_subtitle or "") != said:
+            self.prompt.border_subtitle = Content(said)
+            self.prompt.set_class(lease is not None, "-held")
+
+    def action_take_over(self) -> None:
+        if self._session is None or self.lease is None:
+            self.say("No one else is answering here")
+            return
+        self.say("Taking over…")
+        self.do(self._take_over(self._session.id))
+
+    async def _take_over(self, session_id: str) -> None:
+        taken = await self._chat.take_over(session_id)
+        self.say("Taken over; what came is kept" if taken is not None else "The session is free")
+
+    def _key(self, name: str) -> str:
+        """The first key of an action, as it is bound."""
+        return next(key.shown.split(" ")[0] for keys in self._keys().values() for key in keys if key.name == name)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.lease is not None if action == "take_over" else super().check_action(action, parameters)
+
+
+def _where(lease: SessionLease) -> str:
+    """Where a session is answering, and since when."""
+    if lease.computer != this_computer():
+        place = f"on {one_line(lease.computer, 30)}"
+    else:
+        place = "for palaver ask" if lease.kind is HolderKind.ASK else "in another window"
+    return f"Answering {place} since {datetime.fromtimestamp(lease.since).astimezone():%H:%M}"
