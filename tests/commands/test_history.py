@@ -104,6 +104,8 @@ HANDS = {
     "sessions whose branch is missing: 2": "UPDATE sessions SET branch_id = 'none-' || label",
     "branches that are their own ancestors: 2": "UPDATE branches SET parent_id = id",
     "conversations whose session is missing: 1": "UPDATE conversations SET session_id = 'none'",
+    "waiting prompts whose session is missing: 2": "INSERT INTO queue SELECT 'q' || value, 'none', value, 'later', 't', 0, 0 "
+    "FROM json_each('[1, 2]')",
     "labels of more than one session: 1": "DROP INDEX session_label; UPDATE sessions SET label = 'same'",
     "turns before the beginning of their branch: 3": "UPDATE branches SET base = 9",
     "turns without a prompt: 1": "UPDATE items SET kind = 'message' WHERE id = 1",
@@ -138,6 +140,26 @@ async def test_what_a_hand_did_to_the_rows_is_told_shown_and_mended(history: Pat
     assert is_whole(history)
     assert done.turns == before
     assert check(done.kept_as).wrong == done.wrong
+
+
+@pytest.mark.fault("D36")
+async def test_prompts_that_wait_in_no_session_are_kept_in_one(history: Path) -> None:
+    await some(history)
+    insert = "INSERT INTO queue (id, session_id, place, prompt, follows, created_at) VALUES "
+    change(
+        history,
+        f"{insert} ('a', 'gone', 2, 'second', 't', 5), ('b', 'gone', 1, 'first', 't', 5), ('c', 'lost', 1, 'x', 't', 9)",
+    )
+    assert wrong(history) == ["waiting prompts whose session is missing: 3"]
+    done = palaver("history", "repair")
+    assert done.returncode == 0
+    assert wrong(history) == []
+    found = "SELECT label, prompt FROM queue JOIN sessions s ON s.id = session_id ORDER BY s.created_at, place"
+    assert rows(history, found) == [("recovered-1", "first"), ("recovered-1", "second"), ("recovered-2", "x")]
+    async with opened(history) as store:
+        assert {session.label for session in await store.sessions()} == {"work", "play", "recovered-1", "recovered-2"}
+        (lost,) = [session for session in await store.sessions() if session.label == "recovered-2"]
+        assert [queued.prompt for queued in await store.queue(lost.id) or ()] == ["x"]
 
 
 @pytest.mark.fault("D36")

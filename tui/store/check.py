@@ -62,6 +62,11 @@ _RULES = (
 )
 """What must not be there, with what counts it. A `+` keeps SQLite from asking the very index that may be wrong."""
 
+_LATER_RULES = {
+    5: (("waiting prompts whose session is missing", "FROM queue WHERE session_id NOT IN (SELECT id FROM sessions)"),),
+}
+"""The same for tables that are newer, by the version of the schema that made them."""
+
 _REMARKS = (
     ("answers that run, or were cut short by a crash", "FROM turns WHERE status IN ('pending', 'streaming')"),
     (
@@ -120,6 +125,8 @@ def examine(conn: sqlite3.Connection, *, can_write: bool = True) -> Findings:
             remarks.append(f"its tables are of version {version}; the next start brings them to {schema.VERSION}")
         wrong += _by_schema(conn, version)
         wrong += _told(conn, _RULES)
+        for since, rules in _LATER_RULES.items():
+            wrong += _told(conn, rules) if version >= since else ()
         remarks += _told(conn, _REMARKS)
         remarks += _alike(conn)
         wrong += _by_index(conn, can_write)

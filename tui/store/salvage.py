@@ -65,7 +65,7 @@ def salvage(damaged: Path, conn: sqlite3.Connection) -> int:
 
 
 def _house_strays(conn: sqlite3.Connection) -> None:
-    """Give turns whose session could not be read a new one, so that they can be found."""
+    """Give turns, and prompts that wait, whose session could not be read a new one, so that they can be found."""
     strays = conn.execute(
         "SELECT session_id, branch_id, max(depth) + 1, min(created_at) FROM turns "
         "WHERE session_id NOT IN (SELECT id FROM sessions) GROUP BY session_id ORDER BY min(created_at)"
@@ -73,6 +73,12 @@ def _house_strays(conn: sqlite3.Connection) -> None:
     for session_id, branch_id, count, created_at in strays:
         sessions.ensure_session(conn, Session(session_id, "recovered-1", created_at=created_at, turns=count))
         conn.execute("UPDATE sessions SET branch_id = ? WHERE id = ?", (branch_id, session_id))
+    waiting = conn.execute(
+        "SELECT session_id, min(created_at) FROM queue WHERE session_id NOT IN (SELECT id FROM sessions) "
+        "GROUP BY session_id ORDER BY min(created_at)"
+    ).fetchall()
+    for session_id, created_at in waiting:
+        sessions.ensure_session(conn, Session(session_id, "recovered-1", created_at=created_at))
 
 
 def _copy(old: sqlite3.Connection, conn: sqlite3.Connection, table: str) -> None:
