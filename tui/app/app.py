@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from tui import crash
+from tui.app.cells import mend
 from tui.app.commands import Command, Commands
 from tui.app.gate import Gate
 from tui.app.keyboard import Keyboard
@@ -54,6 +55,7 @@ class PalaverApp(App[None]):
         self._keyboard = Keyboard(self, super().on_event, self._stage)
         self._wish = wish
         # Private in Textual, and the only place through which all lines pass; a test fails when that changes.
+        mend()
         self._filters.append(Gate())
         self.animation_level = "none"
         self._set_theme(chat.config.theme)

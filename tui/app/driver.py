@@ -22,6 +22,7 @@ from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
+from tui.app.cells import placed
 from tui.app.pastes import Pastes
 
 MOST_WAITING = 512 * 1024
@@ -108,7 +109,7 @@ class Writer:
                 text = "".join(self._waiting)
                 self._waiting.clear()
             try:
-                self._file.write(text)
+                self._file.write(placed(text))
                 self._file.flush()
             except (OSError, ValueError):
                 return

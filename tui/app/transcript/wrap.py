@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from rich.cells import cell_len, split_graphemes
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+
+from tui.app.cells import letters
 
 _BLANKS = re.compile(r"( +)")
 _WIDE = "\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd"
@@ -234,7 +236,7 @@ def _take(text: str, room: int) -> tuple[str, int]:
     if text.isascii():
         return text[:room], min(room, len(text))
     used = end = 0
-    for start, end, cells in split_graphemes(text[: room * 16])[0]:
+    for start, end, cells in letters(text[: room * 16])[0]:
         if used + cells > room:
             end = start - 1 if _is_half_flag(text, start) else start
             break
