@@ -39,8 +39,9 @@ class Call:
 
     @property
     def prompt(self) -> str:
-        """The newest thing the user said."""
-        return str(self.json["input"][-1]["content"])
+        """The newest thing the user said; nothing where there is none, as in the answer to a question."""
+        said = (one["content"] for one in reversed(self.json["input"]) if "content" in one)
+        return str(next(said, ""))
 
     def head(self, status: int = 200, content_type: str = "text/event-stream", **headers: str) -> Call:
         self._handler.send_response(status)

@@ -16,7 +16,7 @@ from tests.exchange.files import bundle
 from tests.loopback import loopback
 from tests.sequences import Reading, bare, read
 from tests.terminal import Terminal
-from tests.untrusted.home import Home
+from tests.untrusted.home import Home, quoted
 from tests.untrusted.server import FAILURES, KINDS, answers, framed
 from tui.model import Failure, Item, ItemKind, ItemState, Mapping, Session, Turn, TurnStatus, new_id
 from tui.store import Store
@@ -144,7 +144,7 @@ def _turn(session_id: str, depth: int, text: str, payload: str, status: TurnStat
     )
     error = Failure("refused", f"E{text}", f"H{text}") if status is TurnStatus.FAILED else None
     return Turn(
-        new_id(), session_id, depth, f"P{text} needle", status, items, 1.0, 1.0, 2.0, None, (f"note{text}",), error,
+        new_id(), session_id, depth, f"needle P{text} needle", status, items, 1.0, 1.0, 2.0, None, (f"note{text}",), error,
         finish=f"F{payload}", profile=f"here{payload}", protocol=f"responses{payload}", model=f"M{text}",
         origin=f"http://h{payload}", conversation_id=f"C{payload}",
     )  # fmt: skip
@@ -168,7 +168,7 @@ def _history_jobs(some: list[str]) -> Iterator[Job]:
     yield Job("sessions list --json (all)", ("sessions", "list", "--json"))
     yield Job("sessions map (all)", ("sessions", "map"), shows=tuple(one_line(f"C{one}", 120) for one in marked))
     yield Job("sessions map --json (all)", ("sessions", "map", "--json"))
-    prompts = tuple(clean(f"P{one} needle") for one in marked)
+    prompts = tuple(clean(f"needle P{one} needle") for one in marked)
     shown = [*prompts, *(clean(f"message{one}") for one in marked), *(one_line(f"note{one}") for one in marked)]
     yield Job("sessions show (all)", ("sessions", "show", "everything"), shows=tuple(shown))
     yield Job("sessions show --json (all)", ("sessions", "show", "everything", "--json"))
@@ -286,37 +286,37 @@ def _environment_jobs(home: Home, number: int, one: str) -> Iterator[Job]:
 def _configuration_jobs(home: Home, number: int, one: str) -> Iterator[Job]:
     """A payload in each place of the configuration that an error or a warning quotes."""
     text = framed(number, one).encode("utf-8", "replace").decode()
-    quoted = json.dumps(text)
+    value = quoted(text)
     for entry, content in {
         "configuration with a caret": f"model = {text}",
         "value with a caret": f'profile = "{text}',
-        "unknown key": f"{quoted} = 1",
-        "protocol": f"[profiles.p]\nprotocol = {quoted}",
-        "address": f"[profiles.p]\nbase_url = {quoted}",
-        "address's host": f"[profiles.p]\nbase_url = {json.dumps(f'http://{text}')}",
-        "header": f'[profiles.p]\nbase_url = "http://a"\nheaders = {{ {quoted} = "x" }}',
-        "header's value": f'[profiles.p]\nbase_url = "http://a"\nheaders = {{ x = {quoted} }}',
-        "certificates' file": f'[profiles.p]\nbase_url = "http://a"\nca_file = {quoted}',
-        "default profile": f"profile = {quoted}",
-        "profile's name": f"[profiles.{quoted}]\nprotocol = 1",
-        "key's name": f"[keys]\n{quoted} = 1",
-        "key": f"[keys]\n{quoted} = {quoted}",
-        "theme": f"theme = {quoted}",
-        "key's variable": f'profile = "p"\n[profiles.p]\nbase_url = "https://a"\napi_key_env = {quoted}',
+        "unknown key": f"{value} = 1",
+        "protocol": f"[profiles.p]\nprotocol = {value}",
+        "address": f"[profiles.p]\nbase_url = {value}",
+        "address's host": f"[profiles.p]\nbase_url = {quoted(f'http://{text}')}",
+        "header": f'[profiles.p]\nbase_url = "http://a"\nheaders = {{ {value} = "x" }}',
+        "header's value": f'[profiles.p]\nbase_url = "http://a"\nheaders = {{ x = {value} }}',
+        "certificates' file": f'[profiles.p]\nbase_url = "http://a"\nca_file = {value}',
+        "default profile": f"profile = {value}",
+        "profile's name": f"[profiles.{value}]\nprotocol = 1",
+        "key's name": f"[keys]\n{value} = 1",
+        "key": f"[keys]\n{value} = {value}",
+        "theme": f"theme = {value}",
+        "key's variable": f'profile = "p"\n[profiles.p]\nbase_url = "https://a"\napi_key_env = {value}',
     }.items():
         yield Job(entry, ("config", "show"), home.configured(f"{number}-{entry}", content))
-    missing = f'profile = "p"\n[profiles.p]\nbase_url = "{home.url}"\nmodel = {quoted}\nallow_plain_http = true\n'
+    missing = f'profile = "p"\n[profiles.p]\nbase_url = "{home.url}"\nmodel = {value}\nallow_plain_http = true\n'
     for entry, line in {
-        "key's variable is missing": f"api_key_env = {quoted}",
-        "key's command fails": f"api_key_command = [{quoted}]",
-        "key's command says": f'api_key_command = ["sh", "-c", {json.dumps(f"printf %s {_shell(text)} >&2; exit 3")}]',
-        "key's ring": f"api_key_keyring = {quoted}",
+        "key's variable is missing": f"api_key_env = {value}",
+        "key's command fails": f"api_key_command = [{value}]",
+        "key's command says": f'api_key_command = ["sh", "-c", {quoted(f"printf %s {_shell(text)} >&2; exit 3")}]',
+        "key's ring": f"api_key_keyring = {value}",
     }.items():
         yield Job(entry, ("ask", "x"), home.configured(f"{number}-{entry}", missing + line))
     yield Job(
         "everything of a profile",
         ("profiles", "show"),
-        home.configured(f"{number}-all", missing + f"system = {quoted}"),
+        home.configured(f"{number}-all", missing + f"system = {value}"),
     )
 
 

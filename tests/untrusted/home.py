@@ -39,9 +39,9 @@ class Home:
         """What has the program use a configuration with profiles and keys named by payloads."""
         tables = [profile_text(self.url)]
         for number, one in enumerate(some):
-            text = json.dumps(f"q{number}q{one}".encode("utf-8", "replace").decode())
+            text = quoted(f"q{number}q{one}")
             tables.append(f'[profiles.{text}]\nbase_url = "{self.url}"\nmodel = {text}\nsystem = {text}\n')
-        keys = dict.fromkeys(json.dumps(one.encode("utf-8", "replace").decode()) for one in some)
+        keys = dict.fromkeys(map(quoted, some))
         tables.append("[keys]\n" + "".join(f"{one} = {one}\n" for one in keys))
         return self.configured(name, "\n".join(tables))
 
@@ -65,3 +65,9 @@ class Home:
         file = folder / "config.toml"
         file.write_text(content, encoding="utf-8", newline="")
         file.chmod(0o600)
+
+
+def quoted(text: str) -> str:
+    """A text as it stands in TOML; what no file can hold is replaced."""
+    given = text.encode("utf-8", "replace").decode()
+    return json.dumps(given, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -10,7 +10,7 @@ import re
 import sys
 from functools import cache
 
-from wcwidth import wcwidth
+from wcwidth import wcswidth, wcwidth
 
 from tests import sequences
 from tests.terminal import Terminal
@@ -44,7 +44,7 @@ class Window(Terminal):
 
 
 class Screen:
-    """The characters on a screen. What takes no room is left out."""
+    """The characters on a screen. What takes no room is left out; what joins another one is in the cells of that."""
 
     def __init__(self, width: int, height: int) -> None:
         self._rows = [[" "] * width for _ in range(height)]
@@ -76,13 +76,7 @@ class Screen:
     def _write(self, text: str) -> None:
         row, start = self._rows[self._y], self._x
         self._changed.add(self._y)
-        if text.isascii():
-            cells = list(text)
-        else:
-            cells = []
-            for char in text:
-                width = _width(char)
-                cells += [char, ""][:width] if width > 0 else []
+        cells = list(text) if text.isascii() else _cells(text)
         if start < self._width and row[start] == "":
             row[start - 1] = " "
         end = min(start + len(cells), self._width)
@@ -123,6 +117,38 @@ class Screen:
             self._changed.add(self._y)
 
 
+def _cells(text: str) -> list[str]:
+    """What stands in each cell; the second one of a letter that has two is empty."""
+    cells: list[str] = []
+    before = last = ""
+    for char in text:
+        width = _width(char)
+        if width > 0 and cells and _is_joined(last, before, char):
+            cells[-1 if cells[-1] else -2] += char
+            # The two letters of a flag have two cells together.
+            cells += [""] if _FLAG.match(char) and cells[-1] else []
+            last = "" if _FLAG.match(char) else char
+        elif width > 0:
+            cells += [char, ""][:width]
+            last = char
+        elif char == "\ufe0f" and cells and cells[-1] == last and wcswidth(last + char) == 2:
+            cells.append("")
+        before = char
+    return cells
+
+
+def _is_joined(last: str, before: str, char: str) -> bool:
+    """Whether a character is part of the letter whose last one that takes room is `last`; `before` is just before it."""
+    if before == "\u200d":
+        return bool(_PICTURE.match(last) and _PICTURE.match(char))
+    return bool(_FLAG.match(last) and _FLAG.match(char)) or "\U0001f3fb" <= char <= "\U0001f3ff"
+
+
+_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]")
+_PICTURE = re.compile("[\u2190-\u2bff\U0001f000-\U0001faff]")
+
+
 @cache
 def _width(char: str) -> int:
-    return wcwidth(char)
+    # Half a flag has one cell.
+    return 1 if _FLAG.match(char) else wcwidth(char)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,13 @@ def answers(some: list[str]) -> Callable[[Call], None]:
         if call.path.endswith("/models"):
             call.answer(200, {"object": "list", "data": [{"id": one} for one in some]})
             return
+        if call.prompt.startswith("Name this conversation") and (named := re.search(r"named (\d+)", call.prompt)):
+            call.well(f"T{framed(int(named[1]), some[int(named[1])])}", "resp_t")
+            return
         word, *more = call.prompt.split() or ["answer"]
+        if word == "named":
+            call.well("said")
+            return
         if word == "fail":
             _fail(call, more[0], " ".join(some[int(more[1]) : int(more[2])]))
             return
@@ -54,6 +61,11 @@ def answers(some: list[str]) -> Callable[[Call], None]:
         call.event(completed(text, "resp_1", model=some[-1], output=output))
 
     return answer
+
+
+def is_phrase(text: str) -> bool:
+    """Whether a text can stand in the first line of a reply: where there is more than that in it, the reply is none."""
+    return not re.search(rb"[\x00\s]", text.encode("latin-1", "replace").replace(b" ", b"").replace(b"\t", b""))
 
 
 def framed(number: int, payload: str) -> str:

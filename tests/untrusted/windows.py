@@ -4,79 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
+from rich.cells import cell_len
+
 from tests.loopback import loopback
-from tests.sequences import bare, read
 from tests.untrusted.commands import Found, fill
 from tests.untrusted.home import Home
-from tests.untrusted.screen import Window
-from tests.untrusted.server import FAILURES, answers, framed
+from tests.untrusted.naming import NAMING_SCENES
+from tests.untrusted.server import FAILURES, answers, framed, is_phrase
+from tests.untrusted.sitting import WIDTH, Sitting
 from tui.text import clean, one_line
 
-WIDTH = 200
-
-_FRAME = str.maketrans("", "", "▎▌│┃╭╮╰╯─━▸▾◆✗■·")
-
-
-class _Sitting:
-    """A window, and what is looked for in it."""
-
-    def __init__(
-        self, home: Home, found: Found, height: int, *args: str, module: str = "tui", more: dict[str, str] | None = None
-    ) -> None:
-        self.found = found
-        self.t = Window(module, args, (WIDTH, height), home.environment | (more or {}))
-
-    def sees(self, entry: str, *expected: str, seconds: float = 30.0) -> None:
-        """Wait until all that is expected is on the screen; what is not by then is wrong."""
-        missing = {_plain(one): one for one in expected}
-
-        def all_seen(lines: list[str]) -> bool:
-            screen = "".join(map(_plain, lines))
-            for one in [one for one in missing if one in screen]:
-                del missing[one]
-            return not missing
-
-        try:
-            self.t.until(all_seen, seconds)
-        except AssertionError:
-            self.found.reading.wrong += [f"{entry}: {one!r} is not on the screen" for one in missing.values()]
-        self.found.looked_for += len(expected)
-
-    def until_gone(self, text: str) -> None:
-        self.t.until(lambda lines: not any(text in line for line in lines))
-
-    def paste(self, text: str) -> None:
-        self.t.type(f"\x1b[200~{text.encode('utf-8', 'replace').decode()}\x1b[201~")
-
-    def says(self, text: str) -> None:
-        """Put a line into the prompt and send it."""
-        self.paste(text)
-        self.t.type("\r")
-
-    def starts_anew(self) -> None:
-        """Go to an empty session, and wait until nothing of the last one is left on the screen."""
-        self.t.type("\x0e")
-        self.t.until(lambda lines: any("A new session" in line for line in lines) and "done in" not in "".join(lines))
-
-    def leaves(self, copies: int | None = None) -> None:
-        """Quit, and read everything that was written."""
-        self.t.type("\x11\x11")
-        try:
-            self.t.ends(30)
-        finally:
-            self.t.close()
-        reading = read(self.t.output)
-        if copies is not None and len(reading.copied) != copies:
-            reading.wrong.append(f"{len(reading.copied)} copies instead of {copies}")
-        self.found.reading.add(reading)
-
-
-@lru_cache(maxsize=20_000)
-def _plain(text: str) -> str:
-    return bare(text.translate(_FRAME))
+HIT = 58
+"""Cells of a line of hits that are left for what is between the words looked for."""
 
 
 def _literal(some: list[str]) -> list[tuple[int, str]]:
@@ -89,7 +30,7 @@ def answers_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
     found, home = Found(), Home(folder)
     with loopback(answers(some)) as server:
         home.configure(server.url)
-        s = _Sitting(home, found, 36 * len(some) + 60, module=module)
+        s = Sitting(home, found, 36 * len(some) + 60, module=module)
         s.sees("start", "Type a message")
         s.t.type("\x02")
         for kind in ("answer", "names", "notices"):
@@ -147,7 +88,7 @@ def errors_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
     found, home = Found(), Home(folder)
     with loopback(answers(some)) as server:
         home.configure(server.url)
-        s = _Sitting(home, found, 60, module=module)
+        s = Sitting(home, found, 60, module=module)
         s.sees("start", "Type a message")
         for start in range(0, len(some), 8):
             for way in FAILURES:
@@ -155,7 +96,8 @@ def errors_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
                 s.t.until(
                     lambda lines: len(server.calls) > 0 and any("fail" in line or "interr" in line for line in lines)
                 )
-                s.sees(way, "r sends the prompt again")
+                heard = way != "reason" or is_phrase(" ".join(some[start : start + 8]))
+                s.sees(way, "r sends the prompt again" if heard else "is not an HTTP server")
                 found.note(f"error: {way}", min(8, len(some) - start))
                 s.starts_anew()
         for start in range(0, len(some), 4):
@@ -174,7 +116,7 @@ def history_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
     asyncio.run(fill(home.history, some))
     with loopback(answers(some)) as server:
         home.configure(server.url)
-        s = _Sitting(home, found, 16 * len(some) + 80, "everything", module=module)
+        s = Sitting(home, found, 16 * len(some) + 80, "everything", module=module)
         marked = [framed(number, one) for number, one in enumerate(some)]
         s.sees("start", "Type a message")
         s.sees("prompt", *(clean(f"P{one}") for one in marked))
@@ -185,7 +127,8 @@ def history_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
         s.t.type("\x12")
         s.t.shows("─ Search ─")
         s.paste("needle")
-        s.sees("search hit", *(" ".join(clean(f"P{one}").split()) for one in marked if len(clean(one)) < 40))
+        hits = [one_line(f"P{one}", 240) for one in marked]
+        s.sees("search hit", *(one for one in hits if cell_len(one) <= HIT))
         s.t.type("\x1b")
         s.until_gone("─ Search ─")
         s.t.type("\x0f")
@@ -204,6 +147,16 @@ def history_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
             s.t.type("\r")
             s.sees("draft", clean(f"D{marked[number]}"))
             s.sees("notice", one_line(f"N{marked[number]}"))
+            s.t.type("\x1b[17~")
+            s.sees("account", "last used", one_line(f"C{marked[number]}"))
+            s.t.type("\x1b")
+            s.until_gone("last used")
+            s.t.type("\tf")
+            label = " ".join(f"{clean(f'L{marked[number]}')}-2".split())
+            s.sees("dialog of a fork", "The new session's label", label[-20:])
+            s.t.type("\x1b")
+            s.until_gone("The new session's label")
+            s.t.type("\x1b")
             s.t.type("\x1bOQ")
             s.sees("dialog of a label", "The session's label")
             s.t.type("\x1b")
@@ -211,7 +164,8 @@ def history_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
         s.t.type("\x1b[19~")
         s.sees("deleted", "Deleted")
         for entry in ("prompt", "error of a turn", "note", "search hit", "switcher", "draft", "notice", "dialog of a label",
-                      "title", "label", "conversation id", "branch's text", "profile's name", "model's name"):  # fmt: skip
+                      "dialog of a fork", "account", "title", "label", "conversation id", "branch's text",
+                      "profile's name", "model's name"):  # fmt: skip
             found.note(f"history: {entry}", len(some))
         s.leaves(copies=0)
     return found
@@ -223,8 +177,7 @@ def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
     with loopback(answers(some)) as server:
         home.configure(server.url)
         environment = home.profiles("named", some)
-        s = _Sitting(home, found, 120, module=module, more=environment)
-        # What is wrong with the settings is told last: from then on keys are heard.
+        s = Sitting(home, found, 120, module=module, more=environment)
         s.sees("start", "Type a message", "keys: there is no action")
         s.says("/model")
         s.sees("model list", *(one_line(one, 100)[:60] for one in some[:10]))
@@ -270,4 +223,4 @@ def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
 
 
 Scene = Callable[[Path, list[str]], Found]
-SCENES: tuple[Scene, ...] = (answers_shown, errors_shown, history_shown, typing_shown)
+SCENES: tuple[Scene, ...] = (answers_shown, errors_shown, history_shown, typing_shown, *NAMING_SCENES)
