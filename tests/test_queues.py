@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.chatting import Talk, answer_well, talk
-from tests.fake_server import PROFILE, completed, delta
+from tests.fake_server import PROFILE, Exchange, completed, delta
 from tui.chat import QueueChanged
 from tui.errors import SessionBusy, UsageError
-from tui.model import Queued, Session, TurnStatus
+from tui.model import Queued, Session, TurnStatus, Verdict
 
 
 async def asked(t: Talk, session: Session, *prompts: str) -> list[Queued]:
@@ -243,6 +243,98 @@ async def test_a_stop_between_two_answers_stops_the_queue(history: Path) -> None
         assert stopped == [True]
         assert await waiting(t, session) == ["two"]
         assert sent(t) == ["one"]
+
+
+def answer_with_a_question(exchange: Exchange, name: str, response_id: str) -> None:
+    """An answer that is done but for something the user is to say yes or no to."""
+    asked = {"type": "mcp_approval_request", "id": f"q_{name}", "server_label": "ops", "name": name, "arguments": "{}"}
+    exchange.respond().event(completed(response_id=response_id, output=[asked])).end()
+
+
+async def agree(t: Talk, session: Session, name: str, *, approved: bool = True) -> Exchange:
+    """Answer the only question of the newest turn; gives what the server is told."""
+    (*_, turn) = await t.chat.turns(session.id)
+    (item,) = turn.open_approvals
+    assert item.name == f"ops.{name}"
+    await t.chat.answer(session, turn, item, Verdict(approved))
+    exchange = await t.server.request()
+    (said,) = exchange.json["input"]
+    assert (said["type"], said["approval_request_id"], said["approve"]) == (
+        "mcp_approval_response",
+        f"q_{name}",
+        approved,
+    )
+    return exchange
+
+
+async def a_question(t: Talk) -> Session:
+    """An answer that ends in a question, with two prompts that wait behind it."""
+    t.chat.follow()
+    session = await t.chat.open("work")
+    t.chat.send(session, "one")
+    first = await t.server.request()
+    await asked(t, session, "two", "three")
+    answer_with_a_question(first, "drop", "resp_1")
+    await t.chat.settled(session.id)
+    await idle(t, session)
+    assert await waiting(t, session) == ["two", "three"]
+    assert len(t.server.seen) == 1
+    return session
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_question_stops_the_queue_until_what_it_leads_to_is_done(history: Path, approved: bool) -> None:
+    async with talk(history) as t:
+        session = await a_question(t)
+        told = await agree(t, session, "drop", approved=approved)
+        assert await waiting(t, session) == ["two", "three"]
+        answer_with_a_question(told, "create", "resp_2")
+        await t.chat.settled(session.id)
+        await idle(t, session)
+        assert await waiting(t, session) == ["two", "three"]
+        answer_well(await agree(t, session, "create"), "to all that", "resp_3")
+        assert [await heard(t), await heard(t)] == ["two", "three"]
+        await idle(t, session)
+        assert [turn.status for turn in await t.chat.turns(session.id)] == [TurnStatus.DONE] * 5
+
+
+async def test_where_what_a_question_leads_to_is_over_before_the_queue_is_moved_it_goes_on(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with talk(history) as t:
+        session = await a_question(t)
+        follow_on = t.store.follow_on
+
+        async def late(*args: str) -> None:
+            """The history is busy meanwhile."""
+            answer_well(await t.server.request(), "to that", "resp_2")
+            await t.chat.settled(session.id)
+            await idle(t, session)
+            await follow_on(*args)
+
+        monkeypatch.setattr(t.store, "follow_on", late)
+        (turn,) = await t.chat.turns(session.id)
+        await t.chat.answer(session, turn, turn.open_approvals[0], Verdict(True))
+        assert [await heard(t), await heard(t)] == ["two", "three"]
+        await idle(t, session)
+
+
+@pytest.mark.parametrize("end", ["cancel", "error"])
+async def test_where_what_a_question_leads_to_goes_wrong_the_queue_waits_for_the_user(history: Path, end: str) -> None:
+    async with talk(history) as t:
+        session = await a_question(t)
+        told = await agree(t, session, "drop")
+        if end == "cancel":
+            t.chat.cancel(session.id)
+        else:
+            told.answer(400, {"error": {"message": "no"}})
+        await t.chat.settled(session.id)
+        await idle(t, session)
+        assert await waiting(t, session) == ["two", "three"]
+        assert len(t.server.seen) == 2
+        assert await t.chat.send_next(session.id)
+        assert [await heard(t), await heard(t)] == ["two", "three"]
+        await idle(t, session)
 
 
 async def test_where_the_next_one_cannot_be_sent_it_waits_on(history: Path) -> None:

@@ -212,6 +212,8 @@ class Queues(Turns):
         except PalaverError as error:
             log.info("what waits is not sent by itself: %s", error)
         await self.queue(session_id)
+        # The other one may have ended while that was being kept.
+        await self._go_on(session_id)
 
     def _note_queue(self, session_id: str, queue: tuple[Queued, ...]) -> None:
         """Take a queue as read, and tell of it where it is different."""

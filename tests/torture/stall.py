@@ -44,9 +44,10 @@ class _Answer:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self.rush = min(RUSH, 200_000 + int(100_000 * seconds))
+        self.rush = min(RUSH, 100_000 + int(20_000 * seconds))
         self.text = "begun\n\n"
-        self.rushed, self.waited, self.may_end = threading.Event(), threading.Event(), threading.Event()
+        self.rushed, self.is_stuck = threading.Event(), threading.Event()
+        self.waited, self.may_end = threading.Event(), threading.Event()
 
     def __call__(self, call: Call) -> None:
         call.head().event(delta(self.text))
@@ -68,8 +69,8 @@ class _Answer:
             number, size = number + 20, size + len(piece)
             yield piece
         self.rushed.set()
-        while time.monotonic() < until:
-            time.sleep(min(EVERY, max(0.0, until - time.monotonic())))
+        while time.monotonic() < until or not self.is_stuck.is_set():
+            time.sleep(EVERY)
             yield LINE.format(number)
             number += 1
 
@@ -107,6 +108,7 @@ def _stall(report: Report, t: Terminal, said: _Answer, call: Call, history: Path
     call.go_on.set()
     _until(lambda: said.rushed.is_set() and kept()[1] >= said.rush, LONGER, "what came at first is not kept")
     _until(lambda: t.unread >= FULL, LONGER, "the terminal takes all there is")
+    said.is_stuck.set()
     memory.append(_memory(t))
     unread, rushed = t.unread, len(said.text)
     assert said.waited.wait(seconds + LONGER), "the answer was not read to its end"
