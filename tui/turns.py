@@ -136,6 +136,10 @@ class Turns(Sessions):
         """What the user said in a session, oldest first."""
         return await self._store.prompts(session_id)
 
+    async def prompts_elsewhere(self, session_id: str) -> list[str]:
+        """What the user said last in other sessions, oldest first."""
+        return await self._store.prompts_elsewhere(session_id)
+
     async def variants(self, session_id: str) -> dict[int, Variants]:
         """Where a session was gone on with in several ways: by the depths at which those on its present branch part."""
         return await self._store.variants(session_id)

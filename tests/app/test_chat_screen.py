@@ -579,7 +579,7 @@ async def test_what_the_key_bar_says_is_true(history: Path) -> None:
 
 
 async def test_help_names_every_key_there_is_now(history: Path) -> None:
-    async with window(history, keys={"session.new": "ctrl+t"}) as w:
+    async with window(history, keys={"session.new": "ctrl+t"}, size=(100, 44)) as w:
         await w.press("f1")
         await w.until(lambda: isinstance(w.app.screen, HelpScreen))
         for words in ("Ctrl+T", "session.new", "Enter", "Send", "prompt.send", "F2", "turn.stop", "Sessions"):

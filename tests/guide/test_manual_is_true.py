@@ -81,6 +81,7 @@ KEY_ROWS = [
     *reading.rows("Prompts that wait"),
     *reading.rows("The list above the input"),
 ]
+    *reading.rows("Long pastes"),
 
 
 @pytest.mark.parametrize("row", KEY_ROWS, ids=lambda row: row[2])

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from tui.account import Event
 from tui.clock import SYSTEM, Clock
+from tui.drafts import sent
 from tui.errors import LabelTaken, PalaverError, StoreError
 from tui.found import Found, Places
 from tui.matching import literal
@@ -348,7 +349,7 @@ class Store:
         if known is None:
             self._overlay.add_session(session)
             known = session
-        changes: dict[str, Any] = {"draft": ""} if known.draft == turn.prompt else {}
+        changes: dict[str, Any] = {"draft": ""} if sent(known.draft) == turn.prompt else {}
         if known.title_source is TitleSource.NONE and title:
             changes |= {"title": title, "title_source": TitleSource.GENERATED}
         if changes:
@@ -419,6 +420,10 @@ class Store:
         if self._overlay.turns_in(session_id):
             return [turn.prompt for turn in await self.turns(session_id)]
         return await self._read(turn_sql.get_prompts, [], session_id)
+
+    async def prompts_elsewhere(self, session_id: str) -> list[str]:
+        """What the user said last in other sessions than this one, oldest first. What is only in memory is not among it."""
+        return await self._read(turn_sql.get_prompts_elsewhere, [], session_id)
 
     # Who is sending
 

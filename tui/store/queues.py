@@ -29,7 +29,7 @@ def put_queued(conn: Connection, queued: Queued, session: Session, writer: Write
         "(SELECT coalesce(max(place), 0) + 1 FROM queue WHERE session_id = ?2), ?3, ?4, ?5)",
         (queued.id, session.id, storable(queued.prompt), follows, queued.created_at),
     )
-    conn.execute("UPDATE sessions SET draft = '' WHERE id = ? AND draft = ?", (session.id, storable(queued.prompt)))
+    sessions.drop_draft(conn, session.id, queued.prompt)
     _touch(conn, session.id)
     return get_queue(conn, session.id)[-1]
 

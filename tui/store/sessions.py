@@ -9,6 +9,7 @@ from dataclasses import replace
 from sqlite3 import Connection, IntegrityError
 from typing import Any
 
+from tui.drafts import sent
 from tui.errors import LabelTaken
 from tui.model import Mapping, MappingState, Provenance, Scroll, Session, TitleSource, TurnStatus, new_id
 from tui.text import storable
@@ -159,6 +160,13 @@ def name_session(conn: Connection, session_id: str, title: str) -> Session | Non
         (storable(title), next_revision(conn), session_id),
     )
     return get_session(conn, session_id)
+
+
+def drop_draft(conn: Connection, session_id: str, prompt: str) -> None:
+    """Forget a session's draft, if it is what is being sent."""
+    for (draft,) in conn.execute("SELECT draft FROM sessions WHERE id = ? AND draft != ''", (session_id,)).fetchall():
+        if sent(draft) == storable(prompt):
+            conn.execute("UPDATE sessions SET draft = '' WHERE id = ?", (session_id,))
 
 
 def lineage(conn: Connection, session_id: str) -> list[tuple[str, int, int]]:

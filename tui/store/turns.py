@@ -34,6 +34,9 @@ _FINAL_COLUMNS = (
     "status", "finish", "model", "conversation_id", "first_text_at", "ended_at", "input_tokens", "output_tokens",
     "reasoning_tokens", "cached_tokens", "notes", "error", "run",
 )  # fmt: skip
+LONGEST_RECALLED = 100_000
+"""Characters of a prompt beyond which it is not brought to another session."""
+
 _RUNNING = "('pending', 'streaming')"
 _INDEXED = "('prompt', 'message')"
 
@@ -66,7 +69,7 @@ def begin_turn(
         "UPDATE sessions SET title = ?, title_source = 'generated' WHERE id = ? AND title_source = 'none'",
         (storable(title), session.id),
     )
-    conn.execute("UPDATE sessions SET draft = '' WHERE id = ? AND draft = ?", (session.id, storable(turn.prompt)))
+    sessions.drop_draft(conn, session.id, turn.prompt)
     refuse_others(conn, turn.session_id, writer)
     if at is not None and at < count_turns(conn, turn.session_id):
         branches.branch_off(conn, turn.session_id, at)
@@ -219,6 +222,21 @@ def get_prompts(conn: Connection, session_id: str, limit: int = 200) -> list[str
         )
         said += (str(text) for (text,) in rows)
     return said[::-1]
+
+
+def get_prompts_elsewhere(conn: Connection, session_id: str, limit: int = 200) -> list[str]:
+    """What the user said last in other sessions, oldest first; not what others said, whose session was taken over, and
+    not what is very long. Only the newest turns are looked at."""
+    rows = conn.execute(
+        """
+        SELECT i.text FROM (SELECT id, session_id FROM turns ORDER BY id DESC LIMIT ?) t
+        JOIN sessions s ON s.id = t.session_id AND s.deleted_at IS NULL AND s.provenance NOT IN ('foreign', 'imported')
+        JOIN items i ON i.turn_id = t.id AND i.position = 0
+        WHERE t.session_id != ? AND length(i.text) <= ? ORDER BY t.id DESC LIMIT ?
+        """,
+        (20 * limit, session_id, LONGEST_RECALLED, limit),
+    )
+    return [str(text) for (text,) in rows][::-1]
 
 
 def recover(conn: Connection, writer: Writer) -> int:

@@ -203,7 +203,7 @@ class ChatScreen(ComposerScreen):
             return
         self._leave_changing()
         self.leave_queued()
-        self._changing, self._aside = event.turn, self.prompt.text
+        self._changing, self._aside = event.turn, self.prompt.kept
         self.prompt.replace_text(event.turn.prompt)
         self.prompt.border_title = "Changes a message: Enter sends, Esc leaves it"
         self.prompt.focus()
@@ -214,7 +214,7 @@ class ChatScreen(ComposerScreen):
         if self._changing is not None:
             self._changing = None
             self.prompt.border_title = ""
-            self.prompt.replace_text(self._aside)
+            self.prompt.restore(self._aside)
             self.refresh_bindings()
 
     def action_leave_changing(self) -> None:
@@ -363,7 +363,8 @@ class ChatScreen(ComposerScreen):
         elif self._queued is not None:
             self.leave_queued()
         elif self.prompt.text:
-            self.prompt.add_history(self.prompt.text)
+            self.prompt.keep_folded()
+            self.prompt.add_history(self.prompt.whole)
             self.prompt.replace_text("")
             self.say("Cleared; Up brings it back")
         elif time.monotonic() - self._wants_to_quit < 2:

@@ -8,10 +8,13 @@ from textual.widgets import TextArea
 from tui.app.screens import slash
 from tui.app.screens.queue_screen import QueueScreen
 from tui.app.widgets.offer_list import OfferList
+from tui.app.widgets.prompt import Prompt
 
 
 class ComposerScreen(QueueScreen):
     """While a command is typed, those that fit are listed above the input."""
+
+    _has_placeholders = False
 
     def slash_commands(self) -> slash.Commands:
         """What can be typed after a slash at this moment."""
@@ -20,10 +23,23 @@ class ComposerScreen(QueueScreen):
     @on(TextArea.Changed, "#prompt")
     @on(TextArea.SelectionChanged, "#prompt")
     def _look_for_offers(self) -> None:
-        """Offer what the text up to the cursor may become."""
+        """Offer what the text up to the cursor may become, and the key for pastes where there are some."""
         prompt = self.prompt
+        if bool(prompt.placeholders()) is not self._has_placeholders:
+            self._has_placeholders = not self._has_placeholders
+            self.refresh_bindings()
         is_command = prompt.text.startswith("/") and prompt.selection.is_empty and prompt.cursor_at_end_of_text
         prompt.offer(slash.offers(prompt.text, self.slash_commands()) if is_command else [])
+
+    @on(Prompt.OthersWanted)
+    def _bring_others(self) -> None:
+        if self._session is not None:
+            self.do(self._bring_said_elsewhere(self._session.id))
+
+    async def _bring_said_elsewhere(self, session_id: str) -> None:
+        said = await self._chat.prompts_elsewhere(session_id)
+        if self._session is not None and self._session.id == session_id:
+            self.prompt.fill_others(said)
 
     @on(OfferList.Clicked)
     def _take_clicked(self) -> None:

@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.widgets import TextArea
 
 from tui.app.screens.lease_screen import LeaseScreen
+from tui.app.widgets.prompt import plain
 from tui.app.widgets.queue_list import told
 from tui.errors import PalaverError
 from tui.model import Queued, Session
-from tui.text import typed
 
 
 class QueueScreen(LeaseScreen):
@@ -104,7 +104,7 @@ class QueueScreen(LeaseScreen):
         before = self._before()
         if before is None:
             return
-        aside = self.prompt.text
+        aside = self.prompt.kept
         if self._queued is not None:
             aside = self._aside
             self.do(self._chat.put_back(self._queued))
@@ -119,7 +119,7 @@ class QueueScreen(LeaseScreen):
         """What Up in the input brings: the newest that waits, or the one before the one just brought."""
         if self._queued is None:
             return self._queue[-1] if self._queue and not self.prompt.text else None
-        if self.prompt.text != typed(self._queued.prompt) or not self.prompt.cursor_at_first_line:
+        if self.prompt.whole != plain(self._queued.prompt) or not self.prompt.cursor_at_first_line:
             return None
         place = [one.id for one in self._queue].index(self._queued.id)
         return self._queue[place - 1] if place else None
@@ -149,7 +149,7 @@ class QueueScreen(LeaseScreen):
         assert self._queued is not None
         queued, self._queued = self._queued, None
         self.prompt.border_title = ""
-        self.prompt.replace_text(self._aside)
+        self.prompt.restore(self._aside)
         self.refresh_queue()
         return queued
 
@@ -170,7 +170,7 @@ class QueueScreen(LeaseScreen):
 
     @property
     def draft(self) -> str:
-        return self.prompt.text if self._queued is None else self._aside
+        return self.prompt.kept if self._queued is None else self._aside
 
     def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
         self.leave_queued()

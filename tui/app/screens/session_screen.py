@@ -257,7 +257,7 @@ class SessionScreen(Screen[None]):
         self.app.come_back = session.label  # type: ignore[attr-defined]
         self.transcript.hint = self._hint(session)
         if session.draft:
-            self.prompt.replace_text(session.draft + self.prompt.text)
+            self.prompt.restore(session.draft + self.prompt.kept)
         self.remove_class("-over")
         self._news = ""
         self._refresh_all()
@@ -467,7 +467,7 @@ class SessionScreen(Screen[None]):
     @property
     def draft(self) -> str:
         """What was typed and is to be kept."""
-        return self.prompt.text
+        return self.prompt.kept
 
     async def on_unmount(self) -> None:
         self._unsubscribe()

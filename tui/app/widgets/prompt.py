@@ -9,12 +9,17 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
 
-from tui.app.widgets.letters import letter_end, letter_start
+from tui.app.widgets.folding_area import FoldingArea
 from tui.app.widgets.offer_list import Offer, OfferList
+from tui.app.widgets.recall import Recall
+from tui.drafts import Folded, is_long, without_marks
 from tui.text import typed
 
+MOST_FOLDED = 20
+"""How many texts it is remembered of what was folded in them."""
 
-class Prompt(TextArea):
+
+class Prompt(FoldingArea):
     """Where the user writes. Enter sends; what was sent before is found with Up and Down."""
 
     DEFAULT_CSS = """
@@ -41,6 +46,7 @@ class Prompt(TextArea):
         Binding("up", "cursor_up", show=False),
         Binding("down", "cursor_down", show=False),
         Binding("enter", "submit", "Send", id="prompt.send"),
+        Binding("f7", "expand", "Show the paste", id="prompt.expand"),
         Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", id="prompt.newline", key_display="^j"),
     ]
 
@@ -51,10 +57,14 @@ class Prompt(TextArea):
             super().__init__()
             self.text = text
 
+    class OthersWanted(Message):
+        """What was said in other sessions is wanted."""
+
     class EndWanted(Message):
         """End was pressed where it could not move the cursor: the user means the transcript's end."""
 
     def __init__(self, offers: OfferList, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        self._known = {}
         super().__init__(
             id=id,
             show_line_numbers=False,
@@ -68,48 +78,64 @@ class Prompt(TextArea):
         self._is_dressed = False
         self._offers = offers
         self._unwanted: str | None = None
-        self._prompts: list[str] = []
-        self._place = 0
-        self._unsent = ""
+        self._recall = Recall()
+        self._steps = 0
+        self._folded: dict[str, str] = {}
+
+    # What was said before
 
     def set_history(self, prompts: list[str]) -> None:
         """What was said before in this session, oldest first."""
-        prompts = [typed(prompt) for prompt in prompts]
-        self._prompts = [prompt for place, prompt in enumerate(prompts) if prompts[place - 1 : place] != [prompt]]
-        self._place = len(self._prompts)
+        self._recall.set(map(plain, prompts))
+        self._steps = 0
 
     @property
     def said(self) -> list[str]:
-        """What can be recalled, oldest first."""
-        return list(self._prompts)
+        """What was said in this session, oldest first."""
+        return self._recall.said
 
     def fill_history(self, prompts: list[str]) -> None:
         """Add what was said before what is known so far; who has begun to recall stays where they are."""
-        added, from_end = self._prompts, len(self._prompts) - self._place
-        self.set_history(prompts)
-        for prompt in added:
-            self.add_history(prompt)
-        self._place = len(self._prompts) - from_end
+        self._recall.fill(map(plain, prompts))
+
+    def fill_others(self, prompts: list[str]) -> None:
+        """Take what was said in other sessions, oldest first, and go on to it."""
+        self._recall.fill_others(map(plain, prompts))
+        steps, self._steps = self._steps, 0
+        for _ in range(steps):
+            self._step_back(-1)
 
     def add_history(self, prompt: str) -> None:
-        prompt = typed(prompt)
-        if self._prompts[-1:] != [prompt]:
-            self._prompts.append(prompt)
-        self._place = len(self._prompts)
+        self._recall.add(plain(prompt))
+
+    def keep_folded(self) -> None:
+        """Remember what is folded in the text: it is so again when the text comes back."""
+        if self._known:
+            self._folded[self.whole] = self.kept
+            for text in list(self._folded)[:-MOST_FOLDED]:
+                del self._folded[text]
 
     def give_back(self, text: str) -> None:
         """Put back what could not be sent, before whatever was typed since."""
-        self.replace_text(f"{text}\n{self.text}" if self.text.strip() else text)
+        draft = self._as_folded(text)
+        self.restore(f"{draft}\n{self.kept}" if self.text.strip() else draft)
 
     def replace_text(self, text: str) -> None:
         """Put `text`, cleaned, in place of everything, with the cursor at its end."""
-        self.load_text(typed(text))
-        self.move_cursor(self.document.end)
-        self._place = len(self._prompts)
+        self.restore(self._as_folded(text))
+
+    def restore(self, draft: str) -> None:
+        super().restore(draft)
+        self._recall.leave()
+
+    def _as_folded(self, text: str) -> str:
+        """A text as a draft: with the same folded in it as when it was written here."""
+        text = plain(text)
+        return self._folded.get(text, text)
 
     def retype(self, text: str) -> None:
         """Put `text` in place of everything as if it had been typed: it can be undone."""
-        self.replace(typed(text), (0, 0), self.document.end, maintain_selection_offset=False)
+        self.replace(plain(text), (0, 0), self.document.end, maintain_selection_offset=False)
         self.move_cursor(self.document.end)
 
     def action_submit(self) -> None:
@@ -117,8 +143,9 @@ class Prompt(TextArea):
         if self.document.get_line(row)[:column].endswith("\\"):
             self.replace("\n", (row, column - 1), (row, column), maintain_selection_offset=False)
             return
-        if self.text.strip():
-            text = self.text
+        text = self.whole
+        if text.strip():
+            self.keep_folded()
             self.replace_text("")
             self.post_message(self.Submitted(text))
 
@@ -158,40 +185,22 @@ class Prompt(TextArea):
         self.offer([])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "expand":
+            return bool(self.placeholders())
         if action not in ("take_offer", "step_offer", "close_offers"):
             return super().check_action(action, parameters)
         chosen = self._offers.chosen
         # What is typed out already Enter sends, as it does without a list.
         return chosen is not None and (parameters != (True,) or chosen.text.rstrip() != self.text.rstrip())
 
-    # The cursor passes and takes out whole letters, and is never within one.
-
-    def get_cursor_left_location(self) -> tuple[int, int]:
-        row, column = super().get_cursor_left_location()
-        return row, letter_start(self.document.get_line(row), column)
-
-    def get_cursor_right_location(self) -> tuple[int, int]:
-        return self._after_letter(super().get_cursor_right_location())
-
-    def get_cursor_up_location(self) -> tuple[int, int]:
-        return self._after_letter(super().get_cursor_up_location())
-
-    def get_cursor_down_location(self) -> tuple[int, int]:
-        return self._after_letter(super().get_cursor_down_location())
-
-    def get_target_document_location(self, event: events.MouseEvent) -> tuple[int, int]:
-        return self._after_letter(super().get_target_document_location(event))
-
-    def _after_letter(self, place: tuple[int, int]) -> tuple[int, int]:
-        row, column = place
-        return row, letter_end(self.document.get_line(row), column)
+    # Recalling
 
     def action_cursor_up(self, select: bool = False) -> None:
-        if select or not self.cursor_at_first_line or not self._recall(-1):
+        if select or not self.cursor_at_first_line or not self._step_back(-1):
             super().action_cursor_up(select)
 
     def action_cursor_down(self, select: bool = False) -> None:
-        if select or not self.cursor_at_last_line or not self._recall(1):
+        if select or not self.cursor_at_last_line or not self._step_back(1):
             super().action_cursor_down(select)
 
     def action_cursor_line_end(self, select: bool = False) -> None:
@@ -200,20 +209,20 @@ class Prompt(TextArea):
         if not select and self.cursor_location == before:
             self.post_message(self.EndWanted())
 
-    def _recall(self, step: int) -> bool:
+    def _step_back(self, step: int) -> bool:
         """Show the prompt before or after in the history. False where there is none that way."""
-        place = self._place + step
-        if not 0 <= place <= len(self._prompts):
+        if self._recall.is_changed(self.whole):
             return False
-        if self._place == len(self._prompts):
-            self._unsent = self.text
-        elif self.text != self._prompts[self._place]:
-            # What was recalled and then changed is a text of its own: the arrows move in it.
+        if step < 0 and self._recall.needs_others:
+            self._steps += 1
+            self.post_message(self.OthersWanted())
+            return True
+        text = self._recall.step(step, self.kept)
+        if text is None:
             return False
-        text = self._unsent if place == len(self._prompts) else self._prompts[place]
-        self.load_text(text)
-        self._place = place
-        self.move_cursor((0, 0) if step < 0 else self.document.end)
+        super().restore(self._folded.get(text, text))
+        if step < 0:
+            self.move_cursor((0, 0))
         return True
 
     def notify_style_update(self) -> None:
@@ -235,6 +244,28 @@ class Prompt(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        result = self._replace_via_keyboard(typed(event.text), *self.selection)
-        if result is not None:
-            self.move_cursor(result.end_location)
+        self.paste(event.text)
+
+    def action_paste(self) -> None:
+        self.paste(self.app.clipboard)
+
+    def paste(self, text: str) -> None:
+        """Put in what was pasted: as it stands, or folded if it is long."""
+        text = plain(text)
+        if is_long(text):
+            self.insert_folded(Folded(text), *self.selection)
+        else:
+            self.insert_typed(text)
+
+    def action_expand(self) -> None:
+        """Show in full the paste at the cursor, or the one before it, or the first."""
+        found = self.placeholders()
+        if found:
+            before = [one for one in found if one[0] <= self.cursor_location]
+            start, end, folded = (before or found[:1])[-1]
+            self.replace(folded.text, start, end, maintain_selection_offset=False)
+
+
+def plain(text: str) -> str:
+    """A text as it can stand in the input."""
+    return without_marks(typed(text))

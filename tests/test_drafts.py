@@ -1,0 +1,43 @@
+"""Drafts: kept with all that is folded in them, shown with placeholders, sent whole."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui.drafts import CLOSE, NAME, OPEN, Folded, fold, is_long, kept, sent, shown, without_marks
+
+PLAIN = st.text(
+    alphabet=st.sampled_from("ab [P]\n1") | st.characters(codec="utf-8", exclude_characters=OPEN + CLOSE + NAME)
+)
+
+
+@given(parts=st.lists(st.tuples(PLAIN, PLAIN), max_size=4), end=PLAIN)
+def test_what_is_folded_comes_back_whole(parts: list[tuple[str, str]], end: str) -> None:
+    draft = "".join(f"{before}{OPEN}{paste}{CLOSE}" for before, paste in parts) + end
+    known: dict[str, Folded] = {}
+    text = shown(draft, known)
+    assert kept(text, known) == draft
+    assert sent(draft) == "".join(before + paste for before, paste in parts) + end
+    assert {folded.text for folded in known.values()} == {paste for _, paste in parts}
+
+
+def test_placeholders_say_what_they_stand_for_and_none_is_anothers() -> None:
+    known: dict[str, Folded] = {}
+    lines = [fold(Folded(f"{letter}\n" * 1234), known) for letter in "aba"]
+    assert [one.strip(OPEN + CLOSE) for one in lines] == [
+        "Pasted 1,234 lines", "Pasted 1,234 lines #2", "Pasted 1,234 lines"]  # fmt: skip
+    assert fold(Folded("x" * 5000), known) == f"{OPEN}Pasted 5,000 characters{CLOSE}"
+    assert kept(f"{OPEN}never seen{CLOSE}.", known) == "."
+
+
+def test_what_is_long() -> None:
+    assert not is_long("line\n" * 19 + "line")
+    assert is_long("line\n" * 20 + "line")
+    assert not is_long("x" * 2000)
+    assert is_long("x" * 2001)
+
+
+def test_a_text_never_brings_marks() -> None:
+    assert without_marks(f"a{OPEN}b{CLOSE}c{NAME}") == "a\ufffdb\ufffdc\ufffd"
+    assert without_marks("[Pasted 3 lines]") == "[Pasted 3 lines]"

@@ -1,0 +1,79 @@
+"""What the user said before, gone through step by step: in this session first, then in others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class Recall:
+    """Prompts, oldest first, and how many steps back from what is being written one is.
+
+    What is being written is put aside with the first step and given again with the last.
+    """
+
+    def __init__(self) -> None:
+        self._own: list[str] = []
+        self._others: list[str] | None = None
+        self._back = 0
+        self._aside = ""
+
+    def set(self, prompts: Iterable[str]) -> None:
+        """Begin anew, in a session where this was said."""
+        self._own = _in_a_row(prompts)
+        self._others = None
+        self._back = 0
+
+    def fill(self, earlier: Iterable[str]) -> None:
+        """Add what was said before what is known so far; who has begun to recall stays where they are."""
+        self._own = _in_a_row([*earlier, *self._own])
+
+    def fill_others(self, prompts: Iterable[str]) -> None:
+        """Take what was said in other sessions."""
+        self._others = _in_a_row(prompts)
+
+    def add(self, prompt: str) -> None:
+        """Something was said just now."""
+        self._own = _in_a_row([*self._own, prompt])
+        self._back = 0
+
+    def leave(self) -> None:
+        """What is in the input now is a text of its own."""
+        self._back = 0
+
+    @property
+    def said(self) -> list[str]:
+        """What was said in this session."""
+        return list(self._own)
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether the next step back leads out of this session, and it is not known to where."""
+        return self._others is None and self._back == len(self._own)
+
+    def is_changed(self, now: str) -> bool:
+        """Whether the prompt recalled was made another text: the arrows move in it then."""
+        return self._back > 0 and now != self._all[-self._back]
+
+    def step(self, step: int, aside: str) -> str | None:
+        """The prompt before (-1) or after the present one; None where there is none that way. `aside` is what is being
+        written, given again after the newest prompt."""
+        back = self._back - step
+        if not 0 <= back <= len(self._all):
+            return None
+        if not self._back:
+            self._aside = aside
+        self._back = back
+        return self._all[-back] if back else self._aside
+
+    @property
+    def _all(self) -> list[str]:
+        return [*(self._others or ()), *self._own]
+
+
+def _in_a_row(prompts: Iterable[str]) -> list[str]:
+    """`prompts` less those that are as the one before."""
+    found: list[str] = []
+    for prompt in prompts:
+        if found[-1:] != [prompt]:
+            found.append(prompt)
+    return found
