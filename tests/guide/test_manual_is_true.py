@@ -79,9 +79,10 @@ KEY_ROWS = [
     *reading.rows("Keys in the transcript and the sidebar"),
     *(row for row in reading.rows("Finding something said earlier") if len(row) == 3),
     *reading.rows("Prompts that wait"),
+    *reading.rows("Two windows at once"),
     *reading.rows("The list above the input"),
-]
     *reading.rows("Long pastes"),
+]
 
 
 @pytest.mark.parametrize("row", KEY_ROWS, ids=lambda row: row[2])

@@ -26,7 +26,7 @@ class LeaseScreen(FindScreen):
     }
     """
 
-    BINDINGS = [Binding("f7", "take_over", "Take over", id="session.take-over")]
+    BINDINGS = [Binding("f5", "take_over", "Take over", id="session.take-over")]
 
     @property
     def lease(self) -> SessionLease | None:
@@ -68,8 +68,9 @@ class LeaseScreen(FindScreen):
 
 def _where(lease: SessionLease) -> str:
     """Where a session is answering, and since when."""
+    since = f"{datetime.fromtimestamp(lease.since).astimezone():%H:%M}"
     if lease.computer != this_computer():
-        place = f"on {one_line(lease.computer, 30)}"
-    else:
-        place = "for palaver ask" if lease.kind is HolderKind.ASK else "in another window"
-    return f"Answering {place} since {datetime.fromtimestamp(lease.since).astimezone():%H:%M}"
+        return f"Answering on {one_line(lease.computer, 30)} since {since}"
+    if lease.kind is HolderKind.ASK:
+        return f"Answering for palaver ask since {since}"
+    return f"Answering in another window since {since}"
