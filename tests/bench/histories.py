@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -27,13 +28,22 @@ def end_of(label: str) -> str:
     return f"END{label.replace('-', '').upper()}"
 
 
-def seed(file: Path, sessions: Mapping[str, int], others: int = 0) -> None:
+def name_of(rank: int) -> str:
+    """A made-up name, from a common one (1) to the rarest (100,000)."""
+    letters = ""
+    for _ in range(5):
+        rank, digit = divmod(rank * 7 + 3, 20)
+        letters += "bcdfghjklmnpqrstvwxz"[digit] + "aeiou"[digit % 5]
+    return letters
+
+
+def seed(file: Path, sessions: Mapping[str, int], others: int = 0, *, names: bool = False) -> None:
     """A history with sessions of so many messages, and `others` sessions of one turn each; left alone if it is there.
 
-    The first session named is the one used last.
+    The first session named is the one used last. With `names`, each prompt names one of 100,000, some of them often.
     """
     made = file.with_name("seeded")
-    wanted = f"{VERSION} {dict(sessions)} {others}"
+    wanted = f"{VERSION} {dict(sessions)} {others} {names}"
     if made.exists() and made.read_text() == wanted and file.exists():
         return
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -45,20 +55,22 @@ def seed(file: Path, sessions: Mapping[str, int], others: int = 0) -> None:
     # Only while it is made: nothing of it is worth waiting for the disk.
     db.conn.execute("PRAGMA synchronous = OFF")
     db.conn.execute("PRAGMA secure_delete = OFF")
-    count = db.write(_fill, sessions, others)
+    count = db.write(_fill, sessions, others, names)
     db.close()
     lock.close()
     made.write_text(wanted)
     print(f"  seeded {file.parent.name}: {count:,} turns in {time.monotonic() - began:.1f} s", flush=True)
 
 
-def _fill(conn: sqlite3.Connection, sessions: Mapping[str, int], others: int) -> int:
-    count = 0
+def _fill(conn: sqlite3.Connection, sessions: Mapping[str, int], others: int, names: bool) -> int:
+    count, chance = 0, random.Random(0)
     plan = [(f"other-{number}", 2) for number in range(others)] + list(reversed(sessions.items()))
     for label, messages in plan:
         session = Session(new_id(), label, title=label, created_at=EPOCH + count)
         session_sql.put_session(conn, session)
         for turn in _turns(session, messages, EPOCH + count):
+            if names:
+                turn = replace(turn, prompt=f"{turn.prompt} {name_of(round(100_000 ** chance.random()))}")
             branch = conn.execute("SELECT branch_id FROM sessions WHERE id = ?", (session.id,)).fetchone()[0]
             turn_sql._insert(conn, turn, branch, "")
             turn_sql._put_items(conn, turn, None)

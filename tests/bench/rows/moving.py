@@ -9,6 +9,7 @@ from tests.bench.rows import Setting
 from tests.bench.watched import Watched
 
 _PAGE_UP, _HOME, _END, _TAB = "\x1b[5~", "\x1b[H", "\x1b[F", "\t"
+_FIND, _CLOSE = "\x06", "\x1b"
 _PANE = (1, 30, 31, 119)
 """Top, bottom, left, right of what certainly belongs to the transcript in a window of 120 by 40."""
 
@@ -28,13 +29,15 @@ def measure(setting: Setting) -> list[Figure]:
         ends = [_HOME, _END] * (3 if setting.quick else 10)
         _press(program, taken, "ends", ends)
         _resize(program, taken, 3 if setting.quick else 10)
+        for word in ("error", "cache", "handler", "stream") * (1 if setting.quick else 4):
+            _find(program, taken, word)
     return [
         Figure(
             "B3", "PgUp to the settled frame", "ms", taken.of("page"), taken.of("idle"), "echo of a key", "p95", 50.0
         ),
         Figure("B3", "Home, End to the settled frame", "ms", taken.of("ends"), taken.of("idle"), "", "p95", 50.0),
         Figure("B3", "resize 80 ↔ 200 to the settled frame", "ms", taken.of("resize"), limit=120.0),
-        Figure("B3", "Ctrl+F over 10,000 messages", "ms", trouble="not there yet"),
+        Figure("B3", "Ctrl+F: a key to the settled frame", "ms", taken.of("find"), taken.of("idle"), "", "p95", 50.0),
     ]
 
 
@@ -67,3 +70,19 @@ def _resize(program: Watched, taken: Samples, rounds: int) -> None:
             settled = next((frame.at for frame in frames if frame.lines == frames[-1].lines), None)
             if settled is not None:
                 taken.add("resize", (settled - at) * 1e3)
+
+
+def _find(program: Watched, taken: Samples, word: str) -> None:
+    """Look for a word: each of its letters takes until the last frame that it changed, the count of places included."""
+    program.type(_FIND)
+    program.wait_quiet(0.3)
+    for letter in word:
+        since = program.mark()
+        at = program.type(letter)
+        program.wait_quiet(0.4)
+        frames = list(program.frames(since))
+        settled = next((frame.at for frame in frames if frame.lines == frames[-1].lines), None)
+        if settled is not None:
+            taken.add("find", (settled - at) * 1e3)
+    program.type(_CLOSE)
+    program.wait_quiet(0.3)

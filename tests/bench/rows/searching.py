@@ -1,15 +1,91 @@
-"""B7: searching a history of 1,000,000 messages."""
+"""B7: searching a history of 1,000,000 messages, as it is typed into the window."""
 
 from __future__ import annotations
 
-import subprocess
+from dataclasses import dataclass
 
-from tests.bench.figures import Figure
-from tests.bench.program import PALAVER, home
+from tests.bench import histories
+from tests.bench.figures import Figure, Samples, quantile
+from tests.bench.program import PALAVER, history, home
 from tests.bench.rows import Setting
+from tests.bench.watched import Frame, Watched
+
+SESSIONS, MESSAGES = 500, 2000
+FRAME = 1e3 / 60
+"""Milliseconds of a frame."""
+
+_SEARCH, _CLEAR, _CLOSE = "\x12", "\x15", "\x1b"
+_KEYS_EVERY = 0.08
+"""Seconds between two keys of a fast typist."""
+
+_KINDS = {
+    "a rare word": [histories.name_of(rank) for rank in (9_000, 10_500, 12_200, 14_700)],
+    "a common word": ["error", "cache", "session", "handler"],
+    "a prefix": ["sess", "retu", "que", "pars"],
+    "a phrase": ['"event loop"', '"the cache"', '"file line"', '"call time"'],
+}
 
 
 def measure(setting: Setting) -> list[Figure]:
-    said = subprocess.run([str(PALAVER), "--help"], env=home("help"), capture_output=True, text=True, check=True).stdout
-    trouble = "the search is there, its measurement is not" if "palaver search" in said else "not there yet"
-    return [Figure("B7", "search in 1,000,000 messages", "ms", trouble=trouble)]
+    sessions = {f"search-{number}": MESSAGES for number in range(SESSIONS)}
+    histories.seed(history("search"), sessions, names=True)
+    taken = Samples()
+    with Watched([str(PALAVER), "search-0"], env=home("search")) as program:
+        program.wait_for(histories.end_of("search-0"))
+        program.wait_quiet(0.5)
+        taken.add("idle", *(program.echo() * 1e3 for _ in range(20)))
+        program.type(_SEARCH)
+        program.wait_shown("Search")
+        since = program.mark()
+        typed = [
+            _type(program, kind, query) for kind, queries in _KINDS.items() for query in queries * setting.rounds(4)
+        ]
+        frames = list(program.frames(since))
+        for one, end in zip(typed, [*(other.pressed[0] for other in typed[1:]), float("inf")], strict=True):
+            _add(taken, one, [frame for frame in frames if one.pressed[0] <= frame.at < end])
+        program.type(_CLOSE)
+    late = quantile(taken.of("idle"), 0.95) + FRAME
+    figures = [
+        Figure("B7", f"{kind}: last key to the first page", "ms", taken.of(kind), taken.of("idle"), "echo", "p95", 50.0)
+        for kind in _KINDS
+    ]
+    typed = Figure("B7", "a key while one searches", "ms", taken.of("key"), taken.of("idle"), "echo", "p95", late)
+    return [*figures, typed]
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """A query as it was typed, and the moment of each of its letters."""
+
+    kind: str
+    query: str
+    pressed: tuple[float, ...]
+
+
+def _type(program: Watched, kind: str, query: str) -> _Typed:
+    """Type a query as one types: what comes of a key is not waited for."""
+    program.type(_CLEAR)
+    program.wait_quiet(0.3)
+    pressed = []
+    for letter in query:
+        pressed.append(program.type(letter))
+        program.wait_quiet(_KEYS_EVERY, _KEYS_EVERY)
+    program.wait_quiet(0.4)
+    return _Typed(kind, query, tuple(pressed))
+
+
+def _add(taken: Samples, typed: _Typed, frames: list[Frame]) -> None:
+    """A letter takes until it is seen; the page until the first frame after the last key that shows what the last one does."""
+    for number, at in enumerate(typed.pressed, start=1):
+        shown = next((one.at for one in frames if one.at >= at and _holds(one, typed.query[:number])), None)
+        if shown is not None:
+            taken.add("key", (shown - at) * 1e3)
+    last = typed.pressed[-1]
+    settled = next((one.at for one in frames if one.at >= last and one.lines[:-1] == frames[-1].lines[:-1]), None)
+    if settled is not None:
+        taken.add(typed.kind, (settled - last) * 1e3)
+
+
+def _holds(frame: Frame, typed: str) -> bool:
+    """Whether this much of a query stands in the line it is typed into, below the window's border."""
+    return any(f"│  {typed} " in line for line in frame.lines[:5])
