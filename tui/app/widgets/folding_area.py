@@ -41,7 +41,7 @@ class FoldingArea(TextArea):
     def restore(self, draft: str) -> None:
         """Put a kept draft in place of everything, with the cursor at its end."""
         self._known = {}
-        self.load_text(shown(draft, self._known))
+        self.load_text(shown(typed(draft), self._known))
         self.move_cursor(self.document.end)
 
     def insert_folded(self, folded: Folded, start: Place, end: Place) -> None:
