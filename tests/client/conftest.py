@@ -1,12 +1,35 @@
-"""What tests with real connections get: proof that they leave none behind."""
+"""What tests of the client get: proof that they leave nothing open, connections or generators."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+import tui
+
+OURS = str(Path(tui.__file__).parent)
+
+
+@pytest.fixture(autouse=True)
+def left_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The generators of ours that were begun, and closed by no one before the collector came: there is to be none."""
+    found: list[str] = []
+    # Private in asyncio, which gives this to Python whenever a loop runs; a test fails when that changes.
+    finalize = asyncio.BaseEventLoop._asyncgen_finalizer_hook  # type: ignore[attr-defined]
+
+    def note(loop: asyncio.BaseEventLoop, generator: AsyncGenerator[Any, Any]) -> None:
+        if generator.ag_code.co_filename.startswith(OURS):
+            found.append(generator.__qualname__)
+        finalize(loop, generator)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "_asyncgen_finalizer_hook", note)
+    yield found
+    assert found == []
 
 
 def sockets() -> set[str]:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 from tui.commands.sessions import history
@@ -35,12 +35,14 @@ async def _main(args: argparse.Namespace) -> int:
     async with history() as chat:
         with _progress() as show:
             try:
-                async for outcome in chat.exchange.take_in([Path(name) for name in args.files], args.label):
-                    counts.append(_light(outcome))
-                    show(outcome)
-                    named[outcome.result] = named.get(outcome.result, 0) + 1
-                    if named[outcome.result] <= SHOWN:
-                        _tell(outcome)
+                files = [Path(name) for name in args.files]
+                async with aclosing(chat.exchange.take_in(files, args.label)) as outcomes:
+                    async for outcome in outcomes:
+                        counts.append(_light(outcome))
+                        show(outcome)
+                        named[outcome.result] = named.get(outcome.result, 0) + 1
+                        if named[outcome.result] <= SHOWN:
+                            _tell(outcome)
             except asyncio.CancelledError:
                 print_error(f"palaver: stopped. {summary(counts)}; the same command goes on from there")
                 raise

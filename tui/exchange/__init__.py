@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -199,7 +200,7 @@ class Exchange:
 
     # In
 
-    async def take_in(self, files: Sequence[Path], label: str = "") -> AsyncIterator[Outcome]:
+    async def take_in(self, files: Sequence[Path], label: str = "") -> AsyncGenerator[Outcome, None]:
         """Import all threads in files, and tell what became of each as it does. What is imported stays, whatever comes
         after it; to do it again goes on from there.
 
@@ -210,14 +211,15 @@ class Exchange:
         for file in files:
             reading = _Reading()
             try:
-                async for outcome in self._take_in(reading, file, label, len(files)):
-                    yield outcome
+                async with aclosing(self._take_in(reading, file, label, len(files))) as outcomes:
+                    async for outcome in outcomes:
+                        yield outcome
             except FileRefused as error:
                 yield Outcome(Result.REFUSED, file.name, file, why=str(error))
             finally:
                 reading.close()
 
-    async def _take_in(self, reading: _Reading, file: Path, label: str, files: int) -> AsyncIterator[Outcome]:
+    async def _take_in(self, reading: _Reading, file: Path, label: str, files: int) -> AsyncGenerator[Outcome, None]:
         total = await reading.open(file)
         if label and (total > 1 or files > 1):
             raise UsageError("A label is for one thread, and there are several.", hint="leave out --label")

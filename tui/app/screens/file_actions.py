@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 
@@ -56,10 +57,11 @@ class FileActions:
     async def _take_in(self, name: str) -> None:
         self._stage.say("Reading the file…")
         found: list[Outcome] = []
-        async for outcome in self._chat.exchange.take_in([_path(name)]):
-            found.append(outcome)
-            if outcome.total > _SAID_EVERY and outcome.done % _SAID_EVERY == 0:
-                self._stage.say(f"Importing: {outcome.done:,} of {outcome.total:,}")
+        async with aclosing(self._chat.exchange.take_in([_path(name)])) as outcomes:
+            async for outcome in outcomes:
+                found.append(outcome)
+                if outcome.total > _SAID_EVERY and outcome.done % _SAID_EVERY == 0:
+                    self._stage.say(f"Importing: {outcome.done:,} of {outcome.total:,}")
         if len(found) == 1 and found[0].session is not None and found[0].session.deleted_at is None:
             self._list.put(found[0].session)
             await self._stage.visit(found[0].session)
