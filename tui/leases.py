@@ -44,6 +44,8 @@ class Leases(Queues):
     def __init__(self, store: Store, client: Client, config: Config, clock: Clock) -> None:
         super().__init__(store, client, config, clock)
         self._leases: dict[str, SessionLease] = {}
+        self._revision: int | None = None
+        self._looking = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._freeing: asyncio.Task[Any] | None = None
@@ -82,6 +84,9 @@ class Leases(Queues):
         asked = await self._store.ask_for(session_id)
         if asked is not None and not await self._has_let_go(session_id):
             await self._store.ask_for(session_id, seizes=True)
+        if self._following is not None:
+            # What it came to is told before anyone goes on from there.
+            await self._look()
         self._forget_lease(session_id)
         return asked
 
@@ -138,23 +143,28 @@ class Leases(Queues):
 
     async def _follow(self, since: int | None) -> None:
         loop = asyncio.get_running_loop()
-        revision, looked = since, loop.time()
+        self._revision, looked = since, loop.time()
         if since is None:
             changes = await self._store.poll(None)
-            revision = changes.revision if changes else None
+            self._revision = changes.revision if changes else None
             self._note_leases(changes.leases if changes else ())
         else:
             self._note_leases(await self._store.leases())
         while True:
-            changes = await self._store.poll(revision)
-            if changes is not None:
-                revision = changes.revision
-                self._tell(changes)
+            await self._look()
             self._beat()
             if self._leases and loop.time() - looked > LOOK_EVERY:
                 looked = loop.time()
                 self._free_dead()
             await asyncio.sleep(FOLLOW_EVERY)
+
+    async def _look(self) -> None:
+        """See what others have done since the last look, and tell of it; one look after the other."""
+        async with self._looking:
+            changes = await self._store.poll(self._revision)
+            if changes is not None:
+                self._revision = changes.revision
+                self._tell(changes)
 
     def _tell(self, changes: Changes) -> None:
         """Tell what others did."""

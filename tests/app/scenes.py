@@ -24,6 +24,8 @@ from tui.store import Store
 NOON = 1_795_262_400.0
 """A day in November 2026, at noon."""
 
+STILL = Clock(lambda: NOON, lambda: 0.0)
+
 WORK = Profile(name="work", protocol="responses", base_url="https://api.example.com/v1", model="large-2")
 
 ANSWER = """\
@@ -113,20 +115,23 @@ class SceneApp(PalaverApp):
     """The application with its server, which closes its history behind it."""
 
     server: FakeServer
+    beside: tuple[Chat, Store] | None = None
+    """Another window on the same history, where a scene has one."""
 
     async def on_unmount(self) -> None:
-        await self.chat.aclose()
-        await self.store.close()
+        for chat, store in filter(None, ((self.chat, self.store), self.beside)):
+            await chat.aclose()
+            await store.close()
 
 
 def make_app(scene: Scene, folder: Path) -> SceneApp:
     """The application for a scene, with a history of its own in `folder`."""
-    clock = Clock(lambda: NOON, lambda: 0.0)
+    clock = STILL
     server = FakeServer()
     is_guide = scene.profile.protocol == "guide"
     client = Client() if is_guide else client_of(server, Waits())
     config = Config({scene.profile.name: scene.profile, "guide": GUIDE}, scene.profile.name, theme=scene.theme)
-    store = Store(folder / "history.db")
+    store = Store(folder / "history.db", clock=clock)
     chat = Chat(store, client, config, clock=clock)
     store.on_health = chat.tell_health
     app = SceneApp(chat, store, Wish())
@@ -166,6 +171,22 @@ async def cancelled(stage: Stage) -> None:
     await stage.shows("Once upon a time")
     await stage.pilot.press("escape")
     await stage.shows("Cancelled")
+
+
+async def held(stage: Stage) -> None:
+    """Another window answers in the session shown; a prompt written here waits behind that."""
+    await stage.talk("Which journal modes are there?", "`DELETE`, `TRUNCATE`, `PERSIST`, `MEMORY`, `WAL` and `OFF`.")
+    store = Store(stage.app.store.file, clock=STILL)
+    chat = Chat(store, client_of(stage.server, Waits()), stage.app.chat.config, clock=STILL)
+    stage.app.beside = chat, store
+    await store.open()
+    chat.send(await chat.find(stage.app.come_back), "Why would I use WAL mode in SQLite?")
+    exchange = (await stage.server.request()).respond()
+    exchange.event(delta("A **WAL** file lets readers go on while one writer appends."))
+    await stage.shows("one writer appends")
+    await stage.until(lambda: stage.screen.prompt.border_subtitle)
+    await stage.send("And on a network drive?")
+    await stage.until(lambda: stage.screen.queue_list.display)
 
 
 async def stale(stage: Stage) -> None:
@@ -277,6 +298,7 @@ SCENES = {
     "answer": Scene(answer, size=(110, 40)),
     "streaming": Scene(streaming, size=(110, 34)),
     "cancelled": Scene(cancelled, size=(80, 24)),
+    "held": Scene(held, size=(80, 24)),
     "stale": Scene(stale, size=(90, 24)),
     "failed": Scene(failed, size=(80, 24)),
     "long": Scene(long, size=(80, 24)),

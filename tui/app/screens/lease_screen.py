@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from textual import events
 from textual.binding import Binding
 from textual.content import Content
 
@@ -12,6 +13,9 @@ from tui.changes import Change, LeaseChanged
 from tui.model import HolderKind, SessionLease
 from tui.store.lease import this_computer
 from tui.text import one_line
+
+_FRAME = 6
+"""Columns of the input's frame that no words can be in."""
 
 
 class LeaseScreen(FindScreen):
@@ -39,10 +43,18 @@ class LeaseScreen(FindScreen):
             self._keep_time()
             self.refresh_queue()
 
+    def on_resize(self, event: events.Resize) -> None:  # noqa: ARG002 - beside what the base does with it
+        self.call_after_refresh(self.show_lease)
+
     def show_lease(self) -> None:
         """Have the input say who else is sending, if anyone is."""
         lease = self.lease
-        said = f"{_where(lease)} · {self._key('session.take-over')} takes over" if lease is not None else ""
+        said = ""
+        if lease is not None:
+            way_out = f" · {self._key('session.take-over')} takes over"
+            # In a narrow window the way out comes first.
+            room = self.prompt.outer_size.width - _FRAME - len(way_out)
+            said = next((one for one in _where(lease) if len(one) <= room), _where(lease)[-1]) + way_out
         if str(self.prompt.border_subtitle or "") != said:
             self.prompt.border_subtitle = Content(said)
             self.prompt.set_class(lease is not None, "-held")
@@ -66,11 +78,12 @@ class LeaseScreen(FindScreen):
         return self.lease is not None if action == "take_over" else super().check_action(action, parameters)
 
 
-def _where(lease: SessionLease) -> str:
-    """Where a session is answering, and since when."""
+def _where(lease: SessionLease) -> tuple[str, str]:
+    """Where a session is answering, and since when: in full, and in short."""
     since = f"{datetime.fromtimestamp(lease.since).astimezone():%H:%M}"
+    full = f"Answering in another window since {since}"
     if lease.computer != this_computer():
-        return f"Answering on {one_line(lease.computer, 30)} since {since}"
-    if lease.kind is HolderKind.ASK:
-        return f"Answering for palaver ask since {since}"
-    return f"Answering in another window since {since}"
+        full = f"Answering on {one_line(lease.computer, 30)} since {since}"
+    elif lease.kind is HolderKind.ASK:
+        full = f"Answering for palaver ask since {since}"
+    return full, f"Elsewhere since {since}"
