@@ -155,6 +155,25 @@ async def test_clearing_it_is_undone_by_up(history: Path) -> None:
         assert w.screen.prompt.whole == PASTE
 
 
+@pytest.mark.parametrize("lines", [3, 18])
+async def test_many_lines_are_undone_and_redone(history: Path, lines: int) -> None:
+    text = "line\n" * lines
+    async with window(history) as w:
+        await w.type("a")
+        await paste(w, text)
+        await w.press("ctrl+z")
+        assert w.screen.prompt.text == "a"
+        await w.press("ctrl+y")
+        assert w.screen.prompt.text == f"a{text}"
+        await w.press("ctrl+home", "ctrl+shift+end", "delete")
+        w.screen.prompt.select_all()
+        await w.press("delete", "ctrl+z")
+        assert w.screen.prompt.text == f"a{text}"
+        w.screen.prompt.move_cursor(w.screen.prompt.document.end)
+        await w.press("ctrl+y")
+        assert w.screen.prompt.text == ""
+
+
 # What was said before
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ class PalaverApp(App[None]):
         self.chat = chat
         self.store = store
         self.come_back = ""
+        self.is_terminal_lent = False
         self.failure: Exception | None = None
         self._keyboard = Keyboard(self, super().on_event, self._stage)
         self._wish = wish
@@ -150,6 +152,16 @@ class PalaverApp(App[None]):
         if isinstance(screen, ChatScreen) and screen.is_mounted:
             screen.say(f"{line[:1].upper()}{line[1:]}.")
 
+    @contextmanager
+    def lend_terminal(self) -> Iterator[None]:
+        """Let another program have the terminal; the window is whole again after that. What is running goes on."""
+        self.is_terminal_lent = True
+        try:
+            with self.suspend() if self._driver is not None and self._driver.can_suspend else nullcontext():
+                yield
+        finally:
+            self.is_terminal_lent = False
+
     def let_go_of_terminal(self) -> None:
         """Restore the terminal, if that has not been done."""
         if self._driver is not None:
@@ -193,6 +205,7 @@ class PalaverApp(App[None]):
 
 def _bound_classes() -> list[Any]:
     from tui.app.screens.account import AccountScreen
+    from tui.app.screens.composer_screen import ComposerScreen
     from tui.app.screens.find_screen import FindScreen
     from tui.app.screens.help import HelpScreen
     from tui.app.screens.lease_screen import LeaseScreen
@@ -207,6 +220,6 @@ def _bound_classes() -> list[Any]:
     from tui.app.widgets.prompt import Prompt
     from tui.app.widgets.sidebar import Sidebar
 
-    found = [FindScreen, LeaseScreen, QueueScreen, AccountScreen, SearchScreen, FindingView, FindBar]
+    found = [FindScreen, LeaseScreen, QueueScreen, ComposerScreen, AccountScreen, SearchScreen, FindingView, FindBar]
     dialogs = [*found, Picker, Switcher, HelpScreen, TextDialog, ConfirmDialog]
     return [PalaverApp, ChatScreen, Prompt, Sidebar, TranscriptView, *dialogs]

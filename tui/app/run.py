@@ -62,6 +62,8 @@ async def run(wish: Wish) -> End:
     caught: list[int] = []
 
     def leave(number: int) -> None:
+        if app.is_terminal_lent and number in (signal.SIGINT, signal.SIGQUIT):
+            return  # keys meant for the program that has the terminal
         caught.append(number)
         app.exit()
 

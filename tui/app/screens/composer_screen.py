@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from textual import on
+from textual.binding import Binding
 from textual.widgets import TextArea
 
+from tui.app.editor import Editor
+from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.queue_screen import QueueScreen
 from tui.app.widgets.offer_list import OfferList
 from tui.app.widgets.prompt import Prompt
+from tui.chat import Chat
+from tui.store import Store
 
 
 class ComposerScreen(QueueScreen):
-    """While a command is typed, those that fit are listed above the input."""
+    """While a command is typed, those that fit are listed above the input. Ctrl+G opens an editor on the prompt."""
+
+    BINDINGS = [Binding("ctrl+g", "edit_prompt", "Edit in your editor", id="prompt.editor", show=False)]
+
+    def __init__(self, chat: Chat, store: Store, wish: Wish) -> None:
+        super().__init__(chat, store, wish)
+        self._editor = Editor(lambda: self.app.lend_terminal(), chat.config.key_variables)  # type: ignore[attr-defined]
 
     _has_placeholders = False
 
@@ -30,6 +41,25 @@ class ComposerScreen(QueueScreen):
             self.refresh_bindings()
         is_command = prompt.text.startswith("/") and prompt.selection.is_empty and prompt.cursor_at_end_of_text
         prompt.offer(slash.offers(prompt.text, self.slash_commands()) if is_command else [])
+
+    # In an editor
+
+    def action_edit_prompt(self) -> None:
+        self.do(self._edit_prompt())
+
+    async def _edit_prompt(self) -> None:
+        before = self.prompt.unfolded
+        made = await self._editor.edit(before)
+        self.prompt.focus()
+        if made == before:
+            self.say("The editor changed nothing")
+        else:
+            self.prompt.retype(made)
+
+    async def on_unmount(self) -> None:
+        await self._editor.close()
+
+    # What was said elsewhere
 
     @on(Prompt.OthersWanted)
     def _bring_others(self) -> None:

@@ -27,6 +27,7 @@ class FoldingArea(TextArea):
     """
 
     _known: dict[str, Folded]
+    _is_stepping = False
 
     @property
     def kept(self) -> str:
@@ -37,6 +38,18 @@ class FoldingArea(TextArea):
     def whole(self) -> str:
         """The text as it is sent."""
         return sent(self.kept)
+
+    @property
+    def unfolded(self) -> str:
+        """The text as someone can go on with it elsewhere: with pastes in full."""
+        return self.whole
+
+    def folded_again(self, text: str) -> str:
+        """A text made of the one that was `unfolded`, with what is still in it folded as it was."""
+        for placeholder, folded in self._known.items():
+            if placeholder in self.text:
+                text = text.replace(folded.text, placeholder, 1)
+        return text
 
     def restore(self, draft: str) -> None:
         """Put a kept draft in place of everything, with the cursor at its end."""
@@ -87,6 +100,28 @@ class FoldingArea(TextArea):
         super().action_cut()
         if OPEN in cut:
             self.app.copy_to_clipboard(sent(kept(cut, self._known)))
+
+    # Undoing. Textual looks at the cursor before it has put it back into a text that is shorter by then.
+
+    def undo(self) -> None:
+        self._is_stepping = True
+        try:
+            super().undo()
+        finally:
+            self._is_stepping = False
+        self._refresh_size()
+
+    def redo(self) -> None:
+        self._is_stepping = True
+        try:
+            super().redo()
+        finally:
+            self._is_stepping = False
+        self._refresh_size()
+
+    def _refresh_size(self) -> None:
+        if not self._is_stepping:
+            super()._refresh_size()
 
     # The cursor
 

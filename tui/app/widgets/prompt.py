@@ -134,8 +134,8 @@ class Prompt(FoldingArea):
         return self._folded.get(text, text)
 
     def retype(self, text: str) -> None:
-        """Put `text` in place of everything as if it had been typed: it can be undone."""
-        self.replace(plain(text), (0, 0), self.document.end, maintain_selection_offset=False)
+        """Put `text` in place of everything as if it had been typed: it can be undone. What was folded stays so."""
+        self.replace(self.folded_again(plain(text)), (0, 0), self.document.end, maintain_selection_offset=False)
         self.move_cursor(self.document.end)
 
     def action_submit(self) -> None:
