@@ -34,6 +34,13 @@ NAMED = 8
 PROMPT_WEIGHT = 2.0
 """How much more a prompt counts than an answer."""
 
+ENDINGS = 16
+"""Words that the beginning of one may stand for, up to which the index is asked for each of them. For a beginning it puts
+all that holds any of them together before it gives the newest: 30 ms of a million messages instead of one."""
+
+_INDEXED = 3
+"""Letters of a beginning that the index has a list of its own for."""
+
 STEP = 0.02
 """Seconds a step through text that no index helps with is to take."""
 
@@ -101,7 +108,7 @@ class Search:
         self._live = live
         self._matcher = matcher_of(query)
         self._given_up = threading.Event()
-        self._expression = _expression(query.terms)
+        self._expression = ""
         self._rest = [term for term in query.terms if not _index_words(term) and not term.is_short]
         self._rows: list[_Row] = []
         self._passages: dict[int, str] = {}
@@ -153,6 +160,7 @@ class Search:
     def _begin(self, conn: Connection) -> None:
         """Settle which sessions are meant and where to begin, and look into what is not on disk."""
         query = self._query
+        self._expression = _expression(conn, query.terms)
         self._fitting = self._names.fitting(self._matcher)
         self._chosen = _labelled(self._names, query.labels)
         if query.labels:
@@ -327,15 +335,46 @@ def _index_words(term: Term) -> tuple[str, ...]:
     return term.words
 
 
-def _expression(terms: Sequence[Term]) -> str:
+def _expression(conn: Connection, terms: Sequence[Term]) -> str:
     """What the index is asked, every word in quotes, so that none of them means anything to it."""
     asked = []
     for term in terms:
         words = _index_words(term)
-        if words:
-            star = " *" if term.is_prefix and words == term.words else ""
-            asked.append(f'"{" ".join(words)}"{star}')
+        if not words:
+            continue
+        *before, last = words
+        is_open = term.is_prefix and words == term.words
+        endings = _endings(conn, last) if is_open else []
+        phrases = [f'"{" ".join((*before, ending))}"' for ending in endings or [last]]
+        if endings:
+            asked.append(f"({' OR '.join(phrases)})")
+        else:
+            asked.append(f"{phrases[0]} *" if is_open else phrases[0])
     return " AND ".join(asked)
+
+
+def _endings(conn: Connection, beginning: str) -> list[str]:
+    """The words in the index that begin this way; none where it is better asked for the beginning itself."""
+    if len(beginning) <= _INDEXED or not beginning.isascii():
+        return []
+    try:
+        conn.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.search_words USING fts5vocab(main, items_fts, instance)")
+    except sqlite3.OperationalError as error:
+        # Nothing can be made where nothing may be written, or where there is no room for it; the slow way is open.
+        if error.sqlite_errorname == "SQLITE_INTERRUPT":
+            raise
+        return []
+    found: list[str] = []
+    at = beginning.lower()
+    end = f"{at}\U0010ffff"
+    while row := conn.execute(
+        "SELECT term FROM temp.search_words WHERE term >= ? AND term < ? LIMIT 1", (at, end)
+    ).fetchone():
+        if len(found) == ENDINGS:
+            return []
+        found.append(row[0])
+        at = f"{row[0]}\x01"
+    return found
 
 
 def _bounds(conn: Connection, ranges: dict[str, list[tuple[int, int, str]]]) -> tuple[int, int]:
