@@ -18,6 +18,9 @@ from tui.turns import Run, outline
 FOLLOW_EVERY = 0.1
 """Seconds between two looks at what other processes did."""
 
+FOLLOW_CLOSELY = 0.04
+"""The same while one of them is sending: its text is to be seen with the next frame. A look costs one `stat`."""
+
 BEAT_EVERY = 5.0
 """Seconds without a save after which a running turn says that it goes on."""
 
@@ -156,7 +159,7 @@ class Leases(Queues):
             if self._leases and loop.time() - looked > LOOK_EVERY:
                 looked = loop.time()
                 self._free_dead()
-            await asyncio.sleep(FOLLOW_EVERY)
+            await asyncio.sleep(FOLLOW_CLOSELY if self._leases else FOLLOW_EVERY)
 
     async def _look(self) -> None:
         """See what others have done since the last look, and tell of it; one look after the other."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.torture import cancels, core_kills, hammering, io_faults, kills, large, network, payloads, soak, stall
+from tests.torture import agree, cancels, core_kills, hammering, io_faults, kills, large, network, payloads, soak, stall
 from tests.torture.report import Report
 
 
@@ -44,6 +44,7 @@ RUNS = {
     "writers": Run("sixteen processes write one history", "seconds", 60, lambda s, _: hammering.writers(s)),
     "network": Run("every answer breaks at every byte; every so manieth", "stride", 1, network.run),
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
+    "agree": Run("two windows and a script in one session, which see the same", "seconds", 60, agree.run),
     "soak": Run("one turn after the other: threads, descriptors, memory", "count", 20_000, soak.run),
     "stall": Run("a terminal reads nothing while an answer streams", "seconds", 600, stall.run),
     "payloads": Run("text made to be obeyed, through every entry", "count", 1000, payloads.run),
