@@ -9,7 +9,6 @@ from tui.changes import LeaseChanged, SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config
-from tui.errors import SessionBusy
 from tui.model import Queued, Session, SessionLease, Turn, TurnStatus
 from tui.queues import Queues
 from tui.store import Changes, Store
@@ -109,15 +108,6 @@ class Leases(Queues):
         if queued is None:
             self._forget_lease(session.id)
         return queued
-
-    def _refuse_busy(self, session_id: str) -> None:
-        super()._refuse_busy(session_id)
-        lease = self._leases.get(session_id)
-        if lease is not None:
-            raise SessionBusy(
-                f"This session is answering in another window (process {lease.process}).",
-                hint="wait for it, or take it over",
-            )
 
     def _start(self, run_: Run, request: Request, with_history: bool = True) -> None:
         super()._start(run_, request, with_history)

@@ -196,7 +196,6 @@ class Turns(Sessions):
 
         Raises:
             UsageError: There is nothing to say, the session is answering already, or it is in the trash.
-            SessionBusy: It is known to be answering in another window.
         """
         if not prompt.strip():
             raise UsageError("The prompt is empty.", hint="say something")

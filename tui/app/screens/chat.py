@@ -153,6 +153,10 @@ class ChatScreen(ComposerScreen):
 
     def _send(self, session: Session, text: str, at: int | None = None) -> bool:
         """Begin a turn and show it. False where it cannot be begun, which is said."""
+        if self.lease is not None:
+            self.say("This session is answering in another window")
+            self.prompt.give_back(text)
+            return False
         try:
             self._chat.send(session, text, at=at)
         except PalaverError as error:
