@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.app.driving import Window, window
 from tests.app.test_queue import answering, ends_well, keys, waiting
 from tests.chatting import answer_well
-from tests.loopback import Call, loopback, palaver, profile_text
+from tests.loopback import Call, loopback, palaver, profile_text, start
 from tests.terminal import Terminal, terminal
 from tui import leases
 from tui.app.run import Wish
+from tui.app.transcript.view import TranscriptView
 from tui.model import TurnStatus
 
 LINE = re.compile(r"Answering in another window since \d\d:\d\d · F5 takes over")
@@ -41,12 +39,21 @@ def listed(w: Window) -> list[str]:
 
 async def test_the_second_window_shows_who_answers_and_lets_no_one_else_begin(history: Path) -> None:
     async with two(history) as (here, there):
+        await here.send("slow")
+        await here.server.request()
+        await there.until(lambda: line(there) and "slow" in there.transcript)
+        # A prompt whose answer had not begun comes back where it was written, and nowhere else.
+        await here.press("escape")
+        await here.until(lambda: here.screen.prompt.text == "slow")
+        await there.until(lambda: line(there) == "" and "stopped after" in there.status)
+        assert there.screen.prompt.text == ""
         first = await answering(here)
         await there.until(lambda: "Once upon" in there.transcript and line(there))
         assert LINE.fullmatch(line(there))
         assert LINE.search(there.picture)
         assert there.screen.prompt.has_class("-held")
         assert "f5 Take over" in keys(there)
+        assert "Take over" in [command.title for command in there.app.palette_commands()]
         assert (line(here), here.screen.prompt.has_class("-held")) == ("", False)
         assert "Take over" not in keys(here)
         # What is written there waits, and is no turn.
@@ -54,6 +61,10 @@ async def test_the_second_window_shows_who_answers_and_lets_no_one_else_begin(hi
         await there.until(lambda: waiting(there) == ["↳ 1 from there"])
         await there.press("escape")
         assert here.talk.chat.is_running(here.screen.session.id)
+        there.screen._change(TranscriptView.EditWanted(there.screen.transcript.turn_at(0)))
+        await there.send("fast")
+        await there.until(lambda: "another window" in there.status)
+        assert there.screen.prompt.text == "fast"
         ends_well(first)
         answer_well(await here.server.request(), "well", "resp_2")
         await there.until(lambda: line(there) == "" and "well" in there.transcript)
@@ -64,18 +75,16 @@ async def test_the_second_window_shows_who_answers_and_lets_no_one_else_begin(hi
         await here.until(lambda: "gladly" in here.transcript)
 
 
-@pytest.mark.parametrize("way", ["key", "command"])
-async def test_taking_over_stops_the_other_window_and_lets_this_one_send(history: Path, way: str) -> None:
+async def test_taking_over_stops_the_other_window_and_lets_this_one_send(history: Path) -> None:
     async with two(history) as (here, there):
+        await there.send("/takeover")
+        assert there.status.endswith("No one else is answering here")
+        assert "Take over" not in [command.title for command in there.app.palette_commands()]
         first = await answering(here, "second")
         await there.until(lambda: line(there) and waiting(there) == ["↳ 1 second"])
-        there.screen.prompt.replace_text("a draft of mine" if way == "key" else "")
-        if way == "key":
-            await there.press("f5")
-        else:
-            await there.send("/takeover")
+        await there.send("/takeover")
         await there.until(lambda: "Taken over" in there.status)
-        assert (line(there), there.screen.prompt.text) == ("", "a draft of mine" if way == "key" else "")
+        assert (line(there), there.screen.prompt.text) == ("", "")
         await first.closed.wait()
         for w in (here, there):
             await w.until(lambda w=w: leases.YIELDED in w.said and "Once upon" in w.said)
@@ -90,95 +99,56 @@ async def test_taking_over_stops_the_other_window_and_lets_this_one_send(history
         assert len(here.server.seen) == 1
 
 
-async def test_a_prompt_whose_answer_had_not_begun_comes_back_where_it_was_written(history: Path) -> None:
-    async with two(history) as (here, there):
-        await here.send("slow")
-        await here.server.request()
-        await there.until(lambda: line(there) and "slow" in there.transcript)
-        await here.press("escape")
-        await here.until(lambda: here.screen.prompt.text == "slow")
-        await there.until(lambda: line(there) == "" and "stopped after" in there.status)
-        assert there.screen.prompt.text == ""
-
-
-async def test_where_no_one_else_answers_there_is_nothing_to_take_over(history: Path) -> None:
-    async with window(history) as w:
-        await w.send("/takeover")
-        assert w.status.endswith("No one else is answering here")
-        assert "Take over" not in [command.title for command in w.app.palette_commands()]
-
-
-async def test_a_message_is_not_changed_in_a_session_that_is_answering_elsewhere(history: Path) -> None:
-    async with two(history) as (here, there):
-        await here.exchange("hello", "hi")
-        await there.until(lambda: "hi" in there.transcript)
-        await answering(here)
-        await there.until(lambda: line(there))
-        await there.press("tab", "up", "up", "up", "e")
-        await there.until(lambda: there.screen.prompt.text == "hello")
-        await there.send("hallo")
-        await there.until(lambda: "another window" in there.status)
-        assert there.screen.prompt.text == "hallo"
-        assert len(await there.talk.chat.turns(there.screen.session.id)) == 2
-
-
 async def test_what_another_window_does_to_sessions_is_seen_in_the_sidebar_and_on_the_screen(history: Path) -> None:
     async with two(history) as (here, there):
         await here.exchange("hello", "hi")
         await there.until(lambda: "hi" in there.transcript)
-        await here.talk.chat.set_title(here.screen.session.id, "A title")
+        session = here.screen.session
+        await here.talk.chat.set_title(session.id, "A title")
         await there.until(lambda: listed(there) == ["A title"])
-        await here.talk.chat.rename(here.screen.session.id, "two")
+        await here.talk.chat.rename(session.id, "two")
         await there.until(lambda: there.label == "two" and there.status.startswith("two"))
         await here.talk.chat.open("three")
         await there.until(lambda: sorted(listed(there)) == ["A title", "three"])
-
-
-@pytest.mark.parametrize(("key", "done"), [("f8", "Deleted"), ("f9", "Archived")])
-async def test_a_session_put_away_elsewhere_is_still_shown_and_can_be_brought_back(
-    history: Path, key: str, done: str
-) -> None:
-    async with two(history) as (here, there):
-        await here.exchange("hello", "hi")
-        await there.until(lambda: listed(there) == ["hello"])
+        # Put away, it is still shown, with what was being written, and can be brought back.
         there.screen.prompt.replace_text("half a thou")
-        await here.press(key)
-        await there.until(lambda: listed(there) == [])
-        assert there.status.endswith(f"{done} in another window; alt+z brings it back")
-        assert "hi" in there.transcript
-        assert there.screen.prompt.text == "half a thou"
-        if key == "f8":
-            await there.send("more")
-            await there.until(lambda: "in the trash" in there.status)
-            assert there.screen.prompt.text == "more"
-            assert there.server.seen == []
-        await there.press("alt+z")
-        for w in (here, there):
-            await w.until(lambda w=w: "hello" in listed(w))
-        assert there.label == "one"
+        for key, done in (("f8", "Deleted"), ("f9", "Archived")):
+            await here.press(key)
+            await there.until(lambda: listed(there) == ["three"])
+            assert there.status.endswith(f"{done} in another window; alt+z brings it back")
+            assert "hi" in there.transcript
+            assert there.screen.prompt.text == "half a thou"
+            if key == "f8":
+                await there.press("enter")
+                await there.until(lambda: "in the trash" in there.status)
+                assert there.screen.prompt.text == "half a thou"
+                assert there.server.seen == []
+            await there.press("alt+z")
+            for w in (here, there):
+                await w.until(lambda w=w: sorted(listed(w)) == ["A title", "three"])
+            assert there.label == "two"
+            await here.until(lambda: here.label == "three")
+            await here.press("alt+up", "alt+up")
+            await here.until(lambda: here.label == "two")
 
 
 # In terminals
 
 
-def opened(count: int) -> Callable[[Call], None]:
-    """A server that holds its first answers until it is told to go on, and answers the others."""
-
-    def answer(call: Call) -> None:
-        if "hold" in call.prompt:
-            call.hold("Once upon a time")
-        else:
-            call.well(f"You said: {call.prompt}", f"resp_{len(call.prompt)}")
-
-    return answer
+def answer(call: Call) -> None:
+    """Some answers are held until the test says so, which it never does."""
+    if "hold" in call.prompt:
+        call.hold("Once upon a time")
+    else:
+        call.well(f"You said: {call.prompt}", f"resp_{len(call.prompt)}")
 
 
-def shown(t: Terminal, *texts: str) -> list[str]:
-    return t.until(lambda lines: all(any(text in line for line in lines) for text in texts))
+def shown(t: Terminal, *texts: str) -> None:
+    t.until(lambda lines: all(any(text in line for line in lines) for text in texts))
 
 
-def test_two_windows_and_a_script_in_one_session(write_config: Callable[[str], Path]) -> None:
-    with loopback(opened(1)) as server:
+def test_two_windows_scripts_and_commands_in_one_session(write_config: Callable[[str], Path]) -> None:
+    with loopback(answer) as server:
         write_config(profile_text(server.url))
         with terminal("work") as here, terminal("work") as there:
             for t in (here, there):
@@ -189,11 +159,11 @@ def test_two_windows_and_a_script_in_one_session(write_config: Callable[[str], P
             refused = palaver("ask", "-s", "work", "me too")
             assert refused.returncode == 8
             assert f"answering in another window (process {here.pid})" in refused.stderr
+            # From a window, by the key; then from that window, by a script.
             there.type("\x1b[15~")
             shown(there, "Taken over")
             shown(here, leases.YIELDED)
             there.type("hold mine\r")
-            server.call(2).sent.wait(30)
             shown(here, "Answering in another window since")
             done = palaver("ask", "-s", "work", "--take-over", "now me")
             assert (done.returncode, done.stdout.strip()) == (0, "You said: now me")
@@ -201,6 +171,17 @@ def test_two_windows_and_a_script_in_one_session(write_config: Callable[[str], P
             for t in (here, there):
                 shown(t, "You said: now me")
                 t.until(lambda lines: not any("takes over" in line for line in lines))
+            # From a script, by a command.
+            asking = start("ask", "-s", "work", "hold this")
+            shown(there, "Answering for palaver ask since")
+            there.until(lambda lines: "Once upon" in "".join(lines).rpartition("hold this")[2])
+            taken = palaver("sessions", "takeover", "work")
+            said = f"work is free: process {asking.pid} was stopped, and what came is kept\n"
+            assert (taken.returncode, taken.stdout, taken.stderr) == (0, said, "")
+            out, err = asking.communicate(timeout=30)
+            assert (asking.returncode, out) == (7, b"Once upon a time\n")
+            assert leases.YIELDED.encode() in err
+            assert palaver("sessions", "takeover", "work").stdout == "work is free: no one is answering in it\n"
             palaver("sessions", "rename", "work", "play")
             for t in (here, there):
                 t.until(lambda lines: any(line.lstrip().startswith("play ·") for line in lines))
@@ -210,46 +191,11 @@ def test_two_windows_and_a_script_in_one_session(write_config: Callable[[str], P
             palaver("sessions", "restore", "play")
             here.type("back again\r")
             shown(there, "You said: back again")
-            assert json.loads(palaver("sessions", "list", "--json").stdout)[0]["turns"] == 5
-            os.kill(here.pid, 9)
-            there.type("\x11")
-            assert there.ends() == 0
     prompts = [one["prompt"] for one in json.loads(palaver("sessions", "show", "play", "--json").stdout)["messages"]]
-    assert prompts == ["hold it", "me too", "hold mine", "now me", "back again"]
-
-
-def test_a_command_takes_over_from_a_window_and_says_so(write_config: Callable[[str], Path]) -> None:
-    with loopback(opened(1)) as server:
-        write_config(profile_text(server.url))
-        with terminal("work") as here:
-            here.shows("Type a message")
-            here.type("hold it\r")
-            shown(here, "Once upon a time")
-            done = palaver("sessions", "takeover", "work")
-            assert (done.returncode, done.stderr) == (0, "")
-            assert done.stdout == f"work is free: process {here.pid} was stopped, and what came is kept\n"
-            shown(here, leases.YIELDED)
-            again = palaver("sessions", "takeover", "work")
-            assert again.stdout == "work is free: no one is answering in it\n"
-
-
-def test_a_script_whose_session_is_taken_over_says_so_and_ends(write_config: Callable[[str], Path]) -> None:
-    from tests.loopback import start
-
-    with loopback(opened(1)) as server:
-        write_config(profile_text(server.url))
-        asking = start("ask", "-s", "work", "hold it")
-        assert server.call().sent.wait(30)
-        with terminal("work") as there:
-            shown(there, "Once upon a time", "Answering for palaver ask since")
-            there.type("\x1b[15~")
-            shown(there, "Taken over")
-        out, err = asking.communicate(timeout=30)
-        assert (asking.returncode, out) == (7, b"Once upon a time\n")
-        assert leases.YIELDED.encode() in err
+    assert prompts == ["hold it", "me too", "hold mine", "now me", "hold this", "back again"]
 
 
 def test_take_over_is_for_a_session() -> None:
     refused = palaver("ask", "--take-over", "hello")
     assert refused.returncode == 2
-    assert "--take-over is for a session. — name it with -s" in refused.stderr.replace("session — ", "session. — ")
+    assert "--take-over is for a session — name it with -s" in refused.stderr
