@@ -31,8 +31,9 @@ SEQUENCES = {
     "keyboard protocol": re.compile(r"\x1b\[(?:>[0-9]+|<)u"),
     "pointer shape": re.compile(r"\x1b\]22;[a-z-]*(?:\x07|\x1b\\)"),
     "clipboard": re.compile(r"\x1b\]52;c;([A-Za-z0-9+/=]*)(?:\x07|\x1b\\)"),
+    "notification": re.compile(r"\x1b\](?:9;Palaver: |777;notify;Palaver;)([^\x00-\x1f\x7f-\x9f]{1,100})\x07"),
 }
-"""Every sequence that may be written, by what it is for. There is no title, no link and no notice among them."""
+"""Every sequence that may be written, by what it is for. There is no title and no link among them."""
 
 _ANY = re.compile("|".join(one.pattern for one in SEQUENCES.values()))
 
@@ -56,17 +57,19 @@ _TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f]+")
 
 @dataclass
 class Reading:
-    """What was read: sequences by what they are for, texts copied, and everything that had no business there."""
+    """What was read: sequences by what they are for, texts copied, names told, and everything that had no business there."""
 
     bytes: int = 0
     seen: Counter[str] = field(default_factory=Counter)
     copied: list[str] = field(default_factory=list)
+    notified: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: Reading) -> None:
         self.bytes += other.bytes
         self.seen += other.seen
         self.copied += other.copied
+        self.notified += other.notified
         self.wrong += other.wrong
 
 
@@ -124,6 +127,9 @@ def _read_sequence(part: str, reading: Reading, *, allowed: bool) -> None:
         reading.wrong += _wrong_style(part[2:-1])
     elif kind == "clipboard" and (copied := SEQUENCES[kind].fullmatch(part)):
         _read_copy(copied[1], reading)
+    elif kind == "notification" and (told := SEQUENCES[kind].fullmatch(part)):
+        _read_text(told[1], reading)
+        reading.notified.append(told[1])
 
 
 @lru_cache(maxsize=10_000)
@@ -197,4 +203,6 @@ def for_a_model(data: bytes) -> str:
     return text if text.isascii() else "".join(char for char in text if char < "\x7f" or wcwidth(char) > 0)
 
 
-_PRIVATE = re.compile(r"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\](?:22|52);[^\x1b\x07]*(?:\x07|\x1b\\)")
+_PRIVATE = re.compile(
+    r"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p|\x1b\](?:9|22|52|777);[^\x1b\x07]*(?:\x07|\x1b\\)"
+)

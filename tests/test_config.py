@@ -11,7 +11,7 @@ import pytest
 from wcwidth import wcswidth
 
 from tui.addresses import check_base_url, is_loopback, origin_of
-from tui.config import GUIDE
+from tui.config import GUIDE, NOTIFY
 from tui.config_file import EXAMPLE, load
 from tui.errors import ConfigError
 from tui.text import clean
@@ -391,3 +391,12 @@ def test_a_file_that_opens_encrypted_connections_is_warned_of(tmp_path: Path) ->
     (warning,) = load(tmp_path / "none.toml", {"SSLKEYLOGFILE": "/tmp/keys"}).warnings
     assert warning.startswith("SSLKEYLOGFILE is set")
     assert load(tmp_path / "none.toml", {}).warnings == ()
+
+
+def test_how_the_terminal_is_told_is_one_of_three(write_config: Write) -> None:
+    assert load(write_config(""), {}).notify == "auto"
+    for way in NOTIFY:
+        assert load(write_config(f'notify = "{way}"\n'), {}).notify == way
+    for wrong in ('"loud"', "false"):
+        with pytest.raises(ConfigError, match="notify has to be"):
+            load(write_config(f"notify = {wrong}\n"), {})

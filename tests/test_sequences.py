@@ -22,6 +22,7 @@ def sent(text: str) -> bytes:
     [
         "\x1b[?1049h\x1b[?25l\x1b[?1004h\x1b[>1u\x1b[?2026h\x1b[1;1H\x1b[0;1;38;2;1;2;255;48;5;8mtext\x1b[0m\x1b[2J\x1b[?2026l\r\n",
         "\x1b[?2048$p\x1b[?1006h\x1b]22;pointer\x07\x1b[<u",
+        "\x1b]9;Palaver: a name; 漢字\x07\x1b]777;notify;Palaver;a name\x07",
         "漢字 שלום e\u0301 👩\u200d🔬 <U+202E> ␛]0;x␇",
     ],
 )
@@ -42,6 +43,9 @@ def test_each_payload_that_is_obeyed_is_wrong_as_it_came_and_right_once_clean(pa
         ("\x1b]8;;http://a\x1b\\", "OSC"),
         ("\x1b]52;c;?\x07", "OSC"),
         ("\x1b]22;text", "OSC"),
+        ("\x1b]9;a name\x07", "OSC"),
+        ("\x1b]9;Palaver: a\x1b[2Jb\x07", "OSC"),
+        ("\x1b]9;Palaver: a\u202eb\x07", "bidi"),
         ("\x1bP$qm\x1b\\", "DCS"),
         ("\x1b_G\x1b\\", "APC"),
         ("\x1b^x\x1b\\", "PM"),
@@ -102,4 +106,4 @@ def test_a_sequence_or_a_character_that_is_not_whole_yet_waits() -> None:
 def test_what_takes_no_room_is_left_out_for_the_model_and_for_the_comparison() -> None:
     assert for_a_model("e\u0301 👩\u200d🔬\ufe0f\x1b[1m\r\n".encode()) == "e 👩🔬\x1b[1m\r\n"
     assert bare("e\u0301 a\n 👩\u200d🔬") == "ea👩🔬"
-    assert len(SEQUENCES) == 14
+    assert len(SEQUENCES) == 15

@@ -20,6 +20,9 @@ CONTINUE_BY = ("previous_response_id", "conversation", "nothing")
 TITLES = ("text", "model", "off")
 """What a session's title is made of."""
 
+NOTIFY = ("auto", "bell", "off")
+"""How the terminal is told that a session which is not looked at has come to something."""
+
 GUIDE_URL = "http://guide.localhost"
 
 
@@ -83,6 +86,7 @@ class Config:
     theme: str = ""
     keys: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    notify: str = "auto"
 
     @property
     def key_variables(self) -> frozenset[str]:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from tui.addresses import check_base_url
-from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, PROTOCOLS, TITLES, Config, Profile, key_variables
+from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, NOTIFY, PROTOCOLS, TITLES, Config, Profile, key_variables
 from tui.credentials import KeySource
 from tui.errors import ConfigError
 from tui.text import clean
 from tui.traits import TRAITS
 from tui.trust import check_unchangeable
 
-TOP_KEYS = ("profile", "conversation_ttl_days", "theme", "keys", "profiles")
+TOP_KEYS = ("profile", "conversation_ttl_days", "theme", "notify", "keys", "profiles")
 PROFILE_KEYS = (
     "protocol",
     "base_url",
@@ -59,6 +59,7 @@ EXAMPLE = """\
 # conversation_ttl_days = 14           # how long a server's conversation is taken up again
 # theme = "textual-dark"
 
+# notify = "auto"                      # or "bell", or "off": when an answer comes that you do not see
 # [profiles.work]
 # protocol = "responses"               # or chat, anthropic, ollama, genie, agent-server, rill, agenta, docker-chat, docker-agent
 # base_url = "https://api.example.com/v1"
@@ -111,6 +112,7 @@ class _Reader:
             theme=self._get(data, "theme", str, "", ""),
             keys=dict(_flatten(keys)),
             warnings=tuple(self.warnings),
+            notify=self._one_of(data, "notify", NOTIFY, NOTIFY[0], ""),
         )
         try:
             config.profile()

@@ -28,7 +28,7 @@ from tui.commands import completion, exporting, importing, profiles, sessions
 from tui.commands import config as config_command
 from tui.commands import history as history_command
 from tui.commands import search as search_command
-from tui.config import CONTINUE_BY, PROTOCOLS
+from tui.config import CONTINUE_BY, NOTIFY, PROTOCOLS
 from tui.config_file import PROFILE_KEYS, TOP_KEYS, load
 from tui.console import COMMANDS
 from tui.errors import Exit
@@ -282,8 +282,8 @@ def test_the_table_tells_what_holds_if_nothing_is_given(tmp_path: Path) -> None:
 
 def test_settings_for_all_profiles_are_told() -> None:
     (text,) = (passage.text for passage in passages() if passage.title == "All settings of a profile")
-    assert {"profile", "conversation_ttl_days", "theme"} <= set(reading.spans_in(text))
-    assert {"profile", "conversation_ttl_days", "theme", "keys", "profiles"} == set(TOP_KEYS)
+    assert {"profile", "conversation_ttl_days", "theme", "notify"} <= set(reading.spans_in(text))
+    assert {"profile", "conversation_ttl_days", "theme", "notify", "keys", "profiles"} == set(TOP_KEYS)
 
 
 def test_choices_are_complete() -> None:
@@ -461,7 +461,7 @@ def test_everything_in_code_is_of_a_known_kind(empty_history: sqlite3.Connection
     known = {*bindings(), *options(), *PROFILE_KEYS, *TOP_KEYS, *PROTOCOLS, *CONTINUE_BY, *TurnStatus, *MappingState}
     known |= {*BUILTIN_THEMES, *made, *columns(empty_history, "messages"), *columns(empty_history, "conversation_map")}
     known |= {*SLASH_COMMANDS, *(name for traits in TRAITS.values() for name in traits.options)}
-    known |= {*Form, *ItemKind}
+    known |= {*Form, *ItemKind, *NOTIFY}
     known |= {*AttemptKind, *COMMANDS, "item", "delta", "replace", "note", "turn", "type", "conversation_map", *_THEIRS}
     empty_history.close()
     for title, span in reading.spans():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,12 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from tui import crash
+from tui.app.attention import Attention
 from tui.app.cells import mend
 from tui.app.commands import Command, Commands
 from tui.app.gate import Gate
 from tui.app.keyboard import Keyboard
+from tui.app.notification import notification
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
 from tui.chat import Chat
@@ -56,6 +59,7 @@ class PalaverApp(App[None]):
         self.failure: Exception | None = None
         self._keyboard = Keyboard(self, super().on_event, self._stage)
         self._wish = wish
+        self._leave_chat: Callable[[], None] = lambda: None
         # Private in Textual, and the only place through which all lines pass; a test fails when that changes.
         mend()
         self._filters.append(Gate())
@@ -94,8 +98,13 @@ class PalaverApp(App[None]):
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_theme())
         self.call_after_refresh(self._settle)
+        attention = Attention(
+            runs=self.chat.is_running, shows=self._shows, has_focus=lambda: self.app_focus, call=self._call
+        )
+        self._leave_chat = self.chat.subscribe(attention.changed)
 
     def on_unmount(self) -> None:
+        self._leave_chat()
         self._keyboard.close()
 
     def action_quit(self) -> None:  # type: ignore[override]
@@ -131,6 +140,20 @@ class PalaverApp(App[None]):
         """Say where a screenshot is; Textual would read markup in the file's name."""
         event.prevent_default()
         self.notify(f"Saved to {event.path}" if event.path else "Saved")
+
+    def _shows(self, session_id: str) -> bool:
+        """Whether a session is on the screen, or on its way there."""
+        base = self.screen_stack[0] if self._screen_stack else None
+        return isinstance(base, ChatScreen) and base.is_shown(session_id)
+
+    def _call(self, session_id: str) -> None:
+        """Have the terminal tell its user of a session, unless another program has it just now."""
+        base = self.screen_stack[0] if self._screen_stack else None
+        if self._driver is None or self.is_terminal_lent or not isinstance(base, ChatScreen):
+            return
+        sent = notification(base.name_of(session_id), self.chat.config.notify, os.environ)
+        if sent:
+            self._driver.write(sent)
 
     def palette_commands(self) -> Iterable[Command]:
         """What the command palette offers."""

@@ -41,6 +41,7 @@ def _show(found: Paths) -> None:
     print_line(f"profiles               {', '.join(config.profiles)}")
     print_line(f"conversation_ttl_days  {config.conversation_ttl / 86400:g}")
     print_line(f"theme                  {config.theme or 'textual-dark'}")
+    print_line(f"notify                 {config.notify}")
     for name, keys in config.keys.items():
         print_line(f"keys.{name:17} {one_line(keys)}")
     for warning in config.warnings:

@@ -113,6 +113,15 @@ class SessionScreen(Screen[None]):
         with Horizontal(id="body"):
             yield self.sidebar
             with Vertical(id="main"):
+    def name_of(self, session_id: str) -> str:
+        """What a session is called; empty where it is not in the list."""
+        session = self._list.get(session_id)
+        return session.name if session is not None else ""
+
+    def is_shown(self, session_id: str) -> bool:
+        """Whether a session is shown, or on its way to be."""
+        return self._place == session_id
+
                 yield self.transcript
                 yield self.queue_list
                 yield self.offer_list
