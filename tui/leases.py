@@ -26,7 +26,7 @@ BEAT_EVERY = 5.0
 LOOK_EVERY = 1.0
 """Seconds between two looks at whether those who send elsewhere are still alive."""
 
-YIELDED = "Another window took this session over."
+YIELDED = "Stopped: the session was taken over."
 """What is noted of a turn that was stopped for another process."""
 
 PATIENCE = 8.0
