@@ -481,3 +481,15 @@ def test_ask_loads_no_textual(write_config: Write) -> None:
     assert "httpx" in modules
     assert "markdown_it" not in modules
     assert "pygments" not in modules
+
+
+def test_files_are_attached_as_in_the_window(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n")
+    (tmp_path / "b.bin").write_bytes(b"\xff")
+    words = ["ask", "-s", "with files", "-p", "guide", "why?", "--attach", str(tmp_path / "a.txt")]
+    assert palaver(*words).returncode == 0
+    shown = palaver("sessions", "show", "with files", "--json")
+    assert f"why?\\n\\n@{tmp_path}/a.txt (3 bytes):\\n\\n```\\none\\n```" in shown.stdout
+    refused = palaver(*words, "--attach", str(tmp_path / "b.bin"))
+    assert refused.returncode == 2
+    assert "b.bin is not UTF-8 text." in refused.stderr

@@ -136,7 +136,7 @@ async def test_a_keyring_that_asks_and_waits_can_be_left(monkeypatch: pytest.Mon
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "palaver-key")
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "palaver-aside")
     keyring.hangs.set()
 
 

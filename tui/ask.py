@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tui import config_file, logs, paths
+from tui.attachments import read_attachment, with_attachments
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.config import Config
@@ -42,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-m", "--model", default="", help="the model to ask for")
     parser.add_argument("--system", metavar="TEXT", help="instructions for this answer")
     parser.add_argument("-f", "--file", metavar="FILE", action="append", default=[], help="a text file to send along")
+    parser.add_argument(
+        "--attach",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a text file to attach, as @FILE does in the window",
+    )
     parser.add_argument("--output", choices=("text", "json", "jsonl"), default="text", help="how to print the answer")
     parser.add_argument("--raw", action="store_true", help="print the server's own bytes; tracks no conversation")
     parser.add_argument("--no-fresh", action="store_true", help="fail when the server has forgotten the conversation")
@@ -283,7 +291,7 @@ def _prompt(args: argparse.Namespace) -> str:
     if given.strip():
         parts.append(given)
     parts += [_read_file(name) for name in args.file]
-    prompt = "\n\n".join(parts)
+    prompt = with_attachments("\n\n".join(parts), [read_attachment(name) for name in args.attach])
     if len(prompt) > INPUT_LIMIT:
         raise UsageError(f"The prompt is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
     return prompt

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tui.attachments import Attachment, parted, with_attachments
+
 OPEN, CLOSE, NAME = "\ufdd0", "\ufdd1", "\ufdd2"
 """The marks around what is folded, and the one after its name."""
 
@@ -18,20 +20,23 @@ PASTE_LINES, PASTE_CHARACTERS = 20, 2000
 """A paste with more than that is folded."""
 
 _MARKS = f"{OPEN}{CLOSE}{NAME}"
-_FOLDED = re.compile(f"{OPEN}([^{_MARKS}]*){CLOSE}")
+_FOLDED = re.compile(f"{OPEN}(?:([^{_MARKS}]*){NAME})?([^{_MARKS}]*){CLOSE}")
 PLACEHOLDER = re.compile(f"{OPEN}[^{_MARKS}\n]*{CLOSE}")
 """A placeholder in a text that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Something that a placeholder stands for: pasted text."""
+    """Something that a placeholder stands for: pasted text, or that of a file, which has a name."""
 
     text: str
+    name: str = ""
 
     @property
     def label(self) -> str:
         """What the placeholder says."""
+        if self.name:
+            return Attachment(self.name, self.text).chip
         lines = self.text.count("\n") + (not self.text.endswith("\n"))
         if lines > PASTE_LINES:
             return f"Pasted {lines:,} lines"
@@ -60,7 +65,7 @@ def fold(folded: Folded, known: dict[str, Folded]) -> str:
 
 def shown(kept: str, known: dict[str, Folded]) -> str:
     """A kept draft as it is shown; what its placeholders stand for is added to `known`."""
-    return _FOLDED.sub(lambda match: fold(Folded(match[1]), known), kept)
+    return _FOLDED.sub(lambda match: fold(_folded(match), known), kept)
 
 
 def kept(text: str, known: Mapping[str, Folded]) -> str:
@@ -68,11 +73,42 @@ def kept(text: str, known: Mapping[str, Folded]) -> str:
 
     def whole(match: re.Match[str]) -> str:
         folded = known.get(match[0])
-        return f"{OPEN}{folded.text}{CLOSE}" if folded is not None else ""
+        return _kept(folded) if folded is not None else ""
 
     return PLACEHOLDER.sub(whole, text)
 
 
 def sent(draft: str) -> str:
-    """A kept draft as it is sent."""
-    return _FOLDED.sub(lambda match: match[1], draft)
+    """A kept draft as it is sent: pastes in their places, files after it all."""
+    if OPEN not in draft:
+        return draft
+    files = [Attachment(match[1], match[2]) for match in _FOLDED.finditer(draft) if match[1]]
+    return with_attachments(unfolded(draft), files)
+
+
+def unfolded(draft: str) -> str:
+    """A kept draft with its pastes in full, and its files named."""
+    return _FOLDED.sub(lambda match: f"@{match[1]}" if match[1] else match[2], draft)
+
+
+def written(prompt: str) -> str:
+    """What was sent, as a draft: with its files folded where they are named, or at its end."""
+    said, files = parted(prompt)
+    draft, at = "", 0
+    for one in files:
+        name = f"@{one.name}"
+        place = said.find(name, at)
+        if place < 0:
+            said = f"{said} {name}" if said else name
+            place = len(said) - len(name)
+        draft += said[at:place] + _kept(Folded(one.text, one.name))
+        at = place + len(name)
+    return draft + said[at:]
+
+
+def _folded(match: re.Match[str]) -> Folded:
+    return Folded(match[2], match[1] or "")
+
+
+def _kept(folded: Folded) -> str:
+    return f"{OPEN}{folded.name + NAME if folded.name else ''}{folded.text}{CLOSE}"

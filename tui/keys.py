@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shlex
 import subprocess
-import threading
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TypeVar
+from collections.abc import Mapping
 
+from tui.aside import aside
 from tui.credentials import KeySource, Secret
 from tui.errors import ConfigError
-
-T = TypeVar("T")
 
 COMMAND_TIMEOUT = 30.0
 """Seconds a key command may take: it may have to ask for a finger on a token."""
@@ -33,7 +28,7 @@ async def read_key(source: KeySource, environ: Mapping[str, str] | None = None) 
         case "command":
             return _checked(await _from_command(source), source)
         case "keyring":
-            return _checked(await _in_thread(lambda: _from_keyring(source.where[0])), source)
+            return _checked(await aside(lambda: _from_keyring(source.where[0])), source)
         case _:
             return None
 
@@ -75,7 +70,7 @@ async def _from_command(source: KeySource) -> str:
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
             # The thread also sees to it that the process is waited for, however this ends.
-            output = await _in_thread(lambda: process.communicate()[0])
+            output = await aside(lambda: process.communicate()[0])
     except TimeoutError:
         raise ConfigError(f"The key command {name} took longer than {COMMAND_TIMEOUT:.0f} s.") from None
     finally:
@@ -88,27 +83,6 @@ async def _from_command(source: KeySource) -> str:
     if not value.strip():
         raise ConfigError(f"The key command {name} printed nothing.")
     return value
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """What `work` gives, from a thread that does not keep the program from ending: who is asked may wait for the user."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(tell: Callable[[], None]) -> None:
-        if not future.done():
-            tell()
-
-    def run() -> None:
-        try:
-            tell = partial(future.set_result, work())
-        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            tell = partial(future.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # The program has ended meanwhile.
-            loop.call_soon_threadsafe(settle, tell)
-
-    threading.Thread(target=run, name="palaver-key", daemon=True).start()
-    return await future
 
 
 def _from_keyring(entry: str) -> str:

@@ -14,11 +14,14 @@ from tests.app.driving import until
 from tests.fake_server import FakeServer, Waits, client_of, completed, delta
 from tui.app.app import PalaverApp
 from tui.app.run import Wish
+from tui.app.screens import slash
 from tui.app.screens.chat import ChatScreen
+from tui.attachments import Attachment, with_attachments
 from tui.chat import Chat
 from tui.client import Client
 from tui.clock import Clock
 from tui.config import GUIDE, Config, Profile
+from tui.drafts import written
 from tui.store import Store
 
 NOON = 1_795_262_400.0
@@ -170,6 +173,7 @@ async def cancelled(stage: Stage) -> None:
     (await stage.server.request()).respond().event(delta("Once upon a time, in a wood nobody had a name for,"))
     await stage.shows("Once upon a time")
     await stage.pilot.press("escape")
+    await stage.until(lambda: stage.screen.prompt.border_title)
     await stage.shows("Cancelled")
 
 
@@ -278,6 +282,17 @@ async def search(stage: Stage) -> None:
     await stage.until(lambda: any(one.option_count == 5 for one in stage.app.screen.query(OptionList)))
 
 
+async def composing(stage: Stage) -> None:
+    """A file in the transcript, a file and a long paste in the input, and the list above it."""
+    whole = with_attachments("Why is @src/parser.py slow?", [Attachment("src/parser.py", "import re\n" * 1200)])
+    await stage.talk(whole, "It reads every line twice.")
+    prompt = stage.screen.prompt
+    prompt.restore(written(whole))
+    prompt.paste("a line of the log\n" * 1234)
+    await stage.pilot.pause()
+    stage.screen.offer_list.show(slash.offers("/", stage.screen.slash_commands()))
+
+
 async def find(stage: Stage) -> None:
     await stage.talk("Why would I use WAL mode in SQLite?", ANSWER)
     await stage.pilot.press("ctrl+f")
@@ -311,6 +326,7 @@ SCENES = {
     "search": Scene(search, size=(80, 24)),
     "search-light": Scene(search, size=(120, 34), theme="textual-light"),
     "find": Scene(find, size=(90, 30)),
+    "composing": Scene(composing, size=(80, 24)),
     "switcher": Scene(switcher, size=(90, 24)),
 }
 

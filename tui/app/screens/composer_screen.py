@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from textual import on
 from textual.binding import Binding
 from textual.widgets import TextArea
 
 from tui.app.editor import Editor
+from tui.app.path_offers import Folders, path_word
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.queue_screen import QueueScreen
 from tui.app.widgets.offer_list import OfferList
 from tui.app.widgets.prompt import Prompt
+from tui.aside import aside
+from tui.attachments import read_attachment
 from tui.chat import Chat
+from tui.drafts import Folded, without_marks
+from tui.errors import UsageError
 from tui.store import Store
+from tui.text import one_line
+
+READING = 10.0
+"""Seconds a file may take to be read."""
 
 
 class ComposerScreen(QueueScreen):
@@ -23,9 +34,11 @@ class ComposerScreen(QueueScreen):
 
     def __init__(self, chat: Chat, store: Store, wish: Wish) -> None:
         super().__init__(chat, store, wish)
+        self._folders = Folders()
         self._editor = Editor(lambda: self.app.lend_terminal(), chat.config.key_variables)  # type: ignore[attr-defined]
 
     _has_placeholders = False
+    _word: tuple[int, int, str] | None = None
 
     def slash_commands(self) -> slash.Commands:
         """What can be typed after a slash at this moment."""
@@ -40,7 +53,41 @@ class ComposerScreen(QueueScreen):
             self._has_placeholders = not self._has_placeholders
             self.refresh_bindings()
         is_command = prompt.text.startswith("/") and prompt.selection.is_empty and prompt.cursor_at_end_of_text
-        prompt.offer(slash.offers(prompt.text, self.slash_commands()) if is_command else [])
+        row, column = prompt.cursor_location
+        word = path_word(prompt.document.get_line(row)[:column]) if prompt.selection.is_empty else None
+        before, self._word = self._word, None if is_command or word is None else (row, *word)
+        if is_command:
+            prompt.offer(slash.offers(prompt.text, self.slash_commands()), "/")
+        elif self._word is None:
+            prompt.offer([])
+        elif self._word != before:
+            # No coroutine that is there already: one given up before it began would be complained of.
+            self.run_worker(self._offer_paths, group="paths", exclusive=True)  # type: ignore[arg-type]
+
+    async def _offer_paths(self) -> None:
+        """Offer what a path may become, unless something else is being typed by the time that is known."""
+        word = self._word
+        if word is None:
+            return
+        row, column, path = word
+        offers = await aside(lambda: self._folders.offers(path, lambda: self._word == word))
+        if self._word == word and self.is_attached:
+            self.prompt.offer(offers, f"@{row}:{column}", (row, column))
+
+    @on(Prompt.FileChosen)
+    def _file_chosen(self, event: Prompt.FileChosen) -> None:
+        self.do(self._attach_file(event))
+
+    async def _attach_file(self, chosen: Prompt.FileChosen) -> None:
+        file: Folded | None = None
+        try:
+            async with asyncio.timeout(READING):
+                read = await aside(lambda: read_attachment(chosen.path))
+            file = Folded(without_marks(read.text), without_marks(read.name))
+        except TimeoutError:
+            raise UsageError(f"{one_line(chosen.path, 200)} could not be read in {READING:.0f} s.") from None
+        finally:
+            self.prompt.attach(chosen, file)
 
     # In an editor
 

@@ -125,13 +125,13 @@ class _Fixed(Block):
 
 
 class PromptBlock(_Fixed):
-    """What the user said, as it was typed."""
+    """What the user said, as it was typed; files sent along are shown apart."""
 
     look = Look.PROMPT
 
-    def __init__(self, prompt: str) -> None:
+    def __init__(self, prompt: str, said: str) -> None:
         self._prompt = prompt
-        super().__init__(split_plain(prompt))
+        super().__init__(split_plain(said))
 
     def draw(self, piece: Piece, ground: Ground) -> list[Line]:
         return plain_lines(clean(piece.source), ground.width, ground.palette.prompt)

@@ -15,6 +15,7 @@ from tui.app.transcript.data import MOST_ROWS, query_of, table_of
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.pieces import Kind, Piece, Splitter, split_code, split_plain
 from tui.app.transcript.wrap import Line, indented, plain_lines
+from tui.attachments import Attachment
 from tui.model import Item, ItemKind, ItemState
 from tui.text import clean, one_line
 
@@ -127,6 +128,24 @@ class ReasoningBlock(FoldBlock):
         quiet = replace(palette, text=palette.reasoning, strong=palette.reasoning + Style(bold=True))
         links = self._text.links if self._text else {}
         return indented(draw_piece(piece, Ground(ground.width - 2, quiet), links), 2)
+
+
+class AttachmentBlock(FoldBlock):
+    """A file that was sent along with a prompt."""
+
+    def __init__(self, file: Attachment) -> None:
+        super().__init__()
+        self._file = file
+
+    @property
+    def source(self) -> str:
+        return self._file.text
+
+    def _label(self) -> tuple[str, str]:
+        return one_line(self._file.chip), ""
+
+    def _pieces(self) -> list[Piece]:
+        return split_plain(self._file.text)
 
 
 class ToolBlock(FoldBlock):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tui.app.transcript.blocks import Block, Ground, MessageBlock, PromptBlock, Unit
-from tui.app.transcript.folds import ApprovalBlock, NoticeBlock, ReasoningBlock, ToolBlock
+from tui.app.transcript.folds import ApprovalBlock, AttachmentBlock, NoticeBlock, ReasoningBlock, ToolBlock
 from tui.app.transcript.foot import FootBlock, MarkBlock
+from tui.attachments import parted
 from tui.model import Item, ItemKind, Turn, Variants
 
 
@@ -21,7 +22,7 @@ class TurnBlocks:
             place = f"{variants.place + 1}/{len(variants.turn_ids)} › Left and Right show the others."
             self._before.append(MarkBlock("‹", place))
         self._after = [MarkBlock("⇡", after)] if after else []
-        self.prompt = PromptBlock(turn.prompt)
+        self._take_prompt(turn.prompt)
         self._items: dict[str, Block] = {}
         self._foot = FootBlock(turn)
         self._take(turn)
@@ -29,7 +30,7 @@ class TurnBlocks:
     def update(self, turn: Turn) -> None:
         """Go on with a newer state of the turn."""
         if turn.prompt != self.turn.prompt:
-            self.prompt = PromptBlock(turn.prompt)
+            self._take_prompt(turn.prompt)
         self.turn = turn
         if not self._foot.says_same(turn):
             self._foot = FootBlock(turn)
@@ -39,7 +40,7 @@ class TurnBlocks:
     def blocks(self) -> list[Block]:
         """All of them, from the prompt to the foot, less those that have nothing to show."""
         foot = [self._foot] if self._foot.source else []
-        return [*self._before, self.prompt, *self._items.values(), *foot, *self._after]
+        return [*self._before, self.prompt, *self._attached, *self._items.values(), *foot, *self._after]
 
     def units(self) -> list[Unit]:
         return [unit for block in self.blocks for unit in block.units()]
@@ -47,6 +48,11 @@ class TurnBlocks:
     def height(self, ground: Ground) -> int:
         """The number of lines, guessed where they are not drawn."""
         return sum(unit.height(ground) for unit in self.units())
+
+    def _take_prompt(self, prompt: str) -> None:
+        said, attached = parted(prompt)
+        self.prompt = PromptBlock(prompt, said)
+        self._attached = [AttachmentBlock(one) for one in attached]
 
     def _take(self, turn: Turn) -> None:
         results = {item.call_id: item for item in turn.items if item.kind is ItemKind.TOOL_RESULT and item.call_id}

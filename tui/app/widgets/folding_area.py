@@ -10,7 +10,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult
 
 from tui.app.widgets.letters import letter_end, letter_start
-from tui.drafts import CLOSE, OPEN, PLACEHOLDER, Folded, fold, kept, sent, shown, without_marks
+from tui.drafts import CLOSE, OPEN, PLACEHOLDER, Folded, fold, kept, sent, shown, unfolded, without_marks
 from tui.text import typed
 
 Place = tuple[int, int]
@@ -42,13 +42,13 @@ class FoldingArea(TextArea):
     @property
     def unfolded(self) -> str:
         """The text as someone can go on with it elsewhere: with pastes in full."""
-        return self.whole
+        return unfolded(self.kept)
 
     def folded_again(self, text: str) -> str:
         """A text made of the one that was `unfolded`, with what is still in it folded as it was."""
         for placeholder, folded in self._known.items():
             if placeholder in self.text:
-                text = text.replace(folded.text, placeholder, 1)
+                text = text.replace(f"@{folded.name}" if folded.name else folded.text, placeholder, 1)
         return text
 
     def restore(self, draft: str) -> None:

@@ -21,12 +21,16 @@ WIDEST = 32
 
 
 class Offer(NamedTuple):
-    """Something a word may become: the text itself, how it is shown, a note, and whether nothing need follow it."""
+    """Something a word may become: the text itself, how it is shown, a note, and whether nothing need follow it.
+
+    One with a `path` is a file to attach.
+    """
 
     text: str
     shown: str
     note: str = ""
     ends: bool = True
+    path: str = ""
 
 
 class OfferList(Static):

@@ -9,10 +9,10 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
 
-from tui.app.widgets.folding_area import FoldingArea
+from tui.app.widgets.folding_area import FoldingArea, Place
 from tui.app.widgets.offer_list import Offer, OfferList
 from tui.app.widgets.recall import Recall
-from tui.drafts import Folded, is_long, without_marks
+from tui.drafts import OPEN, Folded, fold, is_long, without_marks, written
 from tui.text import typed
 
 MOST_FOLDED = 20
@@ -41,6 +41,7 @@ class Prompt(FoldingArea):
         Binding("enter", "take_offer(True)", "Take", id="list.take", priority=True),
         Binding("tab", "take_offer(False)", "Complete", id="list.complete", priority=True),
         Binding("escape", "close_offers", "Close the list", id="list.close", priority=True),
+        Binding("space", "take_typed_out", show=False, priority=True),
         Binding("up", "step_offer(-1)", "Up in the list", id="list.up", show=False, priority=True),
         Binding("down", "step_offer(1)", "Down in the list", id="list.down", show=False, priority=True),
         Binding("up", "cursor_up", show=False),
@@ -59,6 +60,16 @@ class Prompt(FoldingArea):
 
     class OthersWanted(Message):
         """What was said in other sessions is wanted."""
+
+    class FileChosen(Message):
+        """A file is to be attached, which is `named` between two places."""
+
+        def __init__(self, path: str, start: Place, end: Place, named: str) -> None:
+            super().__init__()
+            self.path = path
+            self.start = start
+            self.end = end
+            self.named = named
 
     class EndWanted(Message):
         """End was pressed where it could not move the cursor: the user means the transcript's end."""
@@ -80,6 +91,11 @@ class Prompt(FoldingArea):
         self._unwanted: str | None = None
         self._recall = Recall()
         self._steps = 0
+        self._recalled = ""
+        self._pending = 0
+        self._is_to_be_sent = False
+        self._offered_at: Place | None = None
+        self._offered_for = ""
         self._folded: dict[str, str] = {}
 
     # What was said before
@@ -131,7 +147,7 @@ class Prompt(FoldingArea):
     def _as_folded(self, text: str) -> str:
         """A text as a draft: with the same folded in it as when it was written here."""
         text = plain(text)
-        return self._folded.get(text, text)
+        return self._folded.get(text) or written(text)
 
     def retype(self, text: str) -> None:
         """Put `text` in place of everything as if it had been typed: it can be undone. What was folded stays so."""
@@ -144,7 +160,9 @@ class Prompt(FoldingArea):
             self.replace("\n", (row, column - 1), (row, column), maintain_selection_offset=False)
             return
         text = self.whole
-        if text.strip():
+        if self._pending:
+            self._is_to_be_sent = True
+        elif text.strip():
             self.keep_folded()
             self.replace_text("")
             self.post_message(self.Submitted(text))
@@ -154,9 +172,13 @@ class Prompt(FoldingArea):
 
     # The list above it
 
-    def offer(self, offers: list[Offer]) -> None:
-        """Show what the text may become; not where the user has closed the list over what is typed."""
-        if self._unwanted is not None and not self.text.startswith(self._unwanted):
+    def offer(self, offers: list[Offer], what: str = "", at: Place | None = None) -> None:
+        """Show what the text may become, or with `at` what is between there and the cursor.
+
+        `what` names that: where the user has closed the list over it, it stays closed.
+        """
+        self._offered_for, self._offered_at = what, at
+        if what != self._unwanted:
             self._unwanted = None
         if self._unwanted is not None or not self.has_focus:
             offers = []
@@ -165,12 +187,36 @@ class Prompt(FoldingArea):
             self.screen.refresh_bindings()
 
     def action_take_offer(self, sends: bool) -> None:
-        """Put what is highlighted in place of the text, and with `sends` send that if nothing need follow."""
-        chosen = self._offers.chosen
+        """Put what is highlighted in place of what it was offered for, and with `sends` send that if nothing need follow."""
+        chosen, at = self._offers.chosen, self._offered_at
         if chosen is None:
             return
-        self.retype(chosen.text)
-        if sends and chosen.ends:
+        if at is None:
+            self.retype(chosen.text)
+            if sends and chosen.ends:
+                self.action_submit()
+        elif chosen.path:
+            self._pending += 1
+            end = self.cursor_location
+            self.post_message(self.FileChosen(chosen.path, at, end, self.get_text_range(at, end)))
+            self.offer([])
+        else:
+            self.replace(chosen.text, at, self.cursor_location, maintain_selection_offset=False)
+
+    def action_take_typed_out(self) -> None:
+        """A blank after the whole path of a file attaches it."""
+        self.action_take_offer(False)
+        self.insert(" ")
+
+    def attach(self, chosen: FileChosen, file: Folded | None) -> None:
+        """Put a file that was chosen where it was named, if it still is; without one it could not be read."""
+        self._pending -= 1
+        if file is None:
+            self._is_to_be_sent = False
+        elif self.get_text_range(chosen.start, chosen.end) == chosen.named:
+            self.replace(fold(file, self._known), chosen.start, chosen.end)
+        if not self._pending and self._is_to_be_sent:
+            self._is_to_be_sent = False
             self.action_submit()
 
     def action_step_offer(self, step: int) -> None:
@@ -178,18 +224,25 @@ class Prompt(FoldingArea):
         self.screen.refresh_bindings()
 
     def action_close_offers(self) -> None:
-        self._unwanted = self.text
-        self.offer([])
+        self._unwanted = self._offered_for
+        self.offer([], self._offered_for)
 
     def on_blur(self) -> None:
         self.offer([])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "expand":
-            return bool(self.placeholders())
+            return any(not folded.name for _, _, folded in self.placeholders())
+        if action == "take_typed_out":
+            at, file = self._offered_at, self._offers.chosen
+            if at is None or file is None or not file.path:
+                return False
+            return self.get_text_range(at, self.cursor_location) == file.text
         if action not in ("take_offer", "step_offer", "close_offers"):
             return super().check_action(action, parameters)
         chosen = self._offers.chosen
+        if self._offered_at is not None:
+            return chosen is not None
         # What is typed out already Enter sends, as it does without a list.
         return chosen is not None and (parameters != (True,) or chosen.text.rstrip() != self.text.rstrip())
 
@@ -211,7 +264,8 @@ class Prompt(FoldingArea):
 
     def _step_back(self, step: int) -> bool:
         """Show the prompt before or after in the history. False where there is none that way."""
-        if self._recall.is_changed(self.whole):
+        if self._recall.is_back and self.whole != self._recalled:
+            # What was recalled and then changed is a text of its own: the arrows move in it.
             return False
         if step < 0 and self._recall.needs_others:
             self._steps += 1
@@ -220,7 +274,8 @@ class Prompt(FoldingArea):
         text = self._recall.step(step, self.kept)
         if text is None:
             return False
-        super().restore(self._folded.get(text, text))
+        super().restore(self._folded.get(text) or (text if OPEN in text else written(text)))
+        self._recalled = self.whole
         if step < 0:
             self.move_cursor((0, 0))
         return True
@@ -259,7 +314,7 @@ class Prompt(FoldingArea):
 
     def action_expand(self) -> None:
         """Show in full the paste at the cursor, or the one before it, or the first."""
-        found = self.placeholders()
+        found = [one for one in self.placeholders() if not one[2].name]
         if found:
             before = [one for one in found if one[0] <= self.cursor_location]
             start, end, folded = (before or found[:1])[-1]

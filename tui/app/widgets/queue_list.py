@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widgets import Static
 
+from tui.attachments import parted
 from tui.model import Queued
 from tui.text import one_line
 
@@ -44,7 +45,7 @@ class QueueList(Static):
             shown = queue[places[0] - MOST + 1 : places[0] + 1]
         first = queue.index(shown[0]) if shown else 0
         lines = [
-            f"{mark} {number} {'(being changed) ' if one.id == changing else ''}{one_line(one.prompt, 200)}"
+            f"{mark} {number} {'(being changed) ' if one.id == changing else ''}{one_line(parted(one.prompt)[0], 200)}"
             for number, one in enumerate(shown, first + 1)
         ]
         others = len(queue) - len(shown)

@@ -50,9 +50,10 @@ class Recall:
         """Whether the next step back leads out of this session, and it is not known to where."""
         return self._others is None and self._back == len(self._own)
 
-    def is_changed(self, now: str) -> bool:
-        """Whether the prompt recalled was made another text: the arrows move in it then."""
-        return self._back > 0 and now != self._all[-self._back]
+    @property
+    def is_back(self) -> bool:
+        """Whether it is a prompt from before that is shown."""
+        return self._back > 0
 
     def step(self, step: int, aside: str) -> str | None:
         """The prompt before (-1) or after the present one; None where there is none that way. `aside` is what is being

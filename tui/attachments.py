@@ -1,0 +1,136 @@
+"""Text files sent along with a prompt: read, put after it, and told apart from it again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tui.errors import UsageError
+from tui.text import one_line, typed
+
+LARGEST = 1024 * 1024
+"""The most bytes a file may have."""
+
+_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
+_HEAD = re.compile(r"@([^\n]+) \((\d+ bytes?|[\d,]+ KB)\):\n\n(`{3,})\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file's text, clean and without its last line end, under the name the user gave it."""
+
+    name: str
+    text: str
+
+    @property
+    def chip(self) -> str:
+        """What stands for it."""
+        return f"@{self.name} ({size_words(len(self.text.encode()))})"
+
+
+def read_attachment(path: str, name: str = "") -> Attachment:
+    """The text of a file, called `name`, or else as its path is.
+
+    Raises:
+        UsageError: It is no text file, too large, or cannot be read.
+    """
+    name = one_line(name or path, 200)
+    try:
+        # Opening alone has effects on some devices, and waits at a pipe.
+        _check_kind(name, os.stat(path).st_mode)
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as stream:
+            found = os.fstat(stream.fileno())
+            _check_kind(name, found.st_mode)
+            raw = stream.read(LARGEST + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(_trouble(name, error)) from None
+    if len(raw) > LARGEST:
+        size = size_words(max(found.st_size, len(raw)))
+        raise UsageError(f"{name} has {size}; a file may have up to {size_words(LARGEST)}.")
+    if raw.startswith(_PICTURES) or (raw[:4] == b"RIFF" and raw[8:12] == b"WEBP"):
+        raise UsageError(f"{name} is a picture; only text can be attached.")
+    if b"\x00" in raw:
+        raise UsageError(f"{name} is not text.")
+    try:
+        text = typed(raw.decode().removeprefix("\ufeff")).removesuffix("\n")
+    except UnicodeDecodeError:
+        raise UsageError(f"{name} is not UTF-8 text.") from None
+    if not text.strip():
+        raise UsageError(f"{name} is empty.")
+    return Attachment(name, text)
+
+
+def with_attachments(prompt: str, attachments: Iterable[Attachment]) -> str:
+    """A prompt with files after it: each under its name, in a fence longer than any in it."""
+    parts = [prompt] if prompt else []
+    for one in dict.fromkeys(attachments):
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", one.text)), default=0))
+        parts.append(f"{one.chip}:\n\n{fence}\n{one.text}\n{fence}")
+    return "\n\n".join(parts)
+
+
+def parted(prompt: str) -> tuple[str, tuple[Attachment, ...]]:
+    """What was said in a prompt, and the files that were put after it."""
+    if prompt.endswith("```"):
+        for match in _HEAD.finditer(prompt):
+            at = match.start()
+            if at == 0 or prompt[at - 2 : at] == "\n\n":
+                found = _read_all(prompt, at)
+                if found:
+                    return prompt[: max(0, at - 2)], found
+    return prompt, ()
+
+
+def size_words(size: int) -> str:
+    """A number of bytes as people read it."""
+    if size < 1000:
+        return f"{size} byte{'' if size == 1 else 's'}"
+    return f"{max(1, round(size / 1024)):,} KB"
+
+
+def _read_all(prompt: str, at: int) -> tuple[Attachment, ...]:
+    """The files from a place to the end, if there is nothing else; they are as they say."""
+    found: list[Attachment] = []
+    while True:
+        match = _HEAD.match(prompt, at)
+        end = prompt.find(f"\n{match[3]}", match.end()) if match is not None else -1
+        if match is None or end < 0:
+            return ()
+        one = Attachment(match[1], prompt[match.end() : end])
+        at = end + 1 + len(match[3])
+        if not match[0].startswith(f"{one.chip}:"):
+            return ()
+        found.append(one)
+        if at == len(prompt):
+            return tuple(found)
+        if prompt[at : at + 2] != "\n\n":
+            return ()
+        at += 2
+
+
+def _check_kind(name: str, mode: int) -> None:
+    for is_it, what in (
+        (stat.S_ISDIR, "a folder; attach the files in it one by one"),
+        (stat.S_ISFIFO, "a pipe and no file"),
+        (stat.S_ISSOCK, "a socket and no file"),
+        (stat.S_ISCHR, "a device and no file"),
+        (stat.S_ISBLK, "a device and no file"),
+    ):
+        if is_it(mode):
+            raise UsageError(f"{name} is {what}.")
+
+
+def _trouble(name: str, error: OSError | ValueError) -> str:
+    match getattr(error, "errno", None):
+        case errno.ENOENT | errno.ENOTDIR:
+            return f"There is no file {name}."
+        case errno.EACCES | errno.EPERM:
+            return f"{name} may not be read."
+        case errno.ELOOP:
+            return f"{name} is a link that leads round in a circle."
+        case _:
+            return f"{name} cannot be read: {getattr(error, 'strerror', None) or error}."
