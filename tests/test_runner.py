@@ -345,6 +345,17 @@ def test_silence_is_not_saved() -> None:
     assert [round(began, 3) for began, _, _ in scene.saved] == [0.15, 3600.0]
 
 
+def test_the_name_of_a_run_that_goes_on_is_saved_at_once() -> None:
+    """Whoever is killed before it is on disk finds no way back."""
+    script = [said("a"), 0.05, RunNamed("run_1"), 0.01, RunNamed("run_1"), 3600.0, Finished()]
+    scene = Scene([*script], save_takes=0.02)
+    played(scene)
+    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:-1] == [(0.05, "run_1")]
+    scene = Scene([said("a"), 0.2, RunNamed("run_1"), 3600.0, Finished()], save_takes=0.5)
+    played(scene)
+    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:-1] == [(0.15, ""), (0.65, "run_1")]
+
+
 def test_a_turn_that_is_quick_is_saved_once() -> None:
     scene = Scene([*words(10, 0.01), Finished()])
     played(scene)
@@ -385,6 +396,13 @@ def test_an_answer_that_broke_off_keeps_its_words(text: str, kept: str) -> None:
     assert turn.error is not None
     assert turn.error.exit_status == 7
     assert turn.error.message.startswith(f"The server broke off: Connection error; {kept}")
+
+
+def test_the_words_of_a_very_long_answer_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.runner.WORDS_COUNTED", 9)
+    for text, kept in (("two words", "the 2 words that came are kept"), ("two words.", "what came is kept")):
+        turn = played(Scene([said(text), Incomplete("the connection was lost")]))
+        assert str(turn.error) == f"The connection was lost; {kept}."
 
 
 def test_a_refusal_after_some_of_the_answer_interrupts_it() -> None:

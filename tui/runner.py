@@ -44,6 +44,9 @@ much (measured)."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The longest answer, in characters."""
 
+WORDS_COUNTED = 4 * 1024 * 1024
+"""The longest answer whose words are counted, in characters: those of the longest there may be hold the loop for 0.1 s."""
+
 T = TypeVar("T")
 
 
@@ -91,6 +94,11 @@ class Fold:
         self._is_told_again = False
         self._size = 0
         self.finished = False
+
+    @property
+    def run_name(self) -> str:
+        """The name of the server's work that goes on without us, once it has one."""
+        return self._turn.run
 
     def apply(self, event: TurnEvent) -> None:
         """Take in one event.
@@ -237,6 +245,13 @@ class _Outlet:
         if self._publishing is None:
             self._publishing = self._loop.call_at(self._published_at + PUBLISH_EVERY, self._show)
 
+    def save_first(self) -> None:
+        """Save what there is before anything else, as soon as what is being saved is saved."""
+        self._unsaved_since = self._loop.time() - SAVE_AFTER
+        if self._save_timer is not None:
+            self._save_timer.cancel()
+        self._save_soon()
+
     def stop(self) -> None:
         """Hand nothing on any more: what comes next is the final state, and it comes once."""
         self._closed = True
@@ -330,8 +345,12 @@ async def _drain(stream: AsyncGenerator[TurnEvent, None], fold: Fold, outlet: _O
     yielded = clock.monotonic()
     async with aclosing(stream) as events:
         async for event in events:
+            known = fold.run_name
             fold.apply(event)
             outlet.changed()
+            if fold.run_name and fold.run_name != known:
+                # Whoever is killed before it is on disk finds no way back to the server's work.
+                outlet.save_first()
             if outlet.bug is not None:
                 raise outlet.bug
             if fold.finished:
@@ -351,7 +370,8 @@ def _fail(fold: Fold, error: PalaverError) -> Turn:
     turn = fold.snapshot()
     message, exit_status = error.message, error.exit_status
     if isinstance(error, Incomplete):
-        words = sum(len(item.text.split()) for item in turn.items)
+        is_countable = sum(len(item.text) for item in turn.items) <= WORDS_COUNTED
+        words = sum(len(item.text.split()) for item in turn.items) if is_countable else 0
         kept = f"the {words:,} words that came are kept" if words > 1 else "what came is kept"
         message = f"{message[:1].upper()}{message[1:].rstrip('.')}" + (
             f"; {kept}." if turn.has_output else ", with no answer."

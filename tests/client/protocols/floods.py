@@ -47,7 +47,7 @@ class Source:
     events: int
     answer: int
     sent: int = 0
-    tick: Callable[[], None] = lambda: None
+    noticed: Callable[[], None] = lambda: None
 
     @property
     def given(self) -> Given:
@@ -70,7 +70,7 @@ class Source:
 
     def noted(self, count: int) -> None:
         self.sent = count
-        self.tick()
+        self.noticed()
 
     def growing(self) -> Iterator[Step]:
         """Events that each add a thousand characters to the answer."""
@@ -230,16 +230,24 @@ async def bear(talk: Talk, kind: Kind, *, events: int, answer: int, stop_after: 
     stopped_at = 0.0
     turn: asyncio.Task[Turn] | None = None
 
-    def tick() -> None:
-        nonlocal last, stopped_at
+    def look() -> None:
+        nonlocal last
         now = time.thread_time()
         borne.held, last = max(borne.held, now - last), now
+
+    def stop() -> None:
+        nonlocal stopped_at
         if stop_after and source.sent >= stop_after and not stopped_at:
-            stopped_at = now
+            stopped_at = time.thread_time()
             assert turn is not None
             turn.cancel()
 
-    source.tick = tick
+    async def watch() -> None:
+        while True:
+            look()
+            await asyncio.sleep(TICK)
+
+    source.noticed = stop
 
     def answered(heard: bytes) -> Iterator[Step]:
         nonlocal last
@@ -257,7 +265,10 @@ async def bear(talk: Talk, kind: Kind, *, events: int, answer: int, stop_after: 
         profile = talk.at(server.port)
         before = _memory_now()
         turn = asyncio.create_task(_take(Client(sleep=Waits()), Asked(profile, talk.prompt), borne))
+        watching = asyncio.create_task(watch())
         borne.turn = await turn
+        look()
+        watching.cancel()
         borne.stopping = time.thread_time() - stopped_at if stopped_at else 0.0
         borne.grown = _memory("VmHWM") - before
         async with asyncio.timeout(20):
@@ -282,6 +293,9 @@ async def _take(client: Client, asked: Asked, borne: Borne) -> Turn:
 
     return await run(new_turn(asked.profile, asked.prompt), told(), publish=publish, save=save)
 
+
+TICK = 0.002
+"""Seconds between two looks at whether the loop is free."""
 
 LOOP = 0.1
 """Seconds of work in which the loop is free again, and a stopped turn at its end."""
