@@ -347,13 +347,13 @@ def test_silence_is_not_saved() -> None:
 
 def test_the_name_of_a_run_that_goes_on_is_saved_at_once() -> None:
     """Whoever is killed before it is on disk finds no way back."""
-    script = [said("a"), 0.05, RunNamed("run_1"), 0.01, RunNamed("run_1"), 3600.0, Finished()]
-    scene = Scene([*script], save_takes=0.02)
+    scene = Scene([said("a"), 0.05, RunNamed("run_1"), 0.04, RunNamed("run_1"), 3600.0, Finished()], save_takes=0.02)
     played(scene)
-    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:-1] == [(0.05, "run_1")]
+    # Once: what is told again is saved as late as all else.
+    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:2] == [(0.05, "run_1"), (0.233, "run_1")]
     scene = Scene([said("a"), 0.2, RunNamed("run_1"), 3600.0, Finished()], save_takes=0.5)
     played(scene)
-    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:-1] == [(0.15, ""), (0.65, "run_1")]
+    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:2] == [(0.15, ""), (0.65, "run_1")]
 
 
 def test_a_turn_that_is_quick_is_saved_once() -> None:

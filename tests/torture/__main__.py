@@ -11,7 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.torture import agree, cancels, core_kills, hammering, io_faults, kills, large, network, payloads, soak, stall
+from tests.torture import (
+    agree,
+    cancels,
+    core_kills,
+    hammering,
+    io_faults,
+    kills,
+    large,
+    network,
+    payloads,
+    reattach,
+    soak,
+    stall,
+)
 from tests.torture.report import Report
 
 
@@ -41,6 +54,7 @@ RUNS = {
     "kill-ask": Run("kill -9 of `palaver ask`", "count", 300, kills.ask),
     "kill-core": Run("kill -9 of a chat on its history, without a window", "count", 10_000, core_kills.run),
     "kill-tui": Run("kill -9 of the window", "count", 2000, kills.window),
+    "reattach": Run("kill -9 of the window in a run its server goes on with", "count", 30, reattach.run),
     "writers": Run("sixteen processes write one history", "seconds", 60, lambda s, _: hammering.writers(s)),
     "network": Run("every answer breaks at every byte; every so manieth", "stride", 1, network.run),
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
