@@ -350,7 +350,7 @@ def test_the_name_of_a_run_that_goes_on_is_saved_at_once() -> None:
     scene = Scene([said("a"), 0.05, RunNamed("run_1"), 0.04, RunNamed("run_1"), 3600.0, Finished()], save_takes=0.02)
     played(scene)
     # Once: what is told again is saved as late as all else.
-    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:2] == [(0.05, "run_1"), (0.233, "run_1")]
+    assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:2] == [(0.05, "run_1"), (0.24, "run_1")]
     scene = Scene([said("a"), 0.2, RunNamed("run_1"), 3600.0, Finished()], save_takes=0.5)
     played(scene)
     assert [(round(began, 3), turn.run) for began, _, turn in scene.saved][:2] == [(0.15, ""), (0.65, "run_1")]
