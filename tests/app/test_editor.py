@@ -70,50 +70,45 @@ async def test_what_is_folded_is_whole_there_and_folded_again(history: Path, edi
         assert w.screen.prompt.whole == f"please read {PASTE}now"
 
 
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [
-        ("file.write_text('other'); sys.exit(3)", "ended with status 3 — the prompt is as it was"),
-        ("file.write_text('other'); os.kill(os.getpid(), 9)", "The editor was ended by SIGKILL — the prompt is as it was"),
-        ("file.write_bytes(b'\\xff\\xfe')", "The editor's text is not UTF-8 — the prompt is as it was"),
-        ("file.unlink()", "The editor's file cannot be read: No such file or directory — the prompt is as it was"),
-        ("file.unlink(); os.mkfifo(file)", "The editor has left something that is no file — the prompt is as it was"),
-        ("file.unlink(); file.symlink_to('/etc/hostname')", "The editor's file cannot be read: "),
-        ("file.unlink(); file.mkdir()", "The editor"),
-        ("os.truncate(file, 8 * 1024 * 1024 + 1)", "The editor's text is larger than 8 MiB — the prompt is as it was"),
-        ("pass", "The editor changed nothing"),
-    ],
-)  # fmt: skip
-async def test_trouble_leaves_the_prompt_as_it_was(
-    history: Path, editor: Path, tmp_path: Path, code: str, said: str
-) -> None:
-    does(editor, code)
+TROUBLE = (
+    ("file.write_text('other'); sys.exit(3)", "ended with status 3 — the prompt is as it was"),
+    ("file.write_text('other'); os.kill(os.getpid(), 9)", "The editor was ended by SIGKILL — the prompt is as it was"),
+    ("file.write_bytes(b'\\xff\\xfe')", "The editor's text is not UTF-8 — the prompt is as it was"),
+    ("file.unlink()", "The editor's file cannot be read: No such file or directory — the prompt is as it was"),
+    ("file.unlink(); os.mkfifo(file)", "The editor has left something that is no file — the prompt is as it was"),
+    ("file.unlink(); file.symlink_to('/etc/hostname')", "The editor's file cannot be read: "),
+    ("file.unlink(); file.mkdir()", "The editor"),
+    ("os.truncate(file, 8 * 1024 * 1024 + 1)", "The editor's text is larger than 8 MiB — the prompt is as it was"),
+    ("pass", "The editor changed nothing"),
+)
+
+NO_EDITOR = (
+    (None, "There is no editor — set VISUAL or EDITOR to one"),
+    ("  ", "There is no editor — set VISUAL or EDITOR to one"),
+    ("no-such-editor -f", "The editor that EDITOR names was not found"),
+    ("vi 'half", "EDITOR has a quote that is not closed"),
+)
+
+
+async def test_trouble_leaves_the_prompt_as_it_was(history: Path, editor: Path, tmp_path: Path) -> None:
     async with window(history, size=(160, 30)) as w:
         await w.type("mine")
-        await edited(w)
-        assert w.screen.prompt.text == "mine"
-        assert said in w.status
-        assert os.listdir(tmp_path / "tmp") == []
+        for code, said in TROUBLE:
+            does(editor, code)
+            await edited(w)
+            assert w.screen.prompt.text == "mine", code
+            assert said in w.status
+            assert os.listdir(tmp_path / "tmp") == [], code
 
 
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (None, "There is no editor — set VISUAL or EDITOR to one"),
-        ("  ", "There is no editor — set VISUAL or EDITOR to one"),
-        ("no-such-editor -f", "The editor that EDITOR names was not found"),
-        ("vi 'half", "EDITOR has a quote that is not closed"),
-    ],
-)
-async def test_without_an_editor_it_is_said(
-    history: Path, editor: Path, monkeypatch: pytest.MonkeyPatch, value: str | None, said: str
-) -> None:
-    monkeypatch.delenv("EDITOR") if value is None else monkeypatch.setenv("EDITOR", value)
+async def test_without_an_editor_it_is_said(history: Path, editor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with window(history) as w:
         await w.type("mine")
-        await edited(w)
-        assert said in w.status
-        assert w.screen.prompt.text == "mine"
+        for value, said in NO_EDITOR:
+            monkeypatch.delenv("EDITOR") if value is None else monkeypatch.setenv("EDITOR", value)
+            await edited(w)
+            assert said in w.status
+            assert w.screen.prompt.text == "mine"
 
 
 @pytest.mark.fault("K06")
