@@ -110,8 +110,10 @@ class Watched(Store):
 
     tell: Tell
 
-    async def save(self, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None = None) -> bool:
-        saved = await super().save(turn, since, session, mapping)
+    async def save(
+        self, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None = None, *, keeps: bool = False
+    ) -> bool:
+        saved = await super().save(turn, since, session, mapping, keeps=keeps)
         if saved:
             self.tell({"kept": [turn.prompt, len(turn.text) // len(WORD), turn.status if turn.status.is_final else ""]})
         return saved
