@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.chatting import answer_well, talk
-from tests.fake_server import delta
-from tui.account import Account, Event, account_lines
+from tests.fake_server import PROFILE, completed, delta
+from tui.account import Account, Event, account_lines, account_object
+from tui.figures import Figures
 from tui.model import AttemptKind, Mapping, MappingState, Session
+from tui.objects import iso
+from tui.resending import Resending, Said
 
 UNKNOWN = {"error": {"message": "Previous response with id 'resp_1' not found.", "code": "previous_response_not_found"}}
 
@@ -70,3 +73,40 @@ def test_times_ids_and_foreign_text_in_lines() -> None:
     ]
     gone = replace(mapping, state=MappingState.DETACHED)
     assert account.expires_at(gone) is None
+
+
+def test_numbers_and_what_goes_along_are_told() -> None:
+    figures = ((7, Figures(1204, 356, 0.84, 41.2, 13_000)), (8, Figures()))
+    account = Account(Session("s", "work"), (), (), 1.0, figures, Resending(Said(14, 20_800), is_new=True))
+    assert account_lines(account) == [
+        "No server keeps a conversation for this session.",
+        "",
+        "With the next prompt: New conversation: 14 messages (≈ 5,200 tokens) are sent along",
+        "",
+        "Every request was answered.",
+        "",
+        "turn 7: 1,204 in · 356 out · first word 0.8 s · 41 tokens/s · 12 % of 13k",
+    ]
+    made = account_object(account, iso)
+    assert made["next"] == {"new_conversation": True, "messages": 14, "estimated_tokens": 5200}
+    context = {"used": 1560, "window": 13_000, "share": 0.12}
+    unknown = dict.fromkeys(("input_tokens", "output_tokens", "first_text", "tokens_per_second", "context"))
+    assert made["turns"] == [
+        {"turn": 7, "input_tokens": 1204, "output_tokens": 356, "first_text": 0.84, "tokens_per_second": 41.2,
+         "context": context},
+        {"turn": 8} | unknown,
+    ]  # fmt: skip
+
+
+async def test_numbers_are_those_of_the_newest_turns(history: Path) -> None:
+    async with talk(history, replace(PROFILE, context_window=1000)) as t:
+        session = await t.chat.open("work")
+        for number in range(3):
+            t.chat.send(session, f"p{number}")
+            usage = {"input_tokens": 100 * number, "output_tokens": 10}
+            (await t.server.request()).respond().event(delta("hi")).event(completed("hi", usage=usage)).end()
+            await t.chat.settled(session.id)
+        account = await t.chat.conversations.account(session, 2)
+        told = [(turn, one.input_tokens, one.share) for turn, one in account.figures]
+        assert told == [(2, 100, 0.11), (3, 200, 0.21)]
+        assert all(one.first_text is not None and one.first_text >= 0 for _, one in account.figures)

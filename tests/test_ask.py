@@ -61,7 +61,7 @@ def test_json_is_one_object_and_complete(write_config: Write) -> None:
     assert done.stdout.isascii()
     assert set(made) == {
         "session", "turn_id", "status", "text", "items", "conversation_id", "profile", "protocol", "model", "origin",
-        "usage", "timings", "finish", "notes", "error",
+        "usage", "context", "timings", "finish", "notes", "error",
     }  # fmt: skip
     assert (made["session"], made["status"], made["text"], made["conversation_id"]) == (
         "work",

@@ -32,6 +32,7 @@ system = "Be brief."
 replay = false
 connect_timeout = 3
 idle_timeout = 30.5
+context_window = 128_000
 params = { temperature = 0.2 }
 continue_by = "conversation"
 
@@ -54,6 +55,7 @@ def test_everything_that_can_be_said(write_config: Write) -> None:
     assert profile.headers == (("x-team", "infra"),)
     assert (profile.system, profile.replay, profile.continue_by) == ("Be brief.", False, "conversation")
     assert (profile.connect_timeout, profile.idle_timeout) == (3.0, 30.5)
+    assert profile.context_window == 128_000
     assert profile.params == {"temperature": 0.2}
     assert profile.origin == "https://api.example.com:443"
     assert config.conversation_ttl == 7 * 86400
@@ -150,6 +152,16 @@ def test_unknown_keys_warn_and_name_the_nearest(write_config: Write) -> None:
         ('[profiles.work]\nprotocol = "grpc"', 'profiles.work.protocol has to be one of "responses"'),
         ('[profiles.work]\nbase_url = "https://a.b"\nidle_timeout = "2"', "idle_timeout has to be a number"),
         ('[profiles.work]\nbase_url = "https://a.b"\nidle_timeout = -1', "idle_timeout has to be a number"),
+        (
+            '[profiles.work]\nbase_url = "https://a.b"\ncontext_window = 0',
+            "context_window has to be a whole number above 0",
+        ),
+        ('[profiles.work]\nbase_url = "https://a.b"\ncontext_window = 1.5', "context_window has to be a whole number"),
+        ('[profiles.work]\nbase_url = "https://a.b"\ncontext_window = true', "context_window has to be a whole number"),
+        (
+            '[profiles.work]\nbase_url = "https://a.b"\ncontext_window = "128k"',
+            "context_window has to be a whole number",
+        ),
         ('[profiles.work]\nbase_url = "https://a.b"\nreplay = 1', "replay has to be true or false"),
         ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { a = 1 }', "headers.a has to be a string"),
         ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { "a b" = "1" }', "cannot be a header's name"),

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tui.figures import Figures, context_object, figure_words
 from tui.model import AttemptKind, Mapping, MappingState, Session
+from tui.resending import NOTHING, Resending, resending_object
 from tui.text import one_line
 
 _KINDS = {
@@ -43,13 +45,16 @@ class Event:
 class Account:
     """Of one session: the conversations it has, and the requests that were more than a plain answer, oldest first.
 
-    `lifetime` is how many seconds a conversation is taken up again after it was used last.
+    `lifetime` is how many seconds a conversation is taken up again after it was used last. `figures` are those of the newest
+    turns, each with the turn's number, counted from 1; `resending` is what the next prompt takes along.
     """
 
     session: Session
     mappings: tuple[Mapping, ...]
     events: tuple[Event, ...]
     lifetime: float
+    figures: tuple[tuple[int, Figures], ...] = ()
+    resending: Resending = NOTHING
 
     def expires_at(self, mapping: Mapping) -> float | None:
         """When a conversation will not be taken up again any more; None for one that is not now."""
@@ -69,10 +74,13 @@ def account_lines(account: Account) -> list[str]:
         lines += [f"  knows      the session up to turn {mapping.depth + 1}", ""]
     if not account.mappings:
         lines += ["No server keeps a conversation for this session.", ""]
+    if account.resending.text:
+        lines += [f"With the next prompt: {account.resending.text}", ""]
     lines += [_event_line(event) for event in account.events]
     if not account.events:
         lines.append("Every request was answered.")
-    return lines
+    counted = [f"turn {turn}: {' · '.join(words)}" for turn, one in account.figures if (words := figure_words(one))]
+    return [*lines, "", *counted] if counted else lines
 
 
 def _event_line(event: Event) -> str:
@@ -118,5 +126,17 @@ def account_object(account: Account, iso: Callable[[float | None], str | None]) 
                 "outcome": event.outcome or None,
             }
             for event in account.events
+        ],
+        "next": resending_object(account.resending),
+        "turns": [
+            {
+                "turn": turn,
+                "input_tokens": one.input_tokens,
+                "output_tokens": one.output_tokens,
+                "first_text": None if one.first_text is None else round(one.first_text, 3),
+                "tokens_per_second": None if one.speed is None else round(one.speed, 1),
+                "context": context_object(one),
+            }
+            for turn, one in account.figures
         ],
     }

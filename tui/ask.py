@@ -122,7 +122,7 @@ class _Ask:
             await self._chat.aclose()
             if session is not None:
                 await self._store.close()
-        self._printer.end(turn, self._label)
+        self._printer.end(turn, self._label, self._chat.window_of(turn))
         self._out.close()
         return self._status(turn)
 

@@ -37,6 +37,7 @@ class Chat(Leases):
             config,
             clock,
             profile_of=self.profile_of,
+            window_of=self.window_of,
             changed=lambda session: self._publish(SessionChanged(session)),
         )
         self.agent_items = AgentItems(store, clock, changed=lambda session: self._publish(SessionChanged(session)))

@@ -28,7 +28,8 @@ GUIDE_URL = "http://guide.localhost"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A configured server. Times are seconds; `params` are merged into every request's body.
+    """A configured server. Times are seconds; `params` are merged into every request's body. `context_window` is how many
+    tokens its model takes in and gives out at most, where the user says so.
 
     `options` is what only profiles of this protocol may say.
     """
@@ -47,6 +48,7 @@ class Profile:
     ca_file: str = ""
     continue_by: str = "previous_response_id"
     titles: str = "text"
+    context_window: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = "built in"
 
@@ -84,9 +86,9 @@ class Config:
     default: str
     conversation_ttl: float = 14 * 86400.0
     theme: str = ""
+    notify: str = "auto"
     keys: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    notify: str = "auto"
 
     @property
     def key_variables(self) -> frozenset[str]:

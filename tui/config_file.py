@@ -38,6 +38,7 @@ PROFILE_KEYS = (
     "allow_plain_http",
     "continue_by",
     "titles",
+    "context_window",
 )
 _SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
 
@@ -58,8 +59,8 @@ EXAMPLE = """\
 # profile = "work"                     # the one to use when none is named
 # conversation_ttl_days = 14           # how long a server's conversation is taken up again
 # theme = "textual-dark"
-
 # notify = "auto"                      # or "bell", or "off": when an answer comes that you do not see
+
 # [profiles.work]
 # protocol = "responses"               # or chat, anthropic, ollama, genie, agent-server, rill, agenta, docker-chat, docker-agent
 # base_url = "https://api.example.com/v1"
@@ -70,6 +71,7 @@ EXAMPLE = """\
 # replay = true                        # tell a new conversation what was said before
 # continue_by = "previous_response_id" # or "conversation", or "nothing"
 # titles = "text"                      # or "model": let it name new sessions; or "off"
+# context_window = 128000              # tokens the model can take; shows how full it is
 # connect_timeout = 10                 # seconds
 # idle_timeout = 120                   # seconds without a byte
 # ca_file = "/etc/ssl/our-ca.pem"
@@ -110,9 +112,9 @@ class _Reader:
             default=default,
             conversation_ttl=days * 86400.0,
             theme=self._get(data, "theme", str, "", ""),
+            notify=self._one_of(data, "notify", NOTIFY, NOTIFY[0], ""),
             keys=dict(_flatten(keys)),
             warnings=tuple(self.warnings),
-            notify=self._one_of(data, "notify", NOTIFY, NOTIFY[0], ""),
         )
         try:
             config.profile()
@@ -204,6 +206,7 @@ class _Reader:
             ca_file=self._ca_file(table, where),
             continue_by=self._one_of(table, "continue_by", CONTINUE_BY, CONTINUE_BY[0], where),
             titles=self._one_of(table, "titles", TITLES, TITLES[0], where),
+            context_window=self._count(table, "context_window", where),
             options={
                 name: self._get(table, name, kind, None, where)
                 for name, kind in traits.options.items()
@@ -256,6 +259,12 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
             raise self._wrong(where + key, "a number above 0")
         return float(value)
+
+    def _count(self, table: dict[str, Any], key: str, where: str) -> int | None:
+        value = table.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**9):
+            raise self._wrong(where + key, "a whole number above 0")
+        return value
 
     def _one_of(self, table: dict[str, Any], key: str, allowed: tuple[str, ...], default: str, where: str) -> str:
         value = self._get(table, key, str, default, where)

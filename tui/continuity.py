@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from tui.client import MAY_BE_RECEIVED, Request, fresh_note
+from tui.config import Profile
 from tui.model import Mapping, MappingState, Message, Turn, TurnStatus, messages_of
 from tui.traits import Telling
 
@@ -27,12 +28,48 @@ class Start:
     is_stateless: bool = False
 
 
-async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *, now: float, lifetime: float) -> Start:
-    """`request` with the conversation that `mapping` names, or with all that was said where there is none to go on with.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a turn is to take up its conversation.
+
+    `goes_on`: by the id that is known. `after` is the depth after which turns are told of: all after -1, none where it is
+    None. `is_stateless`: there is no conversation to be had.
+    """
+
+    goes_on: bool
+    after: int | None
+    is_stateless: bool = False
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the server begins a conversation with it."""
+        return not self.goes_on and not self.is_stateless
+
+
+def plan(profile: Profile, mapping: Mapping | None, *, was_stopped: bool, now: float, lifetime: float) -> Plan:
+    """How the next turn takes up the conversation that `mapping` names. `was_stopped`: a turn after those that the server
+    has in it was.
 
     A conversation not used for `lifetime` seconds is not taken up again. One used in the future, as a clock that went
     backwards makes it seem, is.
     """
+    traits = profile.traits
+    if not traits.keeps or (mapping is not None and mapping.state is MappingState.UNSUPPORTED):
+        return Plan(goes_on=False, after=-1, is_stateless=True)
+    is_live = mapping is not None and mapping.state is MappingState.LIVE
+    may_go_on = traits.survives_stop or not was_stopped
+    if mapping is not None and is_live and may_go_on and now - mapping.used_at <= lifetime:
+        if traits.telling is Telling.ALL:
+            return Plan(goes_on=True, after=-1)
+        is_told = traits.telling is Telling.MISSED and profile.replay
+        return Plan(goes_on=True, after=mapping.depth if is_told else None)
+    is_told = traits.telling is Telling.ALL or (profile.replay and traits.telling is not Telling.NOTHING)
+    return Plan(goes_on=False, after=-1 if is_told else None)
+
+
+async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *, now: float, lifetime: float) -> Start:
+    """`request` with the conversation that `mapping` names, or with all that was said where there is none to go on with,
+    as `plan` has it."""
     traits = request.profile.traits
 
     async def said(after: int = -1) -> tuple[Message, ...]:
@@ -42,39 +79,32 @@ async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *
         return messages
 
     request = replace(request, recall=said)
-    if not traits.keeps:
-        return Start(replace(request, history=await said()))
-    if mapping is not None and mapping.state is MappingState.UNSUPPORTED:
-        return Start(replace(request, history=await said()), is_stateless=True)
-    is_live = mapping is not None and mapping.state is MappingState.LIVE
-    may_go_on = traits.survives_stop or (
-        mapping is not None and not any(map(_was_stopped, await earlier(mapping.depth)))
-    )
-    if mapping is not None and is_live and may_go_on and now - mapping.used_at <= lifetime:
-        history: tuple[Message, ...] = ()
-        if traits.telling is Telling.ALL:
-            history = await said()
-        elif traits.telling is Telling.MISSED and request.profile.replay:
-            history = await said(mapping.depth)
+    stopped = await was_stopped(request.profile, mapping, earlier)
+    planned = plan(request.profile, mapping, was_stopped=stopped, now=now, lifetime=lifetime)
+    history = await said(planned.after) if planned.after is not None else ()
+    if planned.is_stateless:
+        return Start(replace(request, history=history), is_stateless=traits.keeps)
+    if mapping is not None and planned.goes_on:
         note = ""
         if traits.telling is Telling.AT_FIRST and any(map(_may_be_held, await earlier(mapping.depth))):
             note = "The server still holds what was said last without an answer."
         return Start(replace(request, conversation_id=mapping.conversation_id, history=history), note)
     if traits.telling is Telling.ALL:
-        return Start(replace(request, history=await said()))
+        return Start(replace(request, history=history))
     why = "A new conversation was started on this server"
-    if mapping is not None and is_live:
+    if mapping is not None and mapping.state is MappingState.LIVE:
         days = int((now - mapping.used_at) / DAY)
         why = f"The server's conversation was last used {days} days ago; a new one was started"
-    tells = request.profile.replay and traits.telling is not Telling.NOTHING
-    history = await said() if tells else ()
     told = sum(one.role == "user" for one in history)
     is_news = bool(told) or mapping is not None
     return Start(replace(request, history=history), fresh_note(told, why=why) if is_news else "")
 
 
-def _was_stopped(turn: Turn) -> bool:
-    return turn.status in (TurnStatus.CANCELLED, TurnStatus.INTERRUPTED)
+async def was_stopped(profile: Profile, mapping: Mapping | None, earlier: Earlier) -> bool:
+    """Whether a turn was stopped after those that the server has in its conversation, where that ends it."""
+    if profile.traits.survives_stop or not profile.traits.keeps or mapping is None:
+        return False
+    return any(turn.status in (TurnStatus.CANCELLED, TurnStatus.INTERRUPTED) for turn in await earlier(mapping.depth))
 
 
 def _may_be_held(turn: Turn) -> bool:

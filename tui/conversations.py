@@ -10,8 +10,11 @@ from tui.account import Account
 from tui.client import Client
 from tui.clock import Clock
 from tui.config import Config, Profile
-from tui.errors import LabelTaken, TurnError, UsageError
+from tui.continuity import plan, was_stopped
+from tui.errors import ConfigError, LabelTaken, TurnError, UsageError
+from tui.figures import figures_of
 from tui.model import (
+    AttemptKind,
     Conversation,
     ItemKind,
     Mapping,
@@ -26,6 +29,7 @@ from tui.model import (
     new_id,
     title_from,
 )
+from tui.resending import NOTHING, Resending, Said
 from tui.store import Store
 from tui.text import one_line
 from tui.traits import Can, Traits
@@ -33,6 +37,9 @@ from tui.traits import Can, Traits
 log = logging.getLogger(__name__)
 
 FORK_NOTICE = "This was forked from someone's conversation, who may be allowed to see more than you are."
+
+MOST_COUNTED = 64
+"""How many sessions it is remembered of how much was said in them."""
 
 _FORKED = " (forked)"
 
@@ -46,8 +53,8 @@ class Forked:
 
 
 class Conversations:
-    """Talks to servers about conversations. `profile_of` tells where a session's next turn goes; `changed` is told of
-    every session that is new or different."""
+    """Talks to servers about conversations. `profile_of` tells where a session's next turn goes, `window_of` how
+    large the context of a turn's model may be; `changed` is told of every session that is new or different."""
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class Conversations:
         clock: Clock,
         *,
         profile_of: Callable[[Session], Profile],
+        window_of: Callable[[Turn], int | None],
         changed: Callable[[Session], None],
     ) -> None:
         self._store = store
@@ -64,6 +72,8 @@ class Conversations:
         self._config = config
         self._clock = clock
         self._profile_of = profile_of
+        self._window_of = window_of
+        self._said: dict[tuple[str, str, int], tuple[int, Said]] = {}
         self._changed = changed
 
     async def models(self, profile: Profile) -> list[str]:
@@ -206,10 +216,60 @@ class Conversations:
         for depth, turn in enumerate(turns):
             await self._store.save(replace(turn, session_id=session.id, depth=depth), None, session)
 
-    async def account(self, session: Session) -> Account:
-        """What is known of a session's conversations, and of the requests that were more than a plain answer."""
+    async def account(self, session: Session, newest: int = 20) -> Account:
+        """What is known of a session's conversations, of the requests that were more than a plain answer, and what its
+        `newest` turns came to in numbers."""
         mappings, events = await self._store.account(session.id)
-        return Account(session, mappings, events, self._config.conversation_ttl)
+        count = await self._store.count(session.id)
+        turns = await self._store.turns(session.id, max(0, count - newest))
+        resumed = {event.turn for event in events if event.kind is AttemptKind.RESUMED}
+        figures = tuple(
+            (turn.depth + 1, figures_of(turn, self._window_of(turn), is_resumed=turn.depth + 1 in resumed))
+            for turn in turns
+        )
+        lifetime = self._config.conversation_ttl
+        return Account(session, mappings, events, lifetime, figures, await self.resending(session))
+
+    async def resending(self, session: Session) -> Resending:
+        """What a session's next prompt takes along of what was said before, as far as is known."""
+        try:
+            profile = self._profile_of(session)
+        except ConfigError:
+            return NOTHING
+        if session.provenance is Provenance.FOREIGN:
+            return NOTHING
+
+        async def earlier(after: int) -> list[Turn]:
+            return await self._store.turns(session.id, after + 1)
+
+        mapping = await self._mapping(session, profile)
+        planned = plan(
+            profile,
+            mapping,
+            was_stopped=await was_stopped(profile, mapping, earlier),
+            now=self._clock.now(),
+            lifetime=self._config.conversation_ttl,
+        )
+        if planned.goes_on and planned.after is None:
+            return NOTHING
+        said = await self._said_after(session, -1 if planned.after is None else planned.after)
+        return Resending(said, planned.is_new, planned.after is not None)
+
+    async def _said_after(self, session: Session, depth: int) -> Said:
+        """How much was said in a session after the turn at `depth`. Only what has come since the last time is counted:
+        all but the newest turn of a branch stays as it is."""
+        key = (session.id, session.branch, depth)
+        newest = await self._store.count(session.id) - 1
+        until, known = self._said.pop(key, (depth + 1, Said()))
+        if until > newest:
+            until, known = depth + 1, Said()
+        if newest > until:
+            until, known = newest, known + await self._store.said(session.id, until, newest)
+        if session.branch:
+            self._said[key] = (until, known)
+            while len(self._said) > MOST_COUNTED:
+                del self._said[next(iter(self._said))]
+        return known + await self._store.said(session.id, until, newest + 1)
 
     async def forget(self, session: Session, profile: Profile | None = None) -> bool:
         """Let go of the conversation a session has with its server, or with that of `profile`; it is not told. False where
@@ -222,6 +282,7 @@ class Conversations:
         if mapping is None or mapping.state is MappingState.DETACHED:
             return False
         await self._store.keep_mapping(replace(mapping, state=MappingState.DETACHED))
+        self._changed(await self._store.session(session.id) or session)
         return True
 
     async def share(self, session: Session, at: int | None = None) -> str:

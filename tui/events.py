@@ -77,6 +77,13 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowTold:
+    """How many tokens the context of the model that answers may have."""
+
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelNamed:
     """The model that really answered."""
 
@@ -112,6 +119,7 @@ TurnEvent = (
     | RunNamed
     | Noted
     | Used
+    | WindowTold
     | ModelNamed
     | ConversationIssued
     | ConversationUnsupported

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from tui.figures import context_object, figures_of
 from tui.model import Branch, Queued, Session, Turn
 
 
-def turn_object(turn: Turn, label: str) -> dict[str, Any]:
-    """A turn, as scripts get it."""
+def turn_object(turn: Turn, label: str, window: int | None = None) -> dict[str, Any]:
+    """A turn whose model has a context `window`, as scripts get it."""
+    figures = figures_of(turn, window)
 
     def since_start(moment: float | None) -> float | None:
         return None if moment is None else round(max(0.0, moment - turn.created_at), 3)
@@ -30,10 +32,12 @@ def turn_object(turn: Turn, label: str) -> dict[str, Any]:
         "model": turn.model,
         "origin": turn.origin,
         "usage": asdict(turn.usage) if turn.usage else None,
+        "context": context_object(figures),
         "timings": {
             "created_at": turn.created_at,
             "first_text": since_start(turn.first_text_at),
             "total": since_start(turn.ended_at),
+            "tokens_per_second": None if figures.speed is None else round(figures.speed, 1),
             "attempts": len(turn.attempts),
         },
         "finish": turn.finish or None,
@@ -80,7 +84,7 @@ def branch_object(number: int, branch: Branch) -> dict[str, object]:
     }
 
 
-def turn_json(turn: Turn, label: str) -> dict[str, object]:
+def turn_json(turn: Turn, label: str, window: int | None = None) -> dict[str, object]:
     """A turn with its prompt and attempts, as scripts get it."""
     attempts = [
         {
@@ -91,7 +95,7 @@ def turn_json(turn: Turn, label: str) -> dict[str, object]:
         }
         for one in turn.attempts
     ]
-    return {"prompt": turn.prompt, **turn_object(turn, label), "attempts": attempts}
+    return {"prompt": turn.prompt, **turn_object(turn, label, window), "attempts": attempts}
 
 
 def iso(seconds: float | None) -> str | None:

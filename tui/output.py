@@ -62,8 +62,8 @@ class Printer:
     def show(self, turn: Turn) -> None:
         """The turn as it stands."""
 
-    def end(self, turn: Turn, label: str) -> None:
-        """The turn in its final state."""
+    def end(self, turn: Turn, label: str, window: int | None = None) -> None:
+        """The turn in its final state; its model has a context `window`."""
 
 
 class TextPrinter(Printer):
@@ -81,7 +81,7 @@ class TextPrinter(Printer):
             self._emit(self._cleaner.feed(text[len(self._printed) :]))
             self._printed = text
 
-    def end(self, turn: Turn, label: str) -> None:  # noqa: ARG002 - what others print
+    def end(self, turn: Turn, label: str, window: int | None = None) -> None:  # noqa: ARG002 - what others print
         self.show(turn)
         if turn.text.rstrip() != self._printed.rstrip():
             # The server's final text says something else than it streamed: the whole of it follows, as the truth.
@@ -101,8 +101,8 @@ class TextPrinter(Printer):
 class JsonPrinter(Printer):
     """One object, at the end."""
 
-    def end(self, turn: Turn, label: str) -> None:
-        self._out.write(json.dumps(turn_object(turn, label), indent=2).encode() + b"\n")
+    def end(self, turn: Turn, label: str, window: int | None = None) -> None:
+        self._out.write(json.dumps(turn_object(turn, label, window), indent=2).encode() + b"\n")
 
 
 class JsonLinesPrinter(Printer):
@@ -128,9 +128,9 @@ class JsonLinesPrinter(Printer):
                 self._line({"type": kind, "key": item.key, "text": item.text[len(before) :] if grown else item.text})
             self._texts[item.key] = item.text
 
-    def end(self, turn: Turn, label: str) -> None:
+    def end(self, turn: Turn, label: str, window: int | None = None) -> None:
         self.show(turn)
-        self._line({"type": "turn"} | turn_object(turn, label))
+        self._line({"type": "turn"} | turn_object(turn, label, window))
 
     def _line(self, value: dict[str, Any]) -> None:
         self._out.write(json.dumps(value).encode() + b"\n")

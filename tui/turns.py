@@ -15,7 +15,8 @@ from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
 from tui.errors import PalaverError, UsageError
-from tui.events import ConversationUnsupported, ItemDelta, ItemWhole, Noted, Placed, TurnEvent
+from tui.events import ConversationUnsupported, ItemDelta, ItemWhole, Noted, Placed, TurnEvent, WindowTold
+from tui.figures import Figures, figures_of
 from tui.model import (
     Branch,
     ItemKind,
@@ -108,6 +109,8 @@ class Turns(Sessions):
         self._kept: set[str] = set()
         self._chores: set[asyncio.Task[Any]] = set()
         self._naming: set[asyncio.Task[None]] = set()
+        # As servers told them, by origin and profile.
+        self._windows: dict[tuple[str, str], int] = {}
         self.stays = False
         self._closed = False
 
@@ -160,6 +163,17 @@ class Turns(Sessions):
         session = await self._store.choose(session_id, turn_id)
         self._publish(SessionChanged(session))
         return session
+
+    def window_of(self, turn: Turn) -> int | None:
+        """How many tokens the context of the model that answered a turn may have, where the profile or its server says."""
+        profile = self.config.profiles.get(turn.profile)
+        is_same = profile is not None and (profile.origin, profile.protocol) == (turn.origin, turn.protocol)
+        said = profile.context_window if profile is not None and is_same else None
+        return said or self._windows.get((turn.origin, turn.profile))
+
+    def figures(self, turn: Turn) -> Figures:
+        """What a turn came to in numbers."""
+        return figures_of(turn, self.window_of(turn))
 
     def is_running(self, session_id: str) -> bool:
         return session_id in self._runs
@@ -379,6 +393,8 @@ class Turns(Sessions):
             async for event in events:
                 if isinstance(event, ConversationUnsupported):
                     run_.is_stateless = True
+                elif isinstance(event, WindowTold):
+                    self._windows[turn.origin, turn.profile] = event.tokens
                 yield event
 
     async def _point_before(self, run_: Run) -> Mapping | None:

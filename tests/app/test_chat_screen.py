@@ -56,7 +56,7 @@ async def test_a_prompt_and_its_answer(history: Path) -> None:
             completed("Once upon a time.", usage={"input_tokens": 1, "output_tokens": 4})
         )
         await w.until(lambda: "done in" in w.status)
-        assert "1 → 4 tokens" in w.status
+        assert "1 in · 4 out · first word " in w.status
         await w.until(lambda: "Once upon a time." in w.transcript)
         assert "hello there" in w.picture.splitlines()[1]
 

@@ -33,11 +33,13 @@ from tui.config_file import PROFILE_KEYS, TOP_KEYS, load
 from tui.console import COMMANDS
 from tui.errors import Exit
 from tui.exchange import Form
+from tui.figures import Figures, figure_words
 from tui.guide.answers import answer
 from tui.guide.manual import passages
 from tui.model import AttemptKind, Item, ItemKind, MappingState, Session, Turn, TurnStatus
 from tui.objects import session_object, turn_json
 from tui.paths import find
+from tui.resending import Resending, Said
 from tui.store import schema
 from tui.traits import TRAITS
 
@@ -366,6 +368,9 @@ def test_queries_can_be_asked(empty_history: sqlite3.Connection) -> None:
 GENERATED = {
     fresh_note(7),
     fresh_note(4, why="A new conversation was started on this server"),
+    " · ".join(("done in 9.6 s", *figure_words(Figures(1204, 356, 0.8, 41.0, 13_000)))),
+    figure_words(Figures(1204, 356, window=13_000))[-1],
+    Resending(Said(14, 20_800), is_new=True).text,
 }
 
 

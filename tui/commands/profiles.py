@@ -75,6 +75,7 @@ def _show(profile: Profile) -> None:
         ("system", profile.system or "none"),
         ("continue_by", profile.continue_by),
         ("titles", profile.titles),
+        ("context_window", f"{profile.context_window:,} tokens" if profile.context_window else "not known"),
         ("options", ", ".join(f"{name} = {json.dumps(value)}" for name, value in profile.options.items()) or "none"),
         ("replay", "yes" if profile.replay else "no"),
         ("connect_timeout", f"{profile.connect_timeout:g} s"),

@@ -19,6 +19,12 @@ from tui.objects import branch_object, iso, queued_object, session_object, turn_
 from tui.store import Store
 from tui.text import clean, one_line
 
+FEW_FIGURES = 20
+"""Turns of which people are told what they came to in numbers."""
+
+ALL_FIGURES = 1000
+"""The same for scripts."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -227,7 +233,7 @@ async def _show(chat: Chat, args: argparse.Namespace) -> None:
     queue = await chat.queue(session.id)
     if args.json:
         full = [await chat.turn(turn.id) or turn for turn in turns]
-        messages = [turn_json(turn, session.label) for turn in full]
+        messages = [turn_json(turn, session.label, chat.window_of(turn)) for turn in full]
         print_json(session_object(session) | {"messages": messages, "queue": [queued_object(one) for one in queue]})
         return
     print_line(one_line(session.name))
@@ -305,7 +311,8 @@ async def _branches(chat: Chat, args: argparse.Namespace) -> None:
 
 
 async def _conversation(chat: Chat, args: argparse.Namespace) -> None:
-    account = await chat.conversations.account(await named(chat, args.label))
+    newest = ALL_FIGURES if args.json else FEW_FIGURES
+    account = await chat.conversations.account(await named(chat, args.label), newest)
     if args.json:
         print_json(account_object(account, iso))
     else:

@@ -37,6 +37,7 @@ from tui.model import (
     Variants,
 )
 from tui.query import Query
+from tui.resending import Said, said_in
 from tui.store import agent_items as agent_sql
 from tui.store import branches as branch_sql
 from tui.store import leases as lease_sql
@@ -48,6 +49,7 @@ from tui.store.imports import find_source, put_thread
 from tui.store.keeper import Keeper, NotOpen
 from tui.store.lock import Locked
 from tui.store.overlay import Overlay
+from tui.store.said import get_said
 from tui.store.search import Find, Names, Search
 
 T = TypeVar("T")
@@ -410,6 +412,12 @@ class Store:
         """A session's turns from depth `start` up to, not including, `stop`."""
         saved: list[Turn] = await self._read(turn_sql.get_turns, [], session_id, start, stop)
         return self._overlay.merged_turns(session_id, start, stop, saved)
+
+    async def said(self, session_id: str, start: int, stop: int) -> Said:
+        """How much a server may be told of a session's turns from depth `start` up to, not including, `stop`."""
+        if self._overlay.turns_in(session_id):
+            return said_in(await self.turns(session_id, start, stop))
+        return await self._read(get_said, Said(), session_id, start, stop)
 
     async def turn(self, turn_id: str) -> Turn | None:
         """One turn, with its attempts."""

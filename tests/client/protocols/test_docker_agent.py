@@ -21,7 +21,7 @@ from tui.client.protocols.fields import seconds_of
 from tui.client.reply import Rejected, Reply
 from tui.client.retry import Policy
 from tui.errors import Refused
-from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, RunNamed, Used
+from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, RunNamed, Used, WindowTold
 from tui.model import Item, ItemKind, ItemState, TurnStatus, Usage
 
 PROFILE = replace(BASE, name="docker", protocol="docker-agent", base_url="http://server.localhost:1", model="root")
@@ -459,6 +459,12 @@ def test_tokens_are_those_of_the_newest_count() -> None:
         STOPPED,
     )
     assert told.turn.usage == Usage(12, 5, 4, 2)
+
+
+@pytest.mark.parametrize(("limit", "window"), [(128_000, [128_000]), (0, []), (None, []), (-1, []), ("x", [])])
+def test_the_context_window_is_told_along_with_the_tokens(limit: object, window: list[int]) -> None:
+    told = run(STARTED, ours("token_usage", usage={"input_tokens": 1, "context_limit": limit}), STOPPED)
+    assert [event.tokens for event in told.events if isinstance(event, WindowTold)] == window
 
 
 def test_warnings_are_shown() -> None:

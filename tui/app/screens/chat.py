@@ -217,7 +217,7 @@ class ChatScreen(ComposerScreen):
         """Back to what was being written before."""
         if self._changing is not None:
             self._changing = None
-            self.prompt.border_title = ""
+            self.show_forecast()
             self.prompt.restore(self._aside)
             self.refresh_bindings()
 
@@ -251,6 +251,10 @@ class ChatScreen(ComposerScreen):
         for turn in await self._chat.turns(session_id, depth, depth + 1):
             if self._session is not None and self._session.id == session_id:
                 self._change(TranscriptView.EditWanted(turn))
+
+    def show_forecast(self) -> None:
+        if self._changing is None:
+            super().show_forecast()
 
     @property
     def draft(self) -> str:

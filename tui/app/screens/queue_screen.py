@@ -41,11 +41,15 @@ class QueueScreen(LeaseScreen):
         if self._queued is not None and self._queued.id not in [one.id for one in queue]:
             # It was sent meanwhile, or taken out in another window; what was made of it here is a prompt of its own.
             self._queued = None
-            self.prompt.border_title = ""
+            self.show_forecast()
             self.say("That prompt waits no more; this would be a new one")
         self.refresh_queue()
         if is_new and self.is_waiting:
             self.say(self.waiting_words)
+
+    def show_forecast(self) -> None:
+        if self._queued is None:
+            self.prompt.border_title = Content(self._forecast.words)
 
     def refresh_queue(self) -> None:
         self.show_lease()
@@ -148,7 +152,7 @@ class QueueScreen(LeaseScreen):
     def _end_changing(self) -> Queued:
         assert self._queued is not None
         queued, self._queued = self._queued, None
-        self.prompt.border_title = ""
+        self.show_forecast()
         self.prompt.restore(self._aside)
         self.refresh_queue()
         return queued

@@ -21,6 +21,7 @@ from tui.app.compositor import LeanCompositor
 from tui.app.run import Wish
 from tui.app.screens import status
 from tui.app.screens.chores import Chores
+from tui.app.screens.forecast import Forecast
 from tui.app.screens.help import Key, keys_of
 from tui.app.screens.keeper import Keeper
 from tui.app.screens.sessions import SessionList
@@ -35,6 +36,7 @@ from tui.app.widgets.sidebar import Sidebar
 from tui.app.widgets.status_bar import StatusBar
 from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, TurnChanged
 from tui.errors import PalaverError
+from tui.figures import figure_words
 from tui.model import Queued, Session, Turn, TurnStatus
 from tui.store import Store
 
@@ -94,7 +96,9 @@ class SessionScreen(Screen[None]):
         self._moving = asyncio.Lock()
         self._keeper = Keeper(chat, self._as_it_stands, self.set_timer)
         self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
+        self._forecast = Forecast(chat, lambda: self._session, self.set_timer, self.do, self.show_forecast)
         self._news = ""
+        self._figures: tuple[str, ...] = ()
         self._news_until = 0.0
         self._link = ""
         self._trouble = ""
@@ -109,10 +113,6 @@ class SessionScreen(Screen[None]):
         """The session shown; None until there is one."""
         return self._session
 
-    def compose(self) -> ComposeResult:
-        with Horizontal(id="body"):
-            yield self.sidebar
-            with Vertical(id="main"):
     def name_of(self, session_id: str) -> str:
         """What a session is called; empty where it is not in the list."""
         session = self._list.get(session_id)
@@ -122,6 +122,10 @@ class SessionScreen(Screen[None]):
         """Whether a session is shown, or on its way to be."""
         return self._place == session_id
 
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="body"):
+            yield self.sidebar
+            with Vertical(id="main"):
                 yield self.transcript
                 yield self.queue_list
                 yield self.offer_list
@@ -268,7 +272,9 @@ class SessionScreen(Screen[None]):
         if session.draft:
             self.prompt.restore(session.draft + self.prompt.kept)
         self.remove_class("-over")
-        self._news = ""
+        self._news, self._figures = "", ()
+        self._forecast.clear()
+        self._forecast.ask_soon()
         self._refresh_all()
         self.show_queue(session.id, queue)
 
@@ -369,6 +375,9 @@ class SessionScreen(Screen[None]):
             self.transcript.put([turn])
             if turn.status.is_final:
                 self._turn_ended(turn)
+                self._forecast.ask_soon()
+            elif not turn.has_output:
+                self._forecast.clear()
             self._keep_time()
             if not self._is_told or not turn.has_output or turn.status.is_final:
                 self._refresh_status()
@@ -382,6 +391,8 @@ class SessionScreen(Screen[None]):
         if not turn.profile:
             return  # it ended elsewhere, and was imported
         self._news = " · ".join(part for part in (status.outcome(turn), self.waiting_words) if part)
+        is_over = turn.status is TurnStatus.DONE and not turn.open_approvals
+        self._figures = figure_words(self._chat.figures(turn)) if is_over else ()
         is_back = turn.status is TurnStatus.CANCELLED and not turn.has_output and self._chat.is_mine(turn.id)
         if is_back and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
@@ -398,6 +409,7 @@ class SessionScreen(Screen[None]):
             if session.unread:
                 self.do(self._chat.mark_read(session.id))
             self._refresh_status()
+            self._forecast.ask_soon()
             self.do(self._remember(session.id))
         # A draft, or a place, is not seen there.
         if before is None or replace(session, draft=before.draft, scroll=before.scroll) != before:
@@ -413,6 +425,10 @@ class SessionScreen(Screen[None]):
 
     def refresh_queue(self) -> None:
         """Show what waits as it stands now, and the keys that do something."""
+        raise NotImplementedError
+
+    def show_forecast(self) -> None:
+        """Show what the next prompt takes along, where nothing else is said of it above the input."""
         raise NotImplementedError
 
     @property
@@ -456,6 +472,7 @@ class SessionScreen(Screen[None]):
     @on(TextArea.Changed, "#prompt")
     def _typed(self) -> None:
         self._keeper.keep_soon(self._keep)
+        self._forecast.ask_if_old()
 
     @on(TranscriptView.Moved)
     def _moved(self) -> None:
@@ -490,7 +507,7 @@ class SessionScreen(Screen[None]):
 
     def say(self, text: str) -> None:
         """Tell the outcome of the last action."""
-        self._news, self._news_until = text, time.monotonic() + NEWS_FOR
+        self._news, self._figures, self._news_until = text, (), time.monotonic() + NEWS_FOR
         self._refresh_status()
 
     def _refresh_all(self) -> None:
@@ -509,7 +526,8 @@ class SessionScreen(Screen[None]):
         progress = status.progress(turn, self._chat.now()) if running and turn else ""
         right = self._link or " · ".join(part for part in (news, progress) if part)
         left = status.destination(self._chat, session) if session else ()
-        self.status_bar.show(left, right, trouble=self._trouble, is_busy=running)
+        more = self._figures if news and right == news else ()
+        self.status_bar.show(left, right, more, trouble=self._trouble, is_busy=running)
 
     def _keep_time(self) -> None:
         """Let the time run in the status bar while an answer is awaited, and only then."""

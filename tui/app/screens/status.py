@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from tui.chat import Chat
 from tui.errors import ConfigError
-from tui.model import Session, Turn, TurnStatus, Usage
+from tui.model import Session, Turn, TurnStatus
 from tui.text import one_line
 
 SILENCE = 30.0
@@ -46,7 +46,7 @@ def outcome(turn: Turn) -> str:
         case TurnStatus.DONE if turn.open_approvals:
             return "waits for your approval"
         case TurnStatus.DONE:
-            return " · ".join(part for part in (f"done in {took}", tokens(turn.usage)) if part)
+            return f"done in {took}"
         case TurnStatus.INTERRUPTED if turn.run:
             return f"let go after {took}; it goes on"
         case TurnStatus.CANCELLED:
@@ -55,10 +55,3 @@ def outcome(turn: Turn) -> str:
             return f"interrupted after {took}"
         case _:
             return f"failed after {took}"
-
-
-def tokens(usage: Usage | None) -> str:
-    """Tokens in and out, where the server counted them."""
-    if usage is None:
-        return ""
-    return f"{usage.input_tokens or 0:,} → {usage.output_tokens or 0:,} tokens"

@@ -12,9 +12,13 @@ from tui.text import one_line
 
 _BETWEEN = " · "
 
+PARTS_KEPT = 2
+"""Parts of the left text that the right one leaves room for, with what more there is to it: label and profile."""
+
 
 class StatusBar(Widget):
-    """Two texts on one line. The right one, being news, is never cut for the left one's sake."""
+    """Two texts on one line. The right one, being news, is never cut for the left one's sake; what more there is to it is
+    shown as far as there is room beside the left one."""
 
     DEFAULT_CSS = """
     StatusBar {
@@ -33,27 +37,38 @@ class StatusBar(Widget):
         super().__init__(id=id)
         self._left: tuple[str, ...] = ()
         self._right = ""
+        self._more: tuple[str, ...] = ()
         self._trouble = ""
         self._is_busy = False
 
-    def show(self, left: tuple[str, ...], right: str, *, trouble: str = "", is_busy: bool = False) -> None:
-        """Show where prompts go (the least important part last), and what is new; `trouble` stands before all else."""
+    def show(
+        self, left: tuple[str, ...], right: str, more: tuple[str, ...] = (), *, trouble: str = "", is_busy: bool = False
+    ) -> None:
+        """Show where prompts go, and what is new with `more` of it (of both the least important part last); `trouble` stands
+        before all else."""
         right = one_line(right)
-        now = (left, right, trouble, is_busy)
-        if now != (self._left, self._right, self._trouble, self._is_busy):
-            self._left, self._right, self._trouble, self._is_busy = now
+        now = (left, right, more, trouble, is_busy)
+        if now != (self._left, self._right, self._more, self._trouble, self._is_busy):
+            self._left, self._right, self._more, self._trouble, self._is_busy = now
             self.refresh()
 
     @property
     def text(self) -> str:
         """What it says."""
-        return "  ".join(part for part in (self._trouble, _BETWEEN.join(self._left), self._right) if part)
+        right = _BETWEEN.join((self._right, *self._more))
+        return "  ".join(part for part in (self._trouble, _BETWEEN.join(self._left), right) if part)
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 - Textual's shape: it has one line
         width = self.size.width
         busy = self.get_component_rich_style("status--busy", partial=True)
         trouble = self.get_component_rich_style("status--trouble", partial=True)
         right = _cut(self._right, width - 2)
+        taken = cell_len(_BETWEEN.join(map(one_line, self._left[:PARTS_KEPT]))) + cell_len(self._trouble) + 5
+        for part in self._more:
+            longer = f"{right}{_BETWEEN}{part}"
+            if cell_len(longer) + taken > width:
+                break
+            right = longer
         room = width - cell_len(right) - 3
         segments = [Segment(" ")]
         if self._trouble and room > 8:

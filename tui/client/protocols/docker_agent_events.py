@@ -12,7 +12,7 @@ from dataclasses import replace
 from tui.client.protocols.fields import Payload, count, plain, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
-from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, RunNamed, TurnEvent, Used
+from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, RunNamed, TurnEvent, Used, WindowTold
 from tui.model import Item, ItemKind, ItemState, Usage
 
 CONFIRMATION, ELICITATION, LIMIT = "confirmation/", "elicitation/", "limit/"
@@ -120,9 +120,12 @@ class DockerAgentReader:
             case "error":
                 yield from self._failed(payload)
             case "token_usage" if self._is_ours(payload):
-                usage = read_usage(table(payload.get("usage")))
+                counts = table(payload.get("usage"))
+                usage = read_usage(counts)
                 if usage is not None:
                     yield Used(usage)
+                if window := count(counts.get("context_limit")):
+                    yield WindowTold(window)
             case "warning":
                 yield from self._notice(text(payload.get("message")))
             case "model_fallback":
