@@ -16,6 +16,7 @@ from tui.app.app import PalaverApp
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.chat import ChatScreen
+from tui.app.widgets.sidebar import Sidebar
 from tui.attachments import Attachment, with_attachments
 from tui.chat import Chat
 from tui.client import Client
@@ -88,7 +89,15 @@ class Stage:
         exchange.respond().event(delta(answer)).event(completed(answer, response_id, **more)).end()
         await self.until(lambda: "done in" in self.screen.status_bar.text)
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether a row says that there is an answer not seen yet."""
+        rows = self.screen.query_one(Sidebar)
+        return any("●" in rows.render_line(row).text for row in range(rows.size.height))
+
     async def new(self) -> None:
+        # That an answer was seen is on disk before its session is left.
+        await self.until(lambda: not self.has_unread)
         label = self.app.come_back
         await self.pilot.press("ctrl+n")
         await self.until(lambda: self.app.come_back != label)
@@ -280,6 +289,7 @@ async def search(stage: Stage) -> None:
     await journals(stage)
     await stage.pilot.press("ctrl+r", *"journ")
     await stage.until(lambda: any(one.option_count == 5 for one in stage.app.screen.query(OptionList)))
+    await stage.until(lambda: not stage.has_unread)
 
 
 async def composing(stage: Stage) -> None:
