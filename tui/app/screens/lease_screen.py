@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from textual import events
 from textual.binding import Binding
 from textual.content import Content
 
@@ -43,8 +42,10 @@ class LeaseScreen(FindScreen):
             self._keep_time()
             self.refresh_queue()
 
-    def on_resize(self, event: events.Resize) -> None:  # noqa: ARG002 - beside what the base does with it
-        self.call_after_refresh(self.show_lease)
+    def _refresh_status(self) -> None:
+        super()._refresh_status()
+        # Also how much room there is: this comes several times a second while someone sends.
+        self.show_lease()
 
     def show_lease(self) -> None:
         """Have the input say who else is sending, if anyone is."""
