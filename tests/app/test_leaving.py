@@ -22,6 +22,7 @@ import pytest
 from tests.fake_server import completed
 from tests.loopback import loopback, palaver, plain_environment, profile_text
 from tests.terminal import Terminal, is_restored, terminal
+from tui.drafts import CLOSE, OPEN
 
 Write = Callable[[str], Path]
 ROOT = Path(__file__).parent.parent.parent
@@ -97,7 +98,7 @@ def test_a_paste_of_half_a_megabyte_is_a_draft(write_config: Write, history: Pat
     with sqlite3.connect(history) as conn:
         ((draft,),) = conn.execute("SELECT draft FROM sessions").fetchall()
     conn.close()
-    assert draft == f"{lines}the end"
+    assert draft == f"{OPEN}{lines}{CLOSE}the end"
 
 
 def test_what_is_typed_before_the_history_is_read_is_kept_by_a_window_that_ends_at_once(
