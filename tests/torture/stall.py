@@ -100,8 +100,8 @@ def run(seconds: int, _seed: int) -> Report:
 
 def _stall(report: Report, t: Terminal, said: _Answer, call: Call, history: Path, seconds: float) -> None:
     def kept() -> tuple[str, int]:
-        ((status, size),) = rows(history, "SELECT status, length(text) FROM messages WHERE role = 'assistant'")
-        return str(status), int(size)
+        found = rows(history, "SELECT status, length(text) FROM messages WHERE role = 'assistant'")
+        return (str(found[0][0]), int(found[0][1])) if found else ("", 0)
 
     t.reading.clear()
     memory = [_memory(t)]

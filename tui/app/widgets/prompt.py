@@ -74,7 +74,12 @@ class Prompt(FoldingArea):
     class EndWanted(Message):
         """End was pressed where it could not move the cursor: the user means the transcript's end."""
 
-    def __init__(self, offers: OfferList, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+    def __init__(
+        self,
+        offers: OfferList | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+    ) -> None:
         self._known = {}
         super().__init__(
             id=id,
@@ -87,7 +92,7 @@ class Prompt(FoldingArea):
         # A blinking cursor would have the screen painted twice a second for nothing.
         self.cursor_blink = False
         self._is_dressed = False
-        self._offers = offers
+        self._offers = OfferList() if offers is None else offers
         self._unwanted: str | None = None
         self._recall = Recall()
         self._steps = 0
