@@ -25,7 +25,10 @@ def test_quitting_ask_by_ctrl_backslash_costs_nothing_that_was_saved(write_confi
     """The emergency exit: it ends at once, leaves no core, and the next start says that the answer was cut short."""
     with loopback(lambda call: call.hold("half an answer")) as server:
         write_config(profile_text(server.url))
+        # A shell that runs the tests in the background has them ignore this signal, and all they start.
+        before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         process = start("ask", "-s", "work", "hi")
+        signal.signal(signal.SIGQUIT, before)
         assert server.call().sent.wait(30)
         assert process.stdout is not None
         assert os.read(process.stdout.fileno(), 100) == b"half an answer"
