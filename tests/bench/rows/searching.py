@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from tests.bench import histories
@@ -41,8 +42,8 @@ def measure(setting: Setting) -> list[Figure]:
             _type(program, kind, query) for kind, queries in _KINDS.items() for query in queries * setting.rounds(4)
         ]
         frames = list(program.frames(since))
-        for one, end in zip(typed, [*(other.pressed[0] for other in typed[1:]), float("inf")], strict=True):
-            _add(taken, one, [frame for frame in frames if one.pressed[0] <= frame.at < end])
+        for one in typed:
+            _add(taken, one, [frame for frame in frames if one.pressed[0] <= frame.at < one.until])
         program.type(_CLOSE)
     late = quantile(taken.of("idle"), 0.95) + FRAME
     figures = [
@@ -55,11 +56,12 @@ def measure(setting: Setting) -> list[Figure]:
 
 @dataclass(frozen=True)
 class _Typed:
-    """A query as it was typed, and the moment of each of its letters."""
+    """A query as it was typed: the moment of each of its letters, and until when it was left alone."""
 
     kind: str
     query: str
     pressed: tuple[float, ...]
+    until: float
 
 
 def _type(program: Watched, kind: str, query: str) -> _Typed:
@@ -71,7 +73,7 @@ def _type(program: Watched, kind: str, query: str) -> _Typed:
         pressed.append(program.type(letter))
         program.wait_quiet(_KEYS_EVERY, _KEYS_EVERY)
     program.wait_quiet(0.4)
-    return _Typed(kind, query, tuple(pressed))
+    return _Typed(kind, query, tuple(pressed), time.monotonic())
 
 
 def _add(taken: Samples, typed: _Typed, frames: list[Frame]) -> None:
