@@ -20,6 +20,14 @@ import pyte
 from tests import canary, sequences
 
 
+def wait_for(ready: Callable[[], object], otherwise: str) -> None:
+    """Wait until something holds that another process makes true, of which no event tells."""
+    deadline = time.monotonic() + 30
+    while not ready():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.01)
+
+
 class _Screen(pyte.Screen):
     """pyte's model of a screen, which knows nothing of some private sequences."""
 

@@ -139,3 +139,15 @@ async def window(
         await store.close()
     if app.failure is not None:
         raise app.failure
+
+
+def input_seen(w: Window) -> str:
+    """The input as it is drawn, without its border."""
+    prompt = w.screen.prompt
+    lines = [strip.text for strip in prompt.render_lines(prompt.region.reset_offset)]
+    return " ".join(" ".join(line[1:-1] for line in lines[1:-1]).split())
+
+
+async def prompt_sent(w: Window) -> str:
+    """The prompt that the server gets next."""
+    return str((await w.server.request()).json["input"][-1]["content"])

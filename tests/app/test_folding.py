@@ -8,6 +8,8 @@ import pytest
 from textual import events
 
 from tests.app.driving import Window, window
+from tests.app.driving import input_seen as seen
+from tests.app.driving import prompt_sent as sent
 from tests.chatting import talk
 from tests.store.histories import change
 from tui.app.widgets.key_bar import KeyBar
@@ -18,17 +20,6 @@ PASTE = "".join(f"line {number}\n" for number in range(1234))
 async def paste(w: Window, text: str) -> None:
     w.screen.prompt.post_message(events.Paste(text))
     await w.pilot.pause()
-
-
-def seen(w: Window) -> str:
-    """The input as it is drawn, without its border."""
-    prompt = w.screen.prompt
-    lines = [strip.text for strip in prompt.render_lines(prompt.region.reset_offset)]
-    return " ".join(" ".join(line[1:-1] for line in lines[1:-1]).split())
-
-
-async def sent(w: Window) -> str:
-    return str((await w.server.request()).json["input"][-1]["content"])
 
 
 @pytest.mark.fault("G18")

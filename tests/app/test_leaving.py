@@ -12,7 +12,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,18 +20,11 @@ import pytest
 
 from tests.fake_server import completed
 from tests.loopback import loopback, palaver, plain_environment, profile_text
-from tests.terminal import Terminal, is_restored, terminal
+from tests.terminal import Terminal, is_restored, terminal, wait_for
 from tui.drafts import CLOSE, OPEN
 
 Write = Callable[[str], Path]
 ROOT = Path(__file__).parent.parent.parent
-
-
-def wait_for(ready: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not ready():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 @pytest.mark.fault("C17")

@@ -6,7 +6,6 @@ import os
 import signal
 import termios
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from tests.fake_server import delta
 from tests.loopback import Call, loopback, profile_text
 from tests.store.histories import rows
-from tests.terminal import Terminal, is_restored, terminal
+from tests.terminal import Terminal, is_restored, terminal, wait_for
 
 Write = Callable[[str], Path]
 
@@ -65,15 +64,8 @@ def goes_on(pour: Pour, call: Call) -> None:
 
 def kept(history: Path) -> tuple[str, str]:
     """The answer in the history, and how it stands."""
-    ((status, text),) = rows(history, "SELECT status, text FROM messages WHERE role = 'assistant'")
-    return str(status), str(text)
-
-
-def until(ready: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 30
-    while not ready():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.05)
+    found = rows(history, "SELECT status, text FROM messages WHERE role = 'assistant'")
+    return (str(found[0][0]), str(found[0][1])) if found else ("", "")
 
 
 @contextmanager
@@ -87,7 +79,7 @@ def stuck(pour: Pour, write_config: Write) -> Iterator[Terminal]:
             t.shows("begun")
             t.reading.clear()
             server.call().go_on.set()
-            until(lambda: t.unread >= HELD, "the terminal takes all there is")
+            wait_for(lambda: t.unread >= HELD, "the terminal takes all there is")
             pour.stuck.set()
             yield t
 
@@ -110,7 +102,7 @@ def test_it_leaves_although_the_terminal_does_not_read(
     pour = Pour(then)
     with stuck(pour, write_config) as t:
         said = pour.text
-        until(lambda: len(kept(history)[1]) >= len(said), "what came is not kept")
+        wait_for(lambda: len(kept(history)[1]) >= len(said), "what came is not kept")
         if number:
             os.kill(t.pid, number)
         else:

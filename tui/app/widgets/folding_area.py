@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from rich.text import Text
@@ -104,17 +106,18 @@ class FoldingArea(TextArea):
     # Undoing. Textual looks at the cursor before it has put it back into a text that is shorter by then.
 
     def undo(self) -> None:
-        self._is_stepping = True
-        try:
+        with self._stepping():
             super().undo()
-        finally:
-            self._is_stepping = False
-        self._refresh_size()
 
     def redo(self) -> None:
+        with self._stepping():
+            super().redo()
+
+    @contextmanager
+    def _stepping(self) -> Iterator[None]:
         self._is_stepping = True
         try:
-            super().redo()
+            yield
         finally:
             self._is_stepping = False
         self._refresh_size()
