@@ -261,7 +261,8 @@ async def test_agent_server_16_a_conversation_is_one_turn_at_a_time_and_two_run_
     server.service.go_on.set()
     assert (await t.ended(work)).text == text_of("hang on")
     assert (await t.ended(other)).text == text_of("hang too")
-    assert inputs(server) == [[("user", "hang on")], [("user", "hang too")]]
+    # Two conversations have no order between them: either prompt may reach the server first.
+    assert sorted(inputs(server)) == [[("user", "hang on")], [("user", "hang too")]]
 
 
 async def test_agent_server_20_hosts_and_tokens_never_share_a_connection(
