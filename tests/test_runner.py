@@ -153,7 +153,19 @@ def test_an_answer_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(Incomplete):
         folded.apply(said("!"))
     assert fold(said("1234567890"), ItemWhole(Item("m", MESSAGE, "abcdefghij"))).snapshot().text == "abcdefghij"
+    begun_again = fold(said("1234567890"), AttemptStarted(AttemptKind.RETRY), said("abcdefghij"))
+    assert begun_again.snapshot().text == "abcdefghij"
     assert ANSWER_LIMIT == 64 * 1024 * 1024
+
+
+def test_a_look_at_a_turn_makes_only_those_items_anew_that_changed() -> None:
+    folded = fold(said("a", "one"), said("x", "two"), said("b", "three"))
+    before = folded.snapshot()
+    folded.apply(said("y", "two"))
+    folded.apply(said("c", "four"))
+    after = folded.snapshot()
+    assert [item.text for item in after.items] == ["a", "xy", "b", "c"]
+    assert [new is old for new, old in zip(after.items, before.items, strict=False)] == [True, False, True]
 
 
 # A turn in virtual time

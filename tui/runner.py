@@ -91,6 +91,10 @@ class Fold:
         self._turn = turn
         self._clock = clock
         self._parts = {item.key: _part_of(item) for item in turn.items}
+        self._items: dict[str, Item] = {}
+        self._changed = dict.fromkeys(self._parts)
+        """The items that are not as they were in the last snapshot, the earlier ones first: a long turn has many others."""
+
         self._is_told_again = False
         self._size = 0
         self.finished = False
@@ -138,8 +142,10 @@ class Fold:
 
     def snapshot(self) -> Turn:
         """The turn as it stands."""
-        items = tuple(self._item(key, part) for key, part in self._parts.items())
-        return replace(self._turn, items=items)
+        for key in self._changed:
+            self._items[key] = self._item(key, self._parts[key])
+        self._changed.clear()
+        return replace(self._turn, items=tuple(self._items.values()))
 
     def end(self, status: TurnStatus, error: Failure | None = None) -> Turn:
         """The turn in its final state."""
@@ -169,6 +175,7 @@ class Fold:
             part.pieces.append(event.text)
             self._grow(len(event.text))
         part.item = None
+        self._changed[event.key] = None
         self._see(bool(event.text or event.name))
 
     def _whole(self, item: Item) -> None:
@@ -178,6 +185,7 @@ class Fold:
             return
         before = sum(map(len, part.pieces)) if part else 0
         self._parts[item.key] = _part_of(item)
+        self._changed[item.key] = None
         self._grow(len(item.text) - before)
         self._see(bool(item.text or item.name))
 
@@ -203,15 +211,20 @@ class Fold:
             # What was shown stays until the server tells it again.
             self._is_told_again = True
         elif event.kind is not AttemptKind.FIRST:
-            self._parts.clear()
+            self._clear()
         attempt = Attempt(len(self._turn.attempts) + 1, event.kind, self._clock.now(), sent_id=event.sent_id)
         self._turn = replace(self._turn, attempts=(*self._turn.attempts, attempt), waiting_until=None, waiting_for="")
 
     def _begin_again(self) -> None:
         if self._is_told_again:
             self._is_told_again = False
-            self._parts.clear()
-            self._size = 0
+            self._clear()
+
+    def _clear(self) -> None:
+        self._parts.clear()
+        self._items.clear()
+        self._changed.clear()
+        self._size = 0
 
     def _end_attempt(self, outcome: str) -> None:
         attempts = self._turn.attempts
