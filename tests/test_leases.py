@@ -133,7 +133,7 @@ async def test_a_turn_taken_up_elsewhere_is_seen_where_it_was_begun(history: Pat
         conn = await there.store.reopen(turn.id)
         assert conn is None, "it has ended"
         seen = len(here.turns)
-        await there.store._write(
+        await there.store.write(
             lambda conn: conn.execute("UPDATE turns SET status = 'interrupted' WHERE id = ?", (turn.id,))
         )
         reopened = await there.store.reopen(turn.id)

@@ -22,7 +22,8 @@ from tui.console import print_error
 from tui.errors import Exit, PalaverError, StoreError, UsageError
 from tui.model import HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
-from tui.store import Health, Store
+from tui.store import Store
+from tui.store.access import Health
 from tui.text import one_line, shell_word
 
 INPUT_LIMIT = 8 * 1024 * 1024

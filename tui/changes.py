@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tui.model import Queued, Session, SessionLease, Turn
-from tui.store import Health
+from tui.store.access import Health
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from tui.clock import Clock
 from tui.config import Config
 from tui.errors import LabelTaken, StoreError
 from tui.model import Mapping, Scroll, Session, TitleSource, check_label, new_id
-from tui.store import Health, Store
+from tui.store import Store
+from tui.store.access import Health
 from tui.store.alike import look, told_apart
 
 

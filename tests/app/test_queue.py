@@ -214,7 +214,7 @@ async def test_what_was_sent_while_it_was_changed_elsewhere_is_a_new_prompt(hist
 async def test_where_nothing_can_be_written_the_prompt_stays_in_the_input(history: Path) -> None:
     async with window(history) as w:
         first = await answering(w)
-        await w.talk.store._read(lambda conn: conn.execute("PRAGMA query_only = ON").fetchall(), None)
+        await w.talk.store.read(lambda conn: conn.execute("PRAGMA query_only = ON").fetchall(), None)
         await w.send("second")
         await w.until(lambda: w.screen.prompt.text == "second")
         assert "read-only" in w.status

@@ -35,7 +35,7 @@ class Disk:
 
     async def mend(self, store: Store) -> None:
         self._state = ("PRAGMA max_page_count = 1073741823", "PRAGMA query_only = OFF")
-        await store._read(self._apply, None)
+        await store.read(self._apply, None)
         self._state = ()
 
     @asynccontextmanager
@@ -47,7 +47,7 @@ class Disk:
 
     async def _become(self, store: Store, *state: str) -> None:
         self._state = state
-        await store._read(self._apply, None)
+        await store.read(self._apply, None)
 
     def _apply(self, conn: sqlite3.Connection) -> None:
         for statement in self._state:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tui.model import Item, ItemKind, Mapping, Session, Turn, TurnStatus, new_id
-from tui.store import Health, Store
+from tui.store import Store
+from tui.store.access import Health
 
 NOW = 1_800_000_000.0
 

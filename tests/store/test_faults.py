@@ -46,10 +46,10 @@ NOBODY = 65534
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes half a minute in life takes a moment here; no one heals unless the test says so."""
-    monkeypatch.setattr("tui.store.PATIENCE", 0.1)
-    monkeypatch.setattr("tui.store.BEGIN_PATIENCE", 0.05)
-    monkeypatch.setattr("tui.store.CLOSE_PATIENCE", 0.05)
-    monkeypatch.setattr("tui.store.HEAL_EVERY", 3600.0)
+    monkeypatch.setattr("tui.store.access.PATIENCE", 0.1)
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    monkeypatch.setattr("tui.store.access.CLOSE_PATIENCE", 0.05)
+    monkeypatch.setattr("tui.store.access.HEAL_EVERY", 3600.0)
     monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 0.1)
     monkeypatch.setattr("tui.store.database.WRITE_TIMEOUT", 0.01)
 
@@ -754,8 +754,8 @@ async def test_a_log_of_another_journal_mode_that_is_broken(history: Path, spoil
 async def test_a_lock_others_keep_for_a_while_is_waited_for(
     history: Path, monkeypatch: pytest.MonkeyPatch, take: str, give: str
 ) -> None:
-    monkeypatch.setattr("tui.store.PATIENCE", 30.0)
-    monkeypatch.setattr("tui.store.SAID_AFTER", 0.02)
+    monkeypatch.setattr("tui.store.access.PATIENCE", 30.0)
+    monkeypatch.setattr("tui.store.access.SAID_AFTER", 0.02)
     async with talk(history) as t:
         await answered(t, text="one")
         session = await t.chat.open("work")
@@ -806,7 +806,7 @@ async def test_a_lock_others_never_give_back_costs_no_answer(history: Path, take
 @pytest.mark.parametrize("take", ["take_lock", "hold"], ids=["ours", "SQLite's"])
 async def test_opening_a_file_others_hold(history: Path, monkeypatch: pytest.MonkeyPatch, take: str) -> None:
     # What an answer waits for, the making of its session among it, has a patience of its own.
-    monkeypatch.setattr("tui.store.PATIENCE", 3600.0)
+    monkeypatch.setattr("tui.store.access.PATIENCE", 3600.0)
     async with opened(history) as store:
         await told(store, a_session(), "hello", "one")
     with Other(history) as other:
@@ -824,8 +824,8 @@ async def test_opening_a_file_others_hold(history: Path, monkeypatch: pytest.Mon
 async def test_a_wait_that_ends_in_a_refusal_is_over_all_the_same(
     history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.store.BEGIN_PATIENCE", 30.0)
-    monkeypatch.setattr("tui.store.SAID_AFTER", 0.0)
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 30.0)
+    monkeypatch.setattr("tui.store.access.SAID_AFTER", 0.0)
     session = a_session()
     healths = Healths()
     async with opened(history) as first, opened(history, on_health=healths) as second:
@@ -844,7 +844,7 @@ async def test_a_wait_that_ends_in_a_refusal_is_over_all_the_same(
 
 
 async def test_ending_does_not_wait_for_a_lock_others_keep(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.store.PATIENCE", 3600.0)
+    monkeypatch.setattr("tui.store.access.PATIENCE", 3600.0)
     session = a_session()
     async with opened(history) as store:
         begun = await store.begin(a_turn(session), session)

@@ -193,7 +193,7 @@ async def test_what_changes_while_it_is_being_written_is_not_forgotten(history: 
         def change(statement: str) -> None:
             # As the loop may, between the commit and the moment it hears of it.
             if statement == "COMMIT":
-                store._overlay.add_changes(session.id, {"draft": "two"})
+                store.overlay.add_changes(session.id, {"draft": "two"})
 
         disk.on_statement = change
         await store._heal()
@@ -263,7 +263,7 @@ async def test_closing_writes_what_is_left(history: Path, disk: Disk) -> None:
 
 
 async def test_it_is_told_once_and_heals_by_itself(history: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.store.HEAL_EVERY", 0.01)
+    monkeypatch.setattr("tui.store.access.HEAL_EVERY", 0.01)
     healths = Healths()
     session = a_session()
     async with opened(history, on_health=healths) as store:

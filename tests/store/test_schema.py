@@ -43,7 +43,7 @@ def mode(file: Path) -> int:
 async def ask_sqlite(store: Any, *statements: str) -> list[Any]:
     """The first value of each statement, on the store's own connection."""
     read: list[Any] = []
-    await store._read(lambda conn: read.extend(conn.execute(statement).fetchone()[0] for statement in statements), None)
+    await store.read(lambda conn: read.extend(conn.execute(statement).fetchone()[0] for statement in statements), None)
     return read
 
 

@@ -277,8 +277,8 @@ async def test_what_a_user_waits_for_is_given_up_soon_while_another_program_writ
     session = a_session()
     async with opened(history) as store:
         turn = await told(store, session)
-        monkeypatch.setattr("tui.store.BEGIN_PATIENCE", 0.05)
-        monkeypatch.setattr("tui.store.PATIENCE", 300.0)
+        monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+        monkeypatch.setattr("tui.store.access.PATIENCE", 300.0)
         works: dict[str, Callable[[], Awaitable[object]]] = {
             "create": lambda: store.create(a_session("new")),
             "begin": lambda: store.begin(a_turn(session), session),

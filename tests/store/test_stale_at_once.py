@@ -20,9 +20,9 @@ STALE = {"error": {"message": "Previous response with id 'resp_1' not found.", "
 async def test_one_of_the_new_conversations_is_kept_and_both_answers(
     history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.store.BEGIN_PATIENCE", 0.05)
-    monkeypatch.setattr("tui.store.PATIENCE", 0.1)
-    monkeypatch.setattr("tui.store.CLOSE_PATIENCE", 0.05)
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    monkeypatch.setattr("tui.store.access.PATIENCE", 0.1)
+    monkeypatch.setattr("tui.store.access.CLOSE_PATIENCE", 0.05)
     async with talk(history) as one, talk(history) as two:
         session = await one.chat.open("work")
         await one.answered(session, "first", "answer", "resp_1")

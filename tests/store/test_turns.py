@@ -508,7 +508,7 @@ async def test_a_read_sees_one_moment(history: Path) -> None:
                 _end_turns(history)
             return f"{status}, {conn.execute('SELECT count(*) FROM chunks').fetchone()[0]}"
 
-        assert await store._read(read, "") == "streaming, 1"
+        assert await store.read(read, "") == "streaming, 1"
         _end_turns(history)
         assert rows(history, "SELECT status FROM turns") == [("done",)]
 
@@ -530,7 +530,7 @@ async def test_no_query_reads_a_whole_table(history: Path) -> None:
         def watch(conn: sqlite3.Connection) -> None:
             conn.set_trace_callback(seen.add)
 
-        await store._read(watch, None)
+        await store.read(watch, None)
         for number in range(3):
             begun = await store.begin(a_turn(session, f"p{number}"), session, "title")
             states = stream(begun)
@@ -545,7 +545,7 @@ async def test_no_query_reads_a_whole_table(history: Path) -> None:
         await store.mapping(session.id, "https://host:443", "responses", "")
         await store.poll(1)
         await store.update(session.id, draft="x", unread=True, touch=True)
-        await store._read(lambda conn: conn.set_trace_callback(None), None)
+        await store.read(lambda conn: conn.set_trace_callback(None), None)
     queries = [
         query for query in seen if re.match(r"\s*(SELECT|WITH|UPDATE|DELETE|INSERT)", query) and "_fts" not in query
     ]

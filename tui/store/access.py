@@ -1,0 +1,278 @@
+"""The way to the history's file, which never stops an answer.
+
+One thread owns the connection. Trouble with the disk never stops an answer: what cannot be written is kept in memory,
+`health` says so, and it is written when that becomes possible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TypeVar
+
+from tui.clock import SYSTEM, Clock
+from tui.errors import PalaverError, StoreError
+from tui.model import HolderKind, Turn
+from tui.store import sessions as session_sql
+from tui.store.keeper import Keeper, NotOpen
+from tui.store.leases import Writer
+from tui.store.lock import Locked
+from tui.store.overlay import Overlay
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 30.0
+"""Seconds a write waits for another process before it is kept in memory instead."""
+
+BEGIN_PATIENCE = 2.0
+"""The same for the beginning of a turn or a session, which an answer is waiting for."""
+
+CLOSE_PATIENCE = 1.0
+"""The same for all that is left to write once Palaver is about to end."""
+
+SAID_AFTER = 1.0
+"""Seconds of waiting for another process after which the user is told."""
+
+HEAL_EVERY = 10.0
+"""Seconds between two attempts to write what is only in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the history fares: `message` is empty while all is well, `unsaved` is whether anything is only in memory.
+
+    `notice` says what has happened to the file since it was opened, if anything did; `is_unreadable`, that what was read
+    last could not be.
+    """
+
+    message: str = ""
+    unsaved: bool = False
+    notice: str = ""
+    is_unreadable: bool = False
+
+
+class Access:
+    """Reads and writes of the history in `file`. Nothing is touched before `open`; `on_health` is told whenever its health
+    changes.
+
+    `kind` is what this process is. `on_wanted` is told of a session and its running turn, where another process wants that
+    session, or has taken it. `overlay` is what is only in memory; `written` are the running turns as they were written
+    last, to the file that is there now.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        kind: HolderKind = HolderKind.WINDOW,
+        clock: Clock = SYSTEM,
+        on_health: Callable[[Health], None] | None = None,
+    ) -> None:
+        self.file = file
+        self.on_health = on_health
+        self.on_wanted: Callable[[str, str], object] | None = None
+        self.overlay = Overlay()
+        self.written: dict[str, Turn] = {}
+        self._thread: ThreadPoolExecutor | None = None
+        self._keeper = Keeper(file, self.written.clear, kind, clock)
+        self._wanted: list[Turn] = []
+        self._first_notices = 0
+        self._is_closing = False
+        self._last_moment = math.inf
+        self._cannot_write = ""
+        self._cannot_read = ""
+        self._is_waiting = False
+        self._told = Health()
+        self._writing = asyncio.Lock()
+        self._healing: asyncio.Task[None] | None = None
+
+    # Life
+
+    async def open(self) -> None:
+        """Open the file, or begin without one. `recovered` then tells how many answers a crash cut short."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="palaver-store")
+        try:
+            await self._call(self._keeper.open)
+        except StoreError as error:
+            self._cannot_write = f"History is off: {error}"
+        else:
+            if self._keeper.read_only:
+                self._cannot_write = f"History is not saved: {self._keeper.read_only}."
+        self._first_notices = len(self.notices)
+        self._tell()
+
+    def hasten(self) -> None:
+        """From now on wait for other processes only for a moment more in all: Palaver is about to end."""
+        self._last_moment = min(self._last_moment, asyncio.get_running_loop().time() + CLOSE_PATIENCE)
+
+    async def close(self) -> None:
+        """Write what is only in memory, if that is possible now, and close the file."""
+        if self._thread is None:
+            return
+        self._is_closing = True
+        self.hasten()
+        if self._healing is not None:
+            self._healing.cancel()
+        if self.overlay:
+            with suppress(StoreError):
+                await self.write(_nothing)
+        await self._call(self._keeper.close)
+        self._thread.shutdown(wait=True)
+        self._thread = None
+
+    @property
+    def health(self) -> Health:
+        """How the history fares at this moment."""
+        new = self.notices[self._first_notices :]
+        waiting = "History is not saved yet: another process is using it." if self._is_waiting else ""
+        message = self._cannot_write or waiting or self._cannot_read
+        return Health(message, bool(self.overlay), new[-1] if new else "", bool(self._cannot_read))
+
+    @property
+    def holder(self) -> str:
+        """This process, as turns it runs are marked."""
+        return self._keeper.holder
+
+    @property
+    def recovered(self) -> int:
+        """How many answers were found that a crash had cut short."""
+        return self._keeper.recovered
+
+    @property
+    def notices(self) -> list[str]:
+        """What has happened to the file, in words."""
+        return self._keeper.notices
+
+    async def require(self) -> None:
+        """For commands about the history itself.
+
+        Raises:
+            StoreError: There is none to be had.
+        """
+        if not self._keeper.is_open:
+            raise StoreError(self.health.message or "History is off.")
+
+    # Reads, writes
+
+    async def read(self, function: Callable[..., T], default: T, *args: object) -> T:
+        """Call `function` with the connection. Gives what it gives, or `default` where nothing can be read. Never raises."""
+        if self._thread is None:
+            return default
+        try:
+            found: T = await self._call(self._keeper.read, function, *args)
+        except NotOpen:
+            return default
+        except StoreError as error:
+            self._cannot_read = f"History cannot be read: {error}"
+            found = default
+        else:
+            self._cannot_read = ""
+        self._tell()
+        return found
+
+    async def write(self, function: Callable[..., T], *args: object, is_awaited: bool = False) -> T:
+        """Write, in the order of the calls and after what is still unsaved, in one go with it.
+
+        While another process writes this waits in a way that lets reads go on; not so long again once that was in vain, and
+        not so long where an answer `is_awaited`.
+
+        Raises:
+            StoreError: It cannot be written.
+            PalaverError: What `function` raises.
+        """
+        loop = asyncio.get_running_loop()
+        patience = BEGIN_PATIENCE if is_awaited or self.overlay else PATIENCE
+        begun, deadline = loop.time(), loop.time() + patience
+        try:
+            async with asyncio.timeout_at(deadline) as waiting, self._writing:
+                while True:
+                    waiting.reschedule(None)
+                    unsaved = self.overlay.copy()
+                    try:
+                        done: T = await self._call(self._keeper.write, self._write_now, unsaved, function, args)
+                        break
+                    except Locked:
+                        waiting.reschedule(min(deadline, self._last_moment))
+                        self._is_waiting = loop.time() - begun > SAID_AFTER
+                        self._tell()
+                        await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise StoreError("The history is locked by another process.", transient=True) from None
+        except PalaverError:
+            self._is_waiting = False
+            self._tell()
+            raise
+        finally:
+            self._is_waiting = False
+        self.overlay.forget(unsaved)
+        self._tell_wanted()
+        if not self.overlay:
+            self._cannot_write = ""
+        self._tell()
+        return done
+
+    def writer(self) -> Writer:
+        """This process at this moment, as those who write have to know it."""
+        return self._keeper.writer()
+
+    def not_saved(self, error: StoreError) -> None:
+        """Note that something is only in the overlay now, and why."""
+        log.warning("not saved: %s", error)
+        known = error.message.startswith("History is not saved")
+        self._cannot_write = error.message if known else f"History is not saved: {error}"
+        self._tell()
+
+    # Within
+
+    async def _call(self, function: Callable[..., T], *args: object) -> T:
+        """Run in the store's thread, to its end even if the caller is cancelled."""
+        assert self._thread is not None, "the store is not open"
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, function, *args))
+
+    def _write_now(self, conn: Connection, unsaved: Overlay, function: Callable[..., T], args: tuple[object, ...]) -> T:
+        # Begun anew where the file was replaced meanwhile.
+        self._wanted = unsaved.write(conn, self.writer())
+        return function(conn, *args)
+
+    def _tell_wanted(self) -> None:
+        """Tell of the running turns that were written just now, and whose session another process wants or has."""
+        wanted, self._wanted = self._wanted, []
+        for turn in wanted:
+            if self.on_wanted is not None:
+                self.on_wanted(turn.session_id, turn.id)
+
+    def _tell(self) -> None:
+        """Say how the history fares, if that is new, and see to it that it gets better."""
+        health = self.health
+        if health != self._told:
+            self._told = health
+            if self.on_health is not None:
+                self.on_health(health)
+        if health.message and not self._is_closing and (self._healing is None or self._healing.done()):
+            self._healing = asyncio.get_running_loop().create_task(self._heal_in_time())
+
+    async def _heal_in_time(self) -> None:
+        while self.health.message:
+            await asyncio.sleep(HEAL_EVERY)
+            await self._heal()
+
+    async def _heal(self) -> None:
+        """Try to write everything that is only in memory."""
+        try:
+            await self.write(_nothing)
+        except StoreError as error:
+            log.debug("still not saved: %s", error)
+        await self.read(session_sql.revision, 0)
+
+
+def _nothing(_conn: Connection) -> None:
+    """A transaction of its own for what is unsaved."""
