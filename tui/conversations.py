@@ -182,11 +182,10 @@ class Conversations:
         label = check_label(label)
         if await self._store.find(label):
             raise LabelTaken(label)
-        found, turns = Conversation(conversation_id), list[Turn]()
-        if Can.SHARE in traits.can:
-            found = await self._client.ask(profile, lambda wire, http: wire.conversation(http, conversation_id))
+        turns = list[Turn]()
         if Can.READ in traits.can:
             turns = await self._client.ask(profile, lambda wire, http: wire.recall(http, conversation_id))
+        found = await self._about(profile, conversation_id)
         title = found.title or (title_from(turns[0].prompt) if turns else "")
         notice = f"This conversation was found on {profile.origin.partition('://')[2]}, as {conversation_id}."
         provenance = Provenance.OWN
@@ -347,6 +346,20 @@ class Conversations:
                 session.id, profile.origin, profile.protocol, profile.key.principal, conversation_id, depth, now, now
             )
         )
+
+    async def _about(self, profile: Profile, conversation_id: str) -> Conversation:
+        """What a server tells of a conversation besides what was said in it: all of it where it shares, else the title."""
+        if Can.SHARE in profile.traits.can:
+            return await self._client.ask(profile, lambda wire, http: wire.conversation(http, conversation_id))
+        unnamed = Conversation(conversation_id)
+        if Can.LIST not in profile.traits.can:
+            return unnamed
+        try:
+            listed = await self.listed(profile)
+        except TurnError as error:
+            log.info("a conversation is adopted without its title: %s", error)
+            return unnamed
+        return next((one for one in listed if one.id == conversation_id), unnamed)
 
     @staticmethod
     def _require(profile: Profile, what: Can, otherwise: str) -> Traits:

@@ -25,7 +25,7 @@ from tui.config import Profile
 from tui.credentials import KeySource
 from tui.errors import Limited, Refused, Stale
 from tui.events import RunNamed
-from tui.model import AttemptKind, Item, ItemKind, ItemState, Session, Turn, TurnStatus, Verdict
+from tui.model import AttemptKind, Item, ItemKind, ItemState, Session, TitleSource, Turn, TurnStatus, Verdict
 
 DONE, FAILED = TurnStatus.DONE, TurnStatus.FAILED
 CANCELLED, INTERRUPTED = TurnStatus.CANCELLED, TurnStatus.INTERRUPTED
@@ -506,7 +506,9 @@ async def test_a_conversation_is_read_and_gone_on_with(t: Chatting, server: Runn
     await t.say(await t.chat.open("work"), "tool please")
     await t.say(await t.chat.open("work"), "delegate it")
     kept = only(server)
+    kept.title = "Tools, and who uses them"
     adopted = await t.chat.conversations.adopt("found", kept.id, t.profile)
+    assert (adopted.title, adopted.title_source) == (kept.title, TitleSource.GENERATED)
     first, second = await t.chat.turns(adopted.id)
     assert (first.prompt, first.status, first.text) == ("tool please", DONE, text_of("tool please"))
     assert [kind for kind, *_ in items(first)] == ["tool_call", "tool_result", "message"]

@@ -160,6 +160,36 @@ def test_a_history_that_was_never_set_up_is_copied_as_it_is(history: Path, tmp_p
     assert back_up(history, to) == Copy(to, to.stat().st_size, 0, 0)
 
 
+# Looking over
+
+
+@pytest.mark.fault("D09")
+def test_nothing_is_wrong_with_a_history_in_which_nothing_is_yet(history: Path) -> None:
+    history.parent.mkdir(parents=True)
+    history.touch(mode=0o600)
+    assert check(history) == Findings(remarks=("nothing is in it yet; the next start sets it up",))
+    assert repair(history) is None
+    assert history.stat().st_size == 0
+
+
+def test_nothing_is_wrong_with_a_history_whose_maker_was_killed_while_it_set_it_up(
+    history: Path, tmp_path: Path
+) -> None:
+    """It has pages then, and a journal that says that they are to go again."""
+    history.parent.mkdir(parents=True)
+    making = tmp_path / "making.db"
+    with closing(sqlite3.connect(making, isolation_level=None)) as conn:
+        conn.execute("PRAGMA journal_mode = TRUNCATE")
+        conn.execute("PRAGMA cache_size = 1")
+        conn.execute("BEGIN IMMEDIATE")
+        schema.migrate(conn)
+        for suffix in ("", "-journal"):
+            kept = making.with_name(making.name + suffix).read_bytes()
+            assert kept
+            history.with_name(history.name + suffix).write_bytes(kept)
+    assert check(history) == Findings(remarks=("nothing is in it yet; the next start sets it up",))
+
+
 # Repairs
 
 

@@ -115,6 +115,8 @@ def examine(conn: sqlite3.Connection, *, can_write: bool = True) -> Findings:
     try:
         wrong += _by_sqlite(conn)
         version = schema.version_of(conn)
+        if not wrong and not _names(conn):
+            return Findings(remarks=("nothing is in it yet; the next start sets it up",))
         sessions, turns = (_count(conn, f"FROM {table}") for table in ("sessions", "turns"))
         if version > schema.VERSION:
             wrong.append(
