@@ -67,7 +67,7 @@ async def test_a_real_question_has_its_mark_and_the_cursor_does_not_hide_it(hist
         exchange.event(delta(text))
         exchange.event({"type": "response.output_item.done", "output_index": 1, "item": asked})
         exchange.event(completed(text)).end()
-        await w.until(lambda: "waits for" in w.status)
+        await w.until(lambda: "waits for" in w.status and "? " in [gutter for gutter, _ in gutters(w)])
         before = gutters(w)
         assert ("▾ ", "ops.deploy wants your approval") in before
         assert ("  ", "▾ ops.deploy wants your approval") in before

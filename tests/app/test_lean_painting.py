@@ -8,7 +8,6 @@ import io
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from textual._queue import Queue
 from textual.geometry import Region
 from textual.message_pump import MessagePump
 from textual.screen import Screen
-from textual.scrollbar import ScrollBarRender
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import TextArea
@@ -27,7 +25,7 @@ from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
 from tui.app.driver import Writer
 from tui.app.keyboard import is_busy
-from tui.app.transcript.view import LONGEST_REST, TranscriptView, _thumb
+from tui.app.transcript.view import TranscriptView
 
 LONG = "\n\n".join(f"Paragraph {number} with **strong** words and `code`." for number in range(40))
 
@@ -129,22 +127,6 @@ async def test_a_draft_that_is_kept_repaints_no_list(history: Path, monkeypatch:
         assert not asked["TranscriptView"]
 
 
-@pytest.mark.parametrize("height", [1, 7, 36])
-def test_a_scrollbar_is_left_alone_only_where_it_would_look_the_same(height: int) -> None:
-    def look(total: int, above: float) -> list[tuple[str, str]]:
-        drawn = ScrollBarRender.render_bar(
-            height, total, 0 if total <= height else height, int(above * 8) / 8, thickness=1, vertical=True
-        )
-        return [(text, str(style)) for text, style, _ in drawn.segments]
-
-    seen: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for total in (height, height + 1, 2 * height, 5 * height + 3, 999):
-        for above in range(0, total - height + 1, 3):
-            thumb = _thumb(total, height, above)
-            assert seen.setdefault(thumb, look(total, above)) == look(total, above)
-    assert len(seen) > height
-
-
 def test_a_frame_is_handed_to_the_terminal_whole() -> None:
     writer = Writer(io.StringIO())
     for part in (SYNC_START, "\x1b[1;1H", "text"):
@@ -186,39 +168,3 @@ async def test_a_pump_is_busy_until_it_waits_again() -> None:
     assert is_busy(pump)
     await waiting
     assert is_busy(pump)
-
-
-async def test_a_key_comes_before_what_streams(history: Path) -> None:
-    async with window(history) as w:
-        await w.exchange("first", LONG)
-        await w.send("second")
-        exchange = await w.server.request()
-        exchange.respond().event(delta("One word "))
-        await w.until(lambda: "One word" in w.transcript)
-        view, turn = w.screen.transcript, w.talk.turns[-1]
-        await w.until(lambda: view._tick is None)
-        view._busy_until = 0.0
-
-        view.make_way()
-        view.put([replace(turn, items=(replace(turn.items[0], text="One word more"),))])
-        assert "One word more" not in w.transcript
-        assert view._tick is not None
-        await w.until(lambda: "One word more" in w.transcript)
-
-        await w.until(lambda: view._tick is None)
-        view.make_way()
-        view.put([replace(turn, items=(replace(turn.items[0], text="One word more, and another"),))])
-        assert view._tick is not None
-        # Someone keeps a key pressed all the time.
-        view._wanted_at -= LONGEST_REST
-        view._paint_timed()
-        assert "and another" in w.transcript
-        exchange.event(completed("One word more, and another")).end()
-        await w.until(lambda: not w.talk.chat.running())
-
-
-async def test_a_key_pressed_is_told_to_the_transcript(history: Path) -> None:
-    async with window(history) as w:
-        before = w.screen.transcript._pressed_at
-        await w.press("x")
-        assert w.screen.transcript._pressed_at > before

@@ -93,7 +93,7 @@ class PalaverApp(App[None]):
     def _make_way(self) -> None:
         screen = self.screen_stack[0] if self._screen_stack else None
         if isinstance(screen, ChatScreen):
-            screen.transcript.make_way()
+            screen.transcript.pace.make_way()
 
     def on_mount(self) -> None:
         self.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_theme())

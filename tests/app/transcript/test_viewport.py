@@ -1,85 +1,22 @@
-"""The window on a session: it stays where it is, asks for what it lacks once, and draws no more than is seen."""
+"""The window on a session: it stays where it is, and draws no more than is seen."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
 
 import pytest
 
 from tests.app.transcript.drawing import STYLED, document
+from tests.app.transcript.looking import HEIGHT, Session, all_texts, talk, turn
 from tui.app.transcript import blocks as blocks_module
 from tui.app.transcript.blocks import Ground
 from tui.app.transcript.folds import FoldBlock
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.pieces import Piece, Splitter
 from tui.app.transcript.selection import depth_of
-from tui.app.transcript.viewport import MOST_LINES, MOST_TURNS, PAGE, Place, Row, Viewport
+from tui.app.transcript.viewport import MOST_LINES, Place, Row
 from tui.app.transcript.wrap import Line
 from tui.model import Item, ItemKind, Turn, TurnStatus
-
-HEIGHT = 20
-
-
-def turn(depth: int, text: str, *, status: TurnStatus = TurnStatus.DONE, name: str = "") -> Turn:
-    return Turn(f"{name}{depth}", "session", depth, f"Prompt {depth}", status, (Item("m", ItemKind.MESSAGE, text),))
-
-
-def talk(count: int, *, seed: int = 1, most: int = 12) -> list[Turn]:
-    """Turns of all heights, every line of which is told apart from all others."""
-    rng = random.Random(seed)
-    return [
-        turn(depth, "\n\n".join(f"{depth}.{number} word" for number in range(rng.randint(1, most))))
-        for depth in range(count)
-    ]
-
-
-class Session:
-    """A viewport, and the turns it may ask for. What it asks for comes when `bring` is called."""
-
-    def __init__(
-        self, turns: list[Turn], *, place: Place | None = None, height: int = HEIGHT, at_hand: int = 0
-    ) -> None:
-        self.turns = turns
-        self.asked: list[tuple[int, int]] = []
-        self.all_asked: Counter[int] = Counter()
-        self.port = Viewport(self._ask)
-        self.port.resize(60, height)
-        self.port.open(len(turns), place or Place(), following=place is None)
-        self.port.put(turns[len(turns) - at_hand :])
-        self.port.update()
-
-    def _ask(self, start: int, until: int) -> None:
-        assert 0 <= start < until <= len(self.turns)
-        self.asked.append((start, until))
-        self.all_asked.update(range(start, until))
-
-    def bring(self) -> None:
-        """Bring what was asked for, and what is asked for then."""
-        for _ in range(20):
-            if not self.asked:
-                return
-            asked, self.asked = self.asked, []
-            for start, until in asked:
-                self.port.put(self.turns[start:until])
-            self.port.update()
-        raise AssertionError("it never has enough")
-
-    def texts(self) -> list[str]:
-        return [row.line.text.rstrip() for row in self.port.rows]
-
-    def known(self) -> dict[int, str]:
-        """The lines in view of turns that are at hand, by their numbers."""
-        return {row.key: row.line.text for row in self.port.rows if row.unit is not None}
-
-
-def all_texts(turns: list[Turn]) -> list[str]:
-    """All lines of a session, as a window without end would show them."""
-    port = Viewport(lambda _start, _until: None)
-    port.resize(60, 10)
-    port.open(turns[-1].depth + 1 if turns else 0, Place(), following=False)
-    port.put(turns)
-    return [line.text.rstrip() for _, line in port.all_lines(0, len(port.layout))]
 
 
 @pytest.fixture
@@ -131,6 +68,25 @@ def test_a_place_that_is_no_more_is_the_nearest_there_is() -> None:
     session = Session(talk(3), place=Place(50, 9, 9))
     session.bring()
     assert session.texts() == all_texts(session.turns)[-HEIGHT:]
+
+
+@pytest.mark.parametrize("lines", [1, 3, HEIGHT])
+def test_a_place_in_a_turn_that_has_not_come_can_be_left_upwards(lines: int) -> None:
+    session = Session(talk(30), place=Place(20, 5, 1))
+    before = session.texts()
+    session.port.move(-lines)
+    assert session.port.place <= Place(20, 5, 0)
+    session.bring()
+    assert session.texts() != before
+    assert all(text in all_texts(session.turns) for text in session.texts())
+
+
+def test_a_place_beyond_what_its_turn_is_now_is_left_upwards_from_where_it_is_shown() -> None:
+    session = Session(talk(30), place=Place(10, 99, 0))
+    session.bring()
+    shown = session.texts()
+    session.port.move(-3)
+    assert session.texts()[3:] == shown[:-3]
 
 
 def test_the_end_is_followed_while_it_grows() -> None:
@@ -240,7 +196,7 @@ def test_what_changes_above_in_the_same_turn_leaves_the_text_where_it_is() -> No
     session = Session([Turn("0", "s", 0, "Prompt", TurnStatus.DONE, items)], at_hand=1)
     session.port.move(-20)
     before = session.texts()
-    turn_blocks = session.port.blocks_of(0)
+    turn_blocks = session.port.at_hand.blocks_of(0)
     assert turn_blocks is not None
     fold = turn_blocks.blocks[1]
     assert isinstance(fold, FoldBlock)
@@ -252,67 +208,14 @@ def test_what_changes_above_in_the_same_turn_leaves_the_text_where_it_is() -> No
     assert session.texts() == before
 
 
-def test_turns_are_asked_for_once_however_often_it_is_painted() -> None:
-    session = Session(talk(500), place=Place(250))
-    for _ in range(10):
-        session.port.update()
-        session.port.move(1)
-        session.port.move(-1)
-    assert len(session.asked) == 1
-    (start, until) = session.asked[0]
-    assert until - start == PAGE
-    assert start < 250 < until
-
-
-def test_moving_on_while_nothing_comes_neither_loops_nor_asks_twice() -> None:
-    session = Session(talk(2000))
-    for _ in range(600):
-        session.port.move(-50)
-    assert session.port.place == Place()
-    assert max(session.all_asked.values()) == 1
-    for _ in range(1000):
-        session.port.move(50)
-    assert session.port.place.depth > 1990
-    assert max(session.all_asked.values()) == 1
-    session.bring()
-    assert len(session.port.rows) == HEIGHT
-
-
-def test_turns_given_up_are_asked_for_again() -> None:
-    turns = talk(MOST_TURNS * 2)
-    session = Session(turns)
-    session.bring()
-    for start in range(len(turns) - PAGE, -1, -PAGE):
-        session.port.go_to(Place(start))
-        session.bring()
-        assert len(session.port.depths()) <= MOST_TURNS
-    assert session.port.depths()[0] == 0
-    session.port.following = True
-    session.port.update()
-    session.bring()
-    assert session.texts() == all_texts(turns[-40:])[-HEIGHT:]
-    assert session.all_asked[len(turns) - 1] == 2
-
-
-def test_a_turn_that_is_running_is_never_given_up() -> None:
-    turns = talk(MOST_TURNS * 2)
-    turns[-1] = turn(len(turns) - 1, "running", status=TurnStatus.STREAMING)
-    session = Session(turns)
-    session.bring()
-    for start in range(len(turns) - PAGE, -1, -PAGE):
-        session.port.go_to(Place(start))
-        session.bring()
-    assert session.port.depths()[-1] == len(turns) - 1
-
-
 def test_lines_kept_are_bounded() -> None:
     turns = [turn(depth, "\n\n".join(f"{depth}.{number}" for number in range(600))) for depth in range(12)]
     session = Session(turns, at_hand=12)
     for _ in range(150):
         session.port.move(-100)
     kept = 0
-    for depth in session.port.depths():
-        turn_blocks = session.port.blocks_of(depth)
+    for depth in session.port.at_hand.depths():
+        turn_blocks = session.port.at_hand.blocks_of(depth)
         assert turn_blocks is not None
         kept += sum(len(unit.lines_or_none or ()) for unit in turn_blocks.units())
     assert kept <= MOST_LINES + HEIGHT
@@ -326,7 +229,7 @@ def test_a_screenful_costs_the_same_at_any_length(count: int, drawn: list[Piece]
     session = Session(turns, at_hand=48)
     session.bring()
     assert 1 <= len(drawn) <= HEIGHT
-    assert len(session.port.depths()) == 48
+    assert len(session.port.at_hand.depths()) == 48
     drawn.clear()
     session.port.go_to(session.port.locate(session.port.layout.total // 2))
     session.bring()
@@ -456,23 +359,6 @@ def test_turns_that_go_leave_a_window_on_what_is_left() -> None:
     assert session.port.is_at_end()
 
 
-def test_turns_dropped_before_they_came_are_asked_for_when_they_are_there_again() -> None:
-    session = Session(talk(200), place=Place(150))
-    session.port.drop_from(100)
-    session.asked.clear()
-    session.port.open(200, Place(150), following=False)
-    session.port.update()
-    session.bring()
-    assert session.texts()[1] == "Prompt 150"
-
-
-def test_another_turn_at_the_same_depth_takes_its_place() -> None:
-    session = Session(talk(5), at_hand=5)
-    session.port.put([turn(4, "a branch", name="branch")])
-    session.port.update()
-    assert session.texts()[-1] == "a branch"
-
-
 def test_an_answer_that_ends_with_what_is_not_drawn_is_followed_to_its_end() -> None:
     session = Session([turn(0, "word\n\n" * 30 + "[a]: http://b\n\n[c]: http://d")], at_hand=1)
     assert session.texts()[-1] == "word"
@@ -538,7 +424,7 @@ def test_the_next_page_is_ready_before_it_is_wanted(direction: int, drawn: list[
     session.port.move(direction * (HEIGHT - 1))
     session.port.foresee(direction)
     session.bring()
-    assert session.port.blocks_of(0) is not None
+    assert session.port.at_hand.blocks_of(0) is not None
     drawn.clear()
     before = session.texts()
     session.port.move(direction * (HEIGHT - 1))

@@ -26,8 +26,8 @@ from tui.app.screens.help import Key, keys_of
 from tui.app.screens.keeper import Keeper
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.shelf import Shelf
+from tui.app.transcript.at_hand import Marks
 from tui.app.transcript.view import TranscriptView
-from tui.app.transcript.viewport import Marks
 from tui.app.widgets.key_bar import KeyBar
 from tui.app.widgets.offer_list import OfferList
 from tui.app.widgets.prompt import Prompt
@@ -554,7 +554,7 @@ class SessionScreen(Screen[None]):
     def _compositor_refresh(self) -> None:
         began = time.perf_counter()
         super()._compositor_refresh()
-        self.transcript.rest(time.perf_counter() - began)
+        self.transcript.pace.rest(time.perf_counter() - began)
 
     def on_resize(self, event: events.Resize) -> None:
         width, height = event.size

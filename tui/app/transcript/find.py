@@ -51,7 +51,7 @@ class Finding:
         self._from_end = port.following
         self._going = 0
         self._waiting: int | None = None
-        for depth in port.depths():
+        for depth in port.at_hand.depths():
             self.refresh(depth)
 
     # What is known
@@ -72,7 +72,7 @@ class Finding:
 
     def add(self, places: Places) -> None:
         """Take in where else it is."""
-        at_hand = set(self._port.depths())
+        at_hand = set(self._port.at_hand.depths())
         self._counts |= {depth: count for depth, count in places.counts if depth not in at_hand}
         self.is_done = places.is_done
         self._go_on()
@@ -119,7 +119,7 @@ class Finding:
         return isinstance(unit.block, MessageBlock | PromptBlock)
 
     def _units_of(self, depth: int) -> list[Unit]:
-        blocks = self._port.blocks_of(depth)
+        blocks = self._port.at_hand.blocks_of(depth)
         return blocks.units() if blocks is not None else []
 
     def _unit_of(self, spot: Spot | None) -> Unit | None:
@@ -208,7 +208,7 @@ class Finding:
         else:
             depths = _from(depths, self._origin - direction, direction)
         for depth in depths:
-            if self._port.blocks_of(depth) is None:
+            if self._port.at_hand.blocks_of(depth) is None:
                 self._waiting = depth
                 self._port.bring(depth)
                 return

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -12,6 +9,7 @@ from textual.strip import Strip
 
 from tui.app.transcript.find import Finding
 from tui.app.transcript.selection import GUTTER
+from tui.app.transcript.strips import restyled
 from tui.app.transcript.viewport import Row, Viewport
 from tui.found import Places
 from tui.matching import Matcher
@@ -102,12 +100,3 @@ class FindingView(ScrollView):
             style = palette.mark if is_current else palette.match
             strip = restyled(strip, GUTTER + start, GUTTER + end, style)
         return strip
-
-
-def restyled(strip: Strip, start: int, end: int, style: Style) -> Strip:
-    """A strip with another style on the characters from `start` to before `end`; -1 means to its end."""
-    text = strip.text
-    left = cell_len(text[:start])
-    right = strip.cell_length if end == -1 else cell_len(text[:end])
-    middle = [Segment(segment.text, (segment.style or Style()) + style) for segment in strip.crop(left, right)]
-    return Strip.join([strip.crop(0, left), Strip(middle), strip.crop(right)])

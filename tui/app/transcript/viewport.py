@@ -1,4 +1,4 @@
-"""What of a transcript is in view: the turns at hand, the place, and the rows that follow from them.
+"""What of a transcript is in view: a place, with the rows that follow from it.
 
 The place is kept as an anchor (turn, unit, line), so that a height that turns out different from its guess never moves
 the text. Only what is in view is drawn; what is not at hand is asked for.
@@ -9,23 +9,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from rich.segment import Segment
 
+from tui.app.transcript.at_hand import PAGE, TurnsAtHand
 from tui.app.transcript.blocks import Block, Ground, Unit
 from tui.app.transcript.layout import GUESS, Layout
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.selection import key_of
 from tui.app.transcript.turn_blocks import TurnBlocks
 from tui.app.transcript.wrap import Line
-from tui.model import Turn, Variants
-
-PAGE = 48
-"""Turns asked for at once."""
-
-MOST_TURNS = 1200
-"""Turns kept in memory; those farthest from the eye go first."""
+from tui.model import Turn
 
 MOST_LINES = 8000
 """Drawn lines kept."""
@@ -53,14 +48,6 @@ class Row:
     unit: Unit | None = None
 
 
-class Marks(TypedDict):
-    """What is said between turns: above all of them, after those that others may read, where others are in one's place."""
-
-    notice: str
-    shared: int | None
-    variants: dict[int, Variants]
-
-
 class Viewport:
     """Turns, seen through a window. `need` is called with the range of depths that has to be brought."""
 
@@ -71,12 +58,8 @@ class Viewport:
         self.height = 0
         self.rows: list[Row] = []
         self.layout = Layout()
-        self._notice = ""
-        self._shared: int | None = None
-        self._variants: dict[int, Variants] = {}
+        self.at_hand = TurnsAtHand(self.layout, need)
         self._need = need
-        self._turns: dict[int, TurnBlocks] = {}
-        self._asked: set[int] = set()
         self._drawn: OrderedDict[Unit, int] = OrderedDict()
         self._held: tuple[Place, Unit] | None = None
 
@@ -90,21 +73,18 @@ class Viewport:
         """Take another one's size and looks, having been out of sight."""
         self.resize(other.ground.width, other.height)
         self.ground = other.ground
-        # What was on its way has gone astray.
-        self._asked.clear()
+        self.at_hand.ask_again()
 
     def slim(self) -> None:
         """Keep what is around the place alone, to be out of sight for a while."""
-        for depth in [depth for depth in self._turns if abs(depth - self.place.depth) > PAGE]:
-            del self._turns[depth]
+        self.at_hand.keep_around(self.place.depth)
         self._forget_old_lines(KEPT_LINES)
 
     # Turns
 
     def open(self, count: int, place: Place, *, following: bool) -> None:
         """Begin with a session of `count` turns, none of them at hand."""
-        self._turns.clear()
-        self._asked.clear()
+        self.at_hand.clear()
         self._drawn.clear()
         self._held = None
         self.layout.reset(count)
@@ -113,69 +93,25 @@ class Viewport:
 
     def put(self, turns: list[Turn]) -> None:
         """Take in turns, new or changed."""
-        was_missing = self.place.depth not in self._turns
+        was_missing = self.place.depth not in self.at_hand
         for turn in turns:
             if turn.depth >= len(self.layout):
                 self.layout.grow(turn.depth + 1)
-            known = self._turns.get(turn.depth)
-            if known is not None and known.turn.id == turn.id:
-                known.update(turn)
-            else:
-                self._turns[turn.depth] = self._blocks(turn)
-            self._asked.discard(turn.depth)
-        if was_missing and self.place.depth in self._turns:
+            self.at_hand.put(turn)
+        if was_missing and self.place.depth in self.at_hand:
             self._settle()
-        self._give_up_far_ones()
-
-    def mark(self, notice: str, shared: int | None) -> bool:
-        """Have `notice` above everything, and a line after the last of the turns that others may read. False where that is
-        so already."""
-        if (notice, shared) == (self._notice, self._shared):
-            return False
-        changed = {0, (self._shared or 0) - 1, (shared or 0) - 1}
-        self._notice, self._shared = notice, shared
-        self._make_again(changed)
-        return True
-
-    def mark_variants(self, variants: dict[int, Variants]) -> bool:
-        """Say where there are other turns in the place of one. False where that is known already."""
-        changed = {depth for depth in {*variants, *self._variants} if variants.get(depth) != self._variants.get(depth)}
-        self._variants = variants
-        self._make_again(changed)
-        return bool(changed)
-
-    @property
-    def marks(self) -> Marks:
-        """What was said with `mark` and `mark_variants`."""
-        return {"notice": self._notice, "shared": self._shared, "variants": self._variants}
-
-    def variants_at(self, depth: int) -> Variants | None:
-        return self._variants.get(depth)
-
-    def _make_again(self, depths: set[int]) -> None:
-        for depth in depths & set(self._turns):
-            self._turns[depth] = self._blocks(self._turns[depth].turn)
-
-    def _blocks(self, turn: Turn) -> TurnBlocks:
-        before = self._notice if turn.depth == 0 else ""
-        after = "Shared up to here; what follows is not." if turn.depth + 1 == self._shared else ""
-        return TurnBlocks(turn, before, after, self._variants.get(turn.depth))
+        self.at_hand.give_up_far_from(self.place.depth)
 
     def drop_from(self, count: int) -> None:
         """Forget the turns from depth `count` on."""
         self.layout.grow(count)
-        for depth in [depth for depth in self._turns if depth >= count]:
-            del self._turns[depth]
-        self._asked = {depth for depth in self._asked if depth < count}
+        self.at_hand.drop_from(count)
         if self.place.depth >= count:
             self.place = Place(max(0, count - 1))
 
-    def blocks_of(self, depth: int) -> TurnBlocks | None:
-        return self._turns.get(depth)
-
-    def depths(self) -> list[int]:
-        """The turns at hand."""
-        return sorted(self._turns)
+    def bring(self, depth: int) -> None:
+        """Have a turn brought that is wanted, whether it is in view or not."""
+        self.at_hand.ask_for(depth, from_end=self.following)
 
     # Size
 
@@ -185,11 +121,13 @@ class Viewport:
         if width == self.ground.width:
             return
         depth, number, line = self.place
-        blocks = self._turns.get(depth)
+        blocks = self.at_hand.blocks_of(depth)
         unit = blocks.units()[number] if blocks and number < len(blocks.units()) else None
         share = line / max(1, unit.height(self.ground)) if unit else 0.0
         # What is not in view is not looked at: its height follows from the one it had, and the text does not move.
-        known = {one: max(2, self.layout.height(one) * self.ground.width // max(1, width)) for one in self._turns}
+        known = {
+            one: max(2, self.layout.height(one) * self.ground.width // max(1, width)) for one in self.at_hand.depths()
+        }
         guess = max(2, sum(known.values()) // len(known)) if known else GUESS
         missing_share = line / self.layout.height(depth) if blocks is None and depth < len(self.layout) else 0.0
         self.ground = Ground(width, self.ground.palette)
@@ -227,16 +165,20 @@ class Viewport:
         depth, number, line = place
         line -= lines
         while line < 0:
+            blocks = self.at_hand.blocks_of(depth)
+            units = blocks.units() if blocks is not None else []
+            # A place may be older than its turn, or wait for it: there are units as far as the rows show any.
+            number = min(number, len(units))
             if number > 0:
                 number -= 1
-                line += len(self.lines(self._turns[depth].units()[number]))
+                line += len(self.lines(units[number]))
                 continue
             if depth == 0:
                 return Place()
             depth -= 1
-            blocks = self._turns.get(depth)
+            blocks = self.at_hand.blocks_of(depth)
             if blocks is None:
-                self._ask_for(depth)
+                self.bring(depth)
                 line += self.layout.height(depth)
             else:
                 units = blocks.units()
@@ -251,15 +193,15 @@ class Viewport:
         if direction < 0:
             self.up(self.place, self.height)
         else:
-            self._ask_for(min(len(self.layout) - 1, self.rows[-1].depth + PAGE // 4))
+            self.bring(min(len(self.layout) - 1, self.rows[-1].depth + PAGE // 4))
             self._down(self.place, 2 * self.height)
-        self._ask_for(0)
+        self.bring(0)
 
     def _down(self, place: Place, lines: int) -> Place:
         depth, number, line = place
         line += lines
         while depth < len(self.layout):
-            blocks = self._turns.get(depth)
+            blocks = self.at_hand.blocks_of(depth)
             heights = (
                 [self.layout.height(depth)] if blocks is None else (len(self.lines(u)) for u in blocks.units()[number:])
             )
@@ -275,9 +217,9 @@ class Viewport:
         """The place from which the last line of all is the last row."""
         room = self.height
         for depth in range(len(self.layout) - 1, -1, -1):
-            blocks = self._turns.get(depth)
+            blocks = self.at_hand.blocks_of(depth)
             if blocks is None:
-                self._ask_for(depth)
+                self.bring(depth)
                 room -= self.layout.height(depth)
                 if room <= 0:
                     return Place(depth, 0, -room)
@@ -311,7 +253,7 @@ class Viewport:
         if not self.rows:
             return True
         last = self.rows[-1]
-        blocks = self._turns.get(last.depth)
+        blocks = self.at_hand.blocks_of(last.depth)
         if last.depth != len(self.layout) - 1 or blocks is None:
             return False
         for number, unit in reversed(list(enumerate(blocks.units()))):
@@ -322,7 +264,7 @@ class Viewport:
     def position(self) -> tuple[int, int]:
         """The lines above the window, and the lines there are in all, as far as is known."""
         depth, number, line = self.place
-        blocks = self._turns.get(depth)
+        blocks = self.at_hand.blocks_of(depth)
         within = sum(unit.height(self.ground) for unit in blocks.units()[:number]) + line if blocks else line
         above = (self.layout.top_of(depth) if depth < len(self.layout) else 0) + within
         return above, max(self.layout.total, above + len(self.rows))
@@ -330,7 +272,7 @@ class Viewport:
     def all_lines(self, first: int, last: int) -> Iterator[tuple[int, Line]]:
         """The lines of the turns at hand between two depths, with their numbers."""
         for depth in range(first, min(last + 1, len(self.layout))):
-            blocks = self._turns.get(depth)
+            blocks = self.at_hand.blocks_of(depth)
             for number, unit in enumerate(blocks.units() if blocks else ()):
                 for at, line in enumerate(self.lines(unit)):
                     yield key_of(depth, number, at), line
@@ -346,24 +288,25 @@ class Viewport:
         """Find the place anew, now that its turn has come: what was in view of other turns stays where it is."""
         depth, unit, line = self.place
         for number, row in enumerate(self.rows):
-            if row.unit is not None and row.depth > depth and row.depth in self._turns:
+            if row.unit is not None and row.depth > depth and row.depth in self.at_hand:
                 self.place = self.up(Place(row.depth), number)
                 return
-        if not unit:
-            height = self._turns[depth].height(self.ground)
+        blocks = self.at_hand.blocks_of(depth)
+        if blocks is not None and not unit:
+            height = blocks.height(self.ground)
             self.place = self._down(Place(depth), line * height // max(1, self.layout.height(depth)))
 
     def _hold(self) -> None:
         """Stay at the unit in view where others of its turn have come or gone before it."""
         if self._held is None or self._held[0] != self.place:
             return
-        blocks = self._turns.get(self.place.depth)
+        blocks = self.at_hand.blocks_of(self.place.depth)
         units = blocks.units() if blocks else []
         if self._held[1] in units:
             self.place = self.place._replace(unit=units.index(self._held[1]))
 
     def _unit_at(self, place: Place) -> tuple[Place, Unit] | None:
-        blocks = self._turns.get(place.depth)
+        blocks = self.at_hand.blocks_of(place.depth)
         units = blocks.units() if blocks else []
         return (place, units[place.unit]) if place.unit < len(units) else None
 
@@ -371,9 +314,9 @@ class Viewport:
         rows: list[Row] = []
         depth, first, skip = self.place
         while len(rows) < self.height and depth < len(self.layout):
-            blocks = self._turns.get(depth)
+            blocks = self.at_hand.blocks_of(depth)
             if blocks is None:
-                self._ask_for(depth)
+                self.bring(depth)
                 missing = min(max(1, self.layout.height(depth) - skip), self.height - len(rows))
                 blank = Line([Segment("…", self.ground.palette.faint)])
                 rows += [Row(key_of(depth, 0, number), blank, depth) for number in range(missing)]
@@ -401,33 +344,3 @@ class Viewport:
             unit, count = self._drawn.popitem(last=False)
             unit.drop()
             total -= count
-
-    def _give_up_far_ones(self) -> None:
-        if len(self._turns) <= MOST_TURNS:
-            return
-        far = sorted(self._turns, key=lambda depth: abs(depth - self.place.depth), reverse=True)
-        for depth in far[: len(self._turns) - MOST_TURNS]:
-            if self._turns[depth].turn.status.is_final:
-                del self._turns[depth]
-
-    def bring(self, depth: int) -> None:
-        """Have a turn brought that is wanted though it is not in view."""
-        self._ask_for(depth)
-
-    def _ask_for(self, depth: int) -> None:
-        """Have the turns around `depth` brought, as far as they are neither at hand nor on their way."""
-        if not self._is_missing(depth):
-            return
-        start, until = depth, depth + 1
-        least = depth - PAGE + 1 if self.following else depth - PAGE // 2
-        while start > least and self._is_missing(start - 1):
-            start -= 1
-        while until - start < PAGE and self._is_missing(until):
-            until += 1
-        while until - start < PAGE and self._is_missing(start - 1):
-            start -= 1
-        self._asked.update(range(start, until))
-        self._need(start, until)
-
-    def _is_missing(self, depth: int) -> bool:
-        return 0 <= depth < len(self.layout) and depth not in self._turns and depth not in self._asked
