@@ -10,13 +10,17 @@ from rich.cells import cell_len, split_graphemes
 from rich.style import Style
 
 from tui.app.transcript.blocks import Ground, MessageBlock
-from tui.app.transcript.markdown import parser
+from tui.app.transcript.markdown import render
 from tui.app.transcript.palette import Palette
+from tui.app.transcript.parsing import parser
 from tui.app.transcript.pieces import Piece, Splitter
 from tui.app.transcript.wrap import Line
 from tui.model import Item, ItemKind
 
 PLAIN = Palette()
+
+URL = "https://example.com/x"
+
 
 STYLED = Palette(
     text=Style(color="white"),
@@ -181,3 +185,13 @@ def document(seed: int) -> str:
         following = block()
         blocks += [words(2, 9), following] if following[0] in "-1>9" else [following]
     return "\n\n".join(blocks)
+
+
+def draw(source: str, width: int = 40) -> list[str]:
+    return shown(render(source, width, PLAIN))
+
+
+def links_in(source: str, width: int = 60) -> list[tuple[str, str]]:
+    """The texts and the targets of what can be opened."""
+    lines = render(source, width, STYLED)
+    return [(cut_cells(line, link.start, link.end), link.url) for line in lines for link in line.links]

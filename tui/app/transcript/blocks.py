@@ -11,6 +11,7 @@ from tui.app.transcript import markdown
 from tui.app.transcript.code import code_lines
 from tui.app.transcript.markdown import LEAST_ROOM
 from tui.app.transcript.palette import Palette
+from tui.app.transcript.parsing import define_links
 from tui.app.transcript.pieces import Kind, Piece, Splitter, split_plain
 from tui.app.transcript.wrap import Line, indented, plain_lines
 from tui.model import Item
@@ -242,4 +243,4 @@ def draw_piece(piece: Piece, ground: Ground, links: dict[str, Any]) -> list[Line
 
 def _define_links(piece: Piece, links: dict[str, Any]) -> None:
     if "]:" in piece.source and piece.kind is Kind.MARKDOWN and len(links) < MOST_LINKS:
-        markdown.define_links(piece.source, links)
+        define_links(piece.source, links)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.app.transcript.markdown import parser
+from tui.app.transcript.parsing import parser
 
 
 def code_blocks(source: str) -> list[str]:

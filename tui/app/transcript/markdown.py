@@ -6,67 +6,29 @@ second gate, since it can bring back what was cleaned away.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from rich.segment import Segment
 from rich.style import Style
 
 from tui.app.transcript.code import code_lines
+from tui.app.transcript.inline import TASK, inline_runs
 from tui.app.transcript.palette import Palette
+from tui.app.transcript.parsing import DEEP, gate, parser
 from tui.app.transcript.tables import Row, table_lines
 from tui.app.transcript.wrap import Line, Run, plain_lines, wrap
-from tui.text import FORBIDDEN, clean, one_line, safe_url
+from tui.text import clean
 
 if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
-    from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
-
-TANGLE = 50
-"""More brackets that open within brackets, in one paragraph, are taken as text: parsing them can take seconds."""
-
-DEEP = 20
-"""The parser drops what is nested deeper than this; a piece that goes there is shown as text."""
 
 LEAST_ROOM = 8
 """Where no more cells than this are left, what is nested deeper is not indented any more."""
 
 _BULLETS = "•◦▪"
-_TANGLED = re.compile(r"\[(?=[^\]]*\[)")
-_BARE_URL = re.compile(r"https?://(?:[^\s<>\"'`\\^{|}\[\]()]|\([^\s<>\"'`\\^{|}\[\]()]*\))+")
-_ADDRESS = re.compile(
-    r"(?i)\s*(?:https?://|mailto:|www\.)|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|gov|edu|ai|app)(?:/|\Z)"
-)
-_TASK = re.compile(r"\[([ xX])\] ")
-_LINE_BREAK = re.compile(r"(?i)<br\s*/?>")
-
-
-@lru_cache(maxsize=1)
-def parser() -> MarkdownIt:
-    """The parser, made on first use."""
-    from markdown_it import MarkdownIt
-
-    made = MarkdownIt("commonmark", {"maxNesting": DEEP}).enable("table").enable("strikethrough")
-    made.core.ruler.at("inline", _parse_inline)
-    return made
-
-
-def _parse_inline(state: StateCore) -> None:
-    """Parse what stands in paragraphs, headings and cells, as the parser's own rule does, but for what is a tangle."""
-    from markdown_it.token import Token
-
-    for token in state.tokens:
-        if token.type == "inline":
-            token.children = []
-            if len(_TANGLED.findall(token.content)) > TANGLE:
-                token.children.append(Token("text", "", 0, content=token.content))
-            else:
-                state.md.inline.parse(token.content, state.md, state.env, token.children)
 
 
 def render(
@@ -109,11 +71,6 @@ def _rows_of(source: str) -> list[Row]:
     renderer = _Renderer(LEAST_ROOM, Palette())
     renderer.render(parser().parse(clean(source.expandtabs(4))))
     return renderer.rows
-
-
-def define_links(source: str, references: dict[str, Any]) -> None:
-    """Add the link definitions in a piece to `references`."""
-    parser().block.parse(clean(source), parser(), {"references": references}, [])
 
 
 @dataclass(slots=True)
@@ -169,14 +126,14 @@ class _Renderer:
                 return at + 3
             case "fence" | "code_block":
                 self._begin_block()
-                code = _gate(token.content).removesuffix("\n")
-                self._emit(code_lines(code, _gate(token.info.strip()), self._room, self.palette))
+                code = gate(token.content).removesuffix("\n")
+                self._emit(code_lines(code, gate(token.info.strip()), self._room, self.palette))
             case "hr":
                 self._begin_block()
                 self._emit([Line([Segment("─" * self._room, self.palette.rule)], lead=self._room - 3)])
             case "html_block":
                 self._begin_block()
-                self._emit(plain_lines(_gate(token.content).rstrip("\n"), self._room, self.palette.muted))
+                self._emit(plain_lines(gate(token.content).rstrip("\n"), self._room, self.palette.muted))
             case "table_open":
                 self._begin_block()
                 return self._table(tokens, at)
@@ -293,103 +250,7 @@ class _Renderer:
         return at + 1
 
     def _runs(self, inline: Token, base: Style, *, is_cell: bool = False) -> list[Run]:
-        return [run for run in _inline(inline.children or [], base, self.palette, is_cell) if run.text]
-
-
-def _inline(tokens: Sequence[Token], base: Style, palette: Palette, is_cell: bool) -> Iterator[Run]:
-    """Inline tokens as runs."""
-    stack: list[tuple[Style, str]] = []
-    style, url = base, ""
-    target, said = "", ""
-    for number, token in enumerate(tokens):
-        text = _gate_inline(token.content)
-        match token.type:
-            case "text":
-                if number == 0 and token.meta.get("task"):
-                    text = _TASK.sub("", text, count=1)
-                if not target and "://" in text:
-                    yield from _linked(text, style, palette)
-                else:
-                    yield Run(text, style, url)
-            case "code_inline":
-                yield Run(text, style + palette.code, url)
-            case "softbreak":
-                text = " "
-                yield Run(text, style, url)
-            case "hardbreak":
-                yield Run("\n", style)
-            case "strong_open" | "em_open" | "s_open":
-                stack.append((style, url))
-                style += _EMPHASIS[token.type]
-            case "link_open":
-                stack.append((style, url))
-                target, said, text = _gate_inline(str(token.attrs.get("href", ""))), "", ""
-                url = safe_url(target) or ""
-                style = style + palette.link if url else style
-            case "link_close":
-                yield from _told_target(said, target, style, palette)
-                style, url = stack.pop() if stack else (base, "")
-                target = ""
-            case "strong_close" | "em_close" | "s_close":
-                style, url = stack.pop() if stack else (base, "")
-            case "image":
-                parts = (" " if child.type == "softbreak" else child.content for child in token.children or [])
-                name = _gate_inline("".join(parts)).strip()
-                source = _gate_inline(str(token.attrs.get("src", "")))
-                text = f"[image: {name}]" if name else "[image]"
-                yield Run(text, style + palette.link if safe_url(source) else style, url or safe_url(source) or "")
-                yield from _told_target(text, source, style, palette)
-            case "html_inline" if is_cell and _LINE_BREAK.fullmatch(text):
-                yield Run("\n", style)
-            case _:
-                yield Run(text, style, url)
-        said += text
-
-
-_EMPHASIS = {"strong_open": Style(bold=True), "em_open": Style(italic=True), "s_open": Style(strike=True)}
-
-
-def _linked(text: str, style: Style, palette: Palette) -> Iterator[Run]:
-    """Text with the addresses written out in it made links."""
-    at = 0
-    for match in _BARE_URL.finditer(text):
-        if match.start() > at:
-            yield Run(text[at : match.start()], style)
-        address = match[0].rstrip(".,;:!?*_~")
-        target = _gate_inline(parser().normalizeLink(address))
-        url = safe_url(target) or ""
-        yield Run(address, style + palette.link if url else style, url)
-        yield from _told_target(address, target, style, palette)
-        at = match.start() + len(address)
-    if at < len(text):
-        yield Run(text[at:], style)
-
-
-def _told_target(said: str, target: str, style: Style, palette: Palette) -> Iterator[Run]:
-    """Where a link goes, in so many words, if it cannot be opened or says that it goes elsewhere."""
-    url = safe_url(target)
-    if url is not None and said.strip() and not _ADDRESS.match(said):
-        return
-    if _bare(said) != _bare(target):
-        text = one_line(target, 200)
-        yield Run(f" ({text})" if said else text, style + palette.muted, url or "")
-
-
-def _bare(address: str) -> str:
-    """An address without what may be left out when it is written down."""
-    address = unquote(address).casefold().strip().removeprefix("mailto:")
-    return address.removeprefix("https://").removeprefix("http://").removeprefix("www.").rstrip("/")
-
-
-def _gate(text: str) -> str:
-    """Text as the parser gives it back, without what no line may hold."""
-    return "\n".join(map(_gate_inline, text.split("\n")))
-
-
-def _gate_inline(text: str) -> str:
-    if FORBIDDEN.search(text):
-        text = FORBIDDEN.sub("\ufffd", text.replace("\n", " ").replace("\t", " "))
-    return text if text.isascii() else clean(text)
+        return [run for run in inline_runs(inline.children or [], base, self.palette, is_cell) if run.text]
 
 
 def _is_tight(tokens: Sequence[Token], at: int) -> bool:
@@ -408,7 +269,7 @@ def _task_of(tokens: Sequence[Token], at: int) -> bool | None:
     if at + 2 >= len(tokens) or tokens[at + 1].type != "paragraph_open":
         return None
     inline = tokens[at + 2]
-    match = _TASK.match(inline.content)
+    match = TASK.match(inline.content)
     if match is None or not inline.children or inline.children[0].type != "text":
         return None
     inline.children[0].meta["task"] = True
