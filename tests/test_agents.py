@@ -16,7 +16,7 @@ from tests.store.histories import change, found, is_whole, rows
 from tui.agents import PalaverSession
 from tui.errors import SessionBusy, StoreError, UsageError
 from tui.model import ItemKind, TurnStatus
-from tui.store.agent_items import NOTHING_ASKED
+from tui.store.sql.agent_items import NOTHING_ASKED
 
 ASKED = {"role": "user", "content": "What is the weather?"}
 CALLED = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"city":"Bern"}', "id": "fc_1"}

@@ -11,7 +11,7 @@ from tui.clock import Clock
 from tui.errors import LabelTaken, StoreError
 from tui.model import Item, ItemKind, ItemState, Session, new_id
 from tui.store import Store
-from tui.store.agent_items import AgentItem
+from tui.store.sql.agent_items import AgentItem
 
 if TYPE_CHECKING:
     from tui.exchange.thread import Said

@@ -16,9 +16,9 @@ from tests.fake_server import completed, delta
 from tests.store.histories import a_session
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.sidebar import Sidebar
-from tui.store import sessions as session_sql
 from tui.store.database import Database
 from tui.store.lock import Lock
+from tui.store.sql import sessions as session_sql
 
 SESSIONS = 200
 ANSWERING = 20

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tests.bench import texts
 from tui.model import Item, ItemKind, Session, Turn, TurnStatus, new_id
-from tui.store import sessions as session_sql
-from tui.store import turns as turn_sql
 from tui.store.database import Database, Lock
+from tui.store.sql import sessions as session_sql
+from tui.store.sql import turns as turn_sql
 
 VERSION = 1
 """To be raised whenever the made-up histories change."""

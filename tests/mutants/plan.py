@@ -41,7 +41,7 @@ GROUPS = {
         ("tests/client/test_retry.py", "tests/client/test_verdict.py", "tests/test_continuity.py"),
     ),
     "store": Group(
-        ("store/*.py",),
+        ("store/*.py", "store/sql/*.py"),
         (
             *(f"tests/store/test_{part}.py" for part in _STORE),
             "tests/commands/test_completion.py",

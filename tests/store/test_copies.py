@@ -14,9 +14,10 @@ import pytest
 
 from tests.store.histories import a_session, change, content, is_whole, opened, rows, told
 from tui.errors import StoreError
-from tui.store import schema, turns, upkeep
+from tui.store import schema, upkeep
 from tui.store.check import Findings
 from tui.store.keeper import Keeper
+from tui.store.sql import turns
 from tui.store.upkeep import Copy, Repaired, back_up, check, repair
 
 

@@ -16,7 +16,7 @@ from tui.errors import SessionBusy
 from tui.model import HolderKind, Queued, Session, Turn, TurnStatus, new_id
 from tui.store import Store, schema
 from tui.store.lease import this_computer
-from tui.store.leases import STALE_AFTER
+from tui.store.sql.leases import STALE_AFTER
 
 
 @dataclass

@@ -15,8 +15,8 @@ from tests.store.other import Other
 from tui.errors import SessionBusy, StoreError
 from tui.model import Queued, Session, Turn, TurnStatus, new_id
 from tui.store import Store, schema
-from tui.store.queues import get_queue
 from tui.store.salvage import salvage
+from tui.store.sql.queues import get_queue
 
 
 def a_prompt(session: Session, prompt: str, after: Turn | None = None) -> Queued:

@@ -30,17 +30,17 @@ from tui.model import (
 )
 from tui.query import Query
 from tui.resending import Said, said_in
-from tui.store import agent_items as agent_sql
-from tui.store import branches as branch_sql
-from tui.store import leases as lease_sql
-from tui.store import queues as queue_sql
-from tui.store import sessions as session_sql
-from tui.store import turns as turn_sql
 from tui.store.access import Access, Health
-from tui.store.accounts import get_account
-from tui.store.imports import find_source, put_thread
-from tui.store.said import get_said
 from tui.store.search import Find, Names, Search
+from tui.store.sql import agent_items as agent_sql
+from tui.store.sql import branches as branch_sql
+from tui.store.sql import leases as lease_sql
+from tui.store.sql import queues as queue_sql
+from tui.store.sql import sessions as session_sql
+from tui.store.sql import turns as turn_sql
+from tui.store.sql.accounts import get_account
+from tui.store.sql.imports import find_source, put_thread
+from tui.store.sql.said import get_said
 
 log = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ from typing import TypeVar
 from tui.clock import SYSTEM, Clock
 from tui.errors import PalaverError, StoreError
 from tui.model import HolderKind, Turn
-from tui.store import sessions as session_sql
 from tui.store.keeper import Keeper, NotOpen
-from tui.store.leases import Writer
 from tui.store.lock import Locked
 from tui.store.overlay import Overlay
+from tui.store.sql import sessions as session_sql
+from tui.store.sql.leases import Writer
 
 T = TypeVar("T")
 

@@ -12,13 +12,13 @@ from typing import TypeVar
 from tui.clock import SYSTEM, Clock
 from tui.errors import StoreError
 from tui.model import HolderKind
-from tui.store import turns as turn_sql
 from tui.store.database import Database, Replaced
 from tui.store.files import Damaged, identity, set_aside
 from tui.store.lease import Lease
-from tui.store.leases import Writer
 from tui.store.lock import Lock, Locked
 from tui.store.place import is_on_network, remarks
+from tui.store.sql import turns as turn_sql
+from tui.store.sql.leases import Writer
 from tui.text import one_line
 
 T = TypeVar("T")

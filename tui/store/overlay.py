@@ -8,9 +8,9 @@ from typing import Any
 
 from tui.errors import LabelTaken
 from tui.model import Mapping, Session, Turn
-from tui.store import sessions as session_sql
-from tui.store import turns as turn_sql
-from tui.store.leases import Writer
+from tui.store.sql import sessions as session_sql
+from tui.store.sql import turns as turn_sql
+from tui.store.sql.leases import Writer
 
 LIMIT = 64 * 1024 * 1024
 """The most text kept for writing later, in characters; beyond it the oldest finished turns are given up."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.model import Session
-from tui.store import sessions, turns
+from tui.store.sql import sessions, turns
 
 _TABLES = ("sessions", "branches", "turns", "items", "chunks", "attempts", "conversations", "queue")
 

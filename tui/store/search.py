@@ -16,8 +16,8 @@ from tui.found import Found, Hit, Places, SessionHits
 from tui.matching import Matcher, fold, matcher_of, passage_of
 from tui.model import Session, Turn
 from tui.query import ASSISTANT, USER, Query, Term
-from tui.store import sessions as session_sql
-from tui.store import turns as turn_sql
+from tui.store.sql import sessions as session_sql
+from tui.store.sql import turns as turn_sql
 
 NEWEST = 500
 """Messages that fit which are ranked, the newest ones: ranking all that hold a common word takes a second."""

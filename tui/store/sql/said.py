@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from tui.resending import Said
-from tui.store import sessions
+from tui.store.sql import sessions
 
 
 def get_said(conn: Connection, session_id: str, start: int, stop: int) -> Said:

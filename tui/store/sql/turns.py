@@ -22,8 +22,8 @@ from tui.model import (
     TurnStatus,
     Usage,
 )
-from tui.store import branches, leases, sessions
-from tui.store.leases import Writer
+from tui.store.sql import branches, leases, sessions
+from tui.store.sql.leases import Writer
 from tui.text import storable
 
 _COLUMNS = (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 from tui.model import Session, Turn
-from tui.store import sessions, turns
+from tui.store.sql import sessions, turns
 
 
 def put_thread(

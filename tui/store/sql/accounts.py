@@ -6,7 +6,7 @@ from sqlite3 import Connection
 
 from tui.account import Event
 from tui.model import AttemptKind, Mapping
-from tui.store import sessions
+from tui.store.sql import sessions
 
 MOST = 1000
 """Requests told of at most: the newest ones."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from sqlite3 import Connection
 
 from tui.model import Queued, Session, Turn
-from tui.store import leases, sessions, turns
-from tui.store.leases import Writer
+from tui.store.sql import leases, sessions, turns
+from tui.store.sql.leases import Writer
 from tui.text import storable
 
 

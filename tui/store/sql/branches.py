@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlite3 import Connection
 
 from tui.model import Branch, Session, Variants, new_id
-from tui.store import sessions
+from tui.store.sql import sessions
 
 Line = list[tuple[str, int, int]]
 """The branches that turns lie on, newest first: id, first depth, and the depth it stops before."""

@@ -13,8 +13,8 @@ from sqlite3 import Connection
 from typing import Any
 
 from tui.model import Item, ItemKind, Session, Turn, TurnStatus, new_id, title_from
-from tui.store import branches, sessions, turns
-from tui.store.leases import Writer
+from tui.store.sql import branches, sessions, turns
+from tui.store.sql.leases import Writer
 from tui.text import storable
 
 PROTOCOL = "agents-sdk"

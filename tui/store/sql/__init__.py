@@ -1,0 +1,1 @@
+"""The SQL of the history, by subject: functions of a connection, for the store's thread."""
