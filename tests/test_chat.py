@@ -597,6 +597,18 @@ async def test_deleting_stops_the_answer_first_and_can_be_undone(history: Path) 
             await t.chat.restore("no such id")
 
 
+async def test_what_another_session_says_is_read_less_often_while_no_one_looks(history: Path) -> None:
+    """A command shows what it asks for, whatever it has said of what it looks at."""
+    async with talk(history) as t:
+        one, two = await t.chat.open("one"), await t.chat.open("two")
+        t.chat.attend(one.id)
+        assert [t.chat._is_watched(id_) for id_ in (one.id, two.id, "")] == [True, True, True]
+        t.chat.follow()
+        assert [t.chat._is_watched(id_) for id_ in (one.id, two.id, "")] == [True, False, True]
+        t.chat.attend(two.id)
+        assert [t.chat._is_watched(id_) for id_ in (one.id, two.id, "")] == [False, True, True]
+
+
 async def test_pinning_archiving_reading(history: Path) -> None:
     async with talk(history) as t:
         one, two = await t.chat.open("one"), await t.chat.open("two")

@@ -388,7 +388,7 @@ class Turns(Sessions):
         if stopping is not None:
             # Where a session's work has no name of its own, a stop that came late would end the next turn's.
             await asyncio.wait({stopping})
-        events = self._client.stream(request)
+        events = self._client.stream(replace(request, is_watched=lambda: self._is_watched(turn.session_id)))
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, ConversationUnsupported):
@@ -396,6 +396,10 @@ class Turns(Sessions):
                 elif isinstance(event, WindowTold):
                     self._windows[turn.origin, turn.profile] = event.tokens
                 yield event
+
+    def _is_watched(self, session_id: str) -> bool:
+        """Whether a turn is before someone's eyes: a command's always is."""
+        return not self.stays or session_id in ("", self._attended)
 
     async def _point_before(self, run_: Run) -> Mapping | None:
         """The conversation as it was before a turn, where the server's id names that point of it."""

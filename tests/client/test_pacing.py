@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Callable
 
 import httpcore
 import pytest
@@ -10,7 +12,7 @@ from httpcore._backends.auto import AutoBackend
 
 from tests.virtual_time import play
 from tui.client.http import _network
-from tui.client.pacing import DENSE, LARGE, READ_EVERY, PacedBackend, PacedStream
+from tui.client.pacing import DENSE, LARGE, READ_EVERY, UNWATCHED_EVERY, PacedBackend, PacedStream
 from tui.config import Profile
 
 
@@ -40,12 +42,14 @@ class Pieces(httpcore.AsyncNetworkStream):
         return
 
 
-async def read_all(gap: float, piece: bytes, count: int) -> tuple[int, int, float]:
+async def read_all(
+    gap: float, piece: bytes, count: int, is_watched: Callable[[], bool] = lambda: True
+) -> tuple[int, int, float]:
     """How many bytes came, in how many reads, in how many seconds."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     source = Pieces(gap, piece, count)
-    paced = PacedStream(source)
+    paced = PacedStream(source, is_watched)
     size = 0
     while data := await paced.read(65536):
         size += len(data)
@@ -65,6 +69,38 @@ def test_a_stream_with_pauses_is_read_at_once() -> None:
     assert took == pytest.approx(49 * 0.02)
 
 
+def test_a_stream_no_one_looks_at_is_read_eight_times_a_second() -> None:
+    size, reads, took = play(lambda: read_all(0.02, b"x" * 200, 500, lambda: False))
+    assert size == 100_000
+    assert took == pytest.approx(500 * 0.02, abs=2 * UNWATCHED_EVERY)
+    assert reads <= DENSE + took / UNWATCHED_EVERY + 2
+
+
+def test_a_stream_is_read_at_once_again_when_someone_looks() -> None:
+    """It is asked anew before each read: at most one more comes late."""
+
+    async def scene() -> tuple[int, int, float]:
+        loop = asyncio.get_running_loop()
+        looked_at = loop.time() + 5
+        return await read_all(0.02, b"x" * 200, 500, lambda: loop.time() >= looked_at)
+
+    _, reads, _ = play(scene)
+    assert reads == pytest.approx(5 / UNWATCHED_EVERY + 5 / 0.02, abs=20)
+
+
+async def test_a_connection_is_told_who_looks_also_where_it_is_secure() -> None:
+    class Secured(Pieces):
+        async def start_tls(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
+            return self
+
+    def no_one() -> bool:
+        return False
+
+    stream = await PacedStream(Secured(0.0, b"", 0), no_one).start_tls(ssl.create_default_context())
+    assert isinstance(stream, PacedStream)
+    assert stream._is_watched is no_one
+
+
 def test_a_full_pipe_is_emptied_without_waiting() -> None:
     size, _, took = play(lambda: read_all(0.0, b"x" * LARGE, 200))
     assert size == 200 * LARGE
@@ -73,8 +109,10 @@ def test_a_full_pipe_is_emptied_without_waiting() -> None:
 
 async def test_what_the_network_is_replaced_in_is_still_there() -> None:
     """Private in httpx: a change of it would only make streams dearer, and no other test would fail."""
-    transport = await _network(Profile("p", "chat", "http://127.0.0.1:1"), "", "")
+    watched: list[bool] = [False]
+    transport = await _network(Profile("p", "chat", "http://127.0.0.1:1"), "", "", watched.pop)
     backend = transport._pool._network_backend
     assert isinstance(backend, PacedBackend)
+    assert backend._is_watched() is False
     assert isinstance(backend._backend, AutoBackend)
     await transport.aclose()

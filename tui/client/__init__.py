@@ -72,7 +72,7 @@ class Client:
             TurnError: It could not be carried out, or not to its end.
             ConfigError: The profile cannot be used as it is.
         """
-        async with self._connected(request.profile, self._on_bytes) as (http, wire):
+        async with self._connected(request.profile, self._on_bytes, request.is_watched) as (http, wire):
             turn = _Turn(http, wire, request, self._clock, self._sleep)
             events = turn.attempts()
             async with aclosing(events):
@@ -96,7 +96,10 @@ class Client:
 
     @asynccontextmanager
     async def _connected(
-        self, profile: Profile, on_bytes: Callable[[bytes], None] | None = None
+        self,
+        profile: Profile,
+        on_bytes: Callable[[bytes], None] | None = None,
+        is_watched: Callable[[], bool] = lambda: True,
     ) -> AsyncIterator[tuple[Http, Wire]]:
         from tui.client import protocols
         from tui.client.http import Http
@@ -104,7 +107,9 @@ class Client:
         key = await read_key(profile.key)
         wire = protocols.load(profile.protocol)
         transport = self._transport_of(profile)
-        async with Http(profile, key, transport, on_bytes, headers=wire.headers, sleep=self._sleep) as http:
+        async with Http(
+            profile, key, transport, on_bytes, headers=wire.headers, sleep=self._sleep, is_watched=is_watched
+        ) as http:
             yield http, wire
 
 

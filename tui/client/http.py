@@ -51,7 +51,8 @@ class Http:
     """A client for one profile and one turn. Use it as an async context manager.
 
     `transport` replaces the network: guide's, or a test's. `on_bytes` is given every body as it comes. `headers` makes a
-    protocol's own headers of a key; without it there is the usual one. `sleep` is how to wait.
+    protocol's own headers of a key; without it there is the usual one. `sleep` is how to wait; `is_watched` says whether
+    the user looks at what comes.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class Http:
         *,
         headers: Callable[[Profile, str], dict[str, str]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        is_watched: Callable[[], bool] = lambda: True,
     ) -> None:
         self.profile = profile
         self.sleep = sleep
+        self._is_watched = is_watched
         self._own_headers = headers or bearer
         try:
             self.host = urlsplit(profile.base_url).netloc
@@ -84,7 +87,7 @@ class Http:
             parts = urlsplit(self.profile.base_url)
             variable, proxy = _proxy(parts.scheme, parts.hostname or "")
             self.proxy = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
-            transport = await _network(self.profile, variable, proxy)
+            transport = await _network(self.profile, variable, proxy, self._is_watched)
         timeout = httpx.Timeout(self.profile.idle_timeout, connect=self.profile.connect_timeout, pool=None)
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -487,7 +490,9 @@ def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: P
     return Unreachable(f"No connection to {near}.")
 
 
-async def _network(profile: Profile, variable: str, proxy: str) -> httpx.AsyncHTTPTransport:
+async def _network(
+    profile: Profile, variable: str, proxy: str, is_watched: Callable[[], bool] = lambda: True
+) -> httpx.AsyncHTTPTransport:
     """A transport of its own for one turn, with no connection kept for another one. `variable` names the proxy."""
     if urlsplit(profile.base_url).scheme == "https":
         verify = await asyncio.to_thread(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", ""))
@@ -502,7 +507,7 @@ async def _network(profile: Profile, variable: str, proxy: str) -> httpx.AsyncHT
             socket_options=_KEEPALIVE,
         )
         # Private in httpx, whose transports take no other network; a test fails when that changes.
-        transport._pool._network_backend = PacedBackend(transport._pool._network_backend)
+        transport._pool._network_backend = PacedBackend(transport._pool._network_backend, is_watched)
         return transport
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise ConfigError(f"The proxy setting {variable} is not usable: {error}.") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ssl import SSLContext
 from typing import Any
 
@@ -12,30 +12,38 @@ import httpcore
 READ_EVERY = 1 / 60
 """Seconds between two reads of a stream that never pauses: no one sees more."""
 
+UNWATCHED_EVERY = 1 / 8
+"""The same where no one looks: soon enough for a mark in a list, and for whoever comes back."""
+
 DENSE = 4
-"""Reads in a row, each with less than that between it and the one before, after which a stream counts as one."""
+"""Reads in a row, each with less than half of that between it and the one before, after which a stream counts as one."""
 
 LARGE = 8 * 1024
 """Bytes read at once after which there may be more at hand: then the next read does not wait."""
 
 
 class PacedStream(httpcore.AsyncNetworkStream):
-    """A connection whose small reads are spaced out while they are many; what is not read yet is kept by the system."""
+    """A connection whose small reads are spaced out while they are many; what is not read yet is kept by the system.
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    `is_watched` says whether someone looks at what comes.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream, is_watched: Callable[[], bool] = lambda: True) -> None:
         self._stream = stream
+        self._is_watched = is_watched
         self._read_at = 0.0
         self._quick = 0
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's shape
         loop = asyncio.get_running_loop()
+        every = READ_EVERY if self._is_watched() else UNWATCHED_EVERY
         if self._quick >= DENSE:
-            await asyncio.sleep(max(0.0, self._read_at + READ_EVERY - loop.time()))
+            await asyncio.sleep(max(0.0, self._read_at + every - loop.time()))
         asked = loop.time()
         data = await self._stream.read(max_bytes, timeout)
         now = loop.time()
         # What counts is how long the data was in coming, not what was done with it.
-        is_quick = now - asked < READ_EVERY / 2 and len(data) < LARGE
+        is_quick = now - asked < every / 2 and len(data) < LARGE
         self._quick = self._quick + 1 if is_quick else 0 if len(data) < LARGE else DENSE - 1
         self._read_at = now
         return data
@@ -52,7 +60,7 @@ class PacedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
     ) -> httpcore.AsyncNetworkStream:
-        return PacedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return PacedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._is_watched)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -61,8 +69,9 @@ class PacedStream(httpcore.AsyncNetworkStream):
 class PacedBackend(httpcore.AsyncNetworkBackend):
     """Makes connections that are read in this way."""
 
-    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(self, backend: httpcore.AsyncNetworkBackend, is_watched: Callable[[], bool] = lambda: True) -> None:
         self._backend = backend
+        self._is_watched = is_watched
 
     async def connect_tcp(
         self,
@@ -72,7 +81,8 @@ class PacedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return PacedStream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+        stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        return PacedStream(stream, self._is_watched)
 
     async def connect_unix_socket(
         self,
@@ -80,7 +90,7 @@ class PacedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return PacedStream(await self._backend.connect_unix_socket(path, timeout, socket_options))
+        return PacedStream(await self._backend.connect_unix_socket(path, timeout, socket_options), self._is_watched)
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)

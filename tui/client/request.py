@@ -22,7 +22,7 @@ class Request:
     are the user's words to what the turn before asked; `run` is a run to take up again, instead of asking anything.
     `preface` is what the model is told of what was said before, where it is told that. `is_forked` is whether the
     conversation was made from one that may be someone else's. `budget` is how many seconds may be spent waiting between
-    attempts.
+    attempts. `is_watched` says whether the user looks at what comes: else it may come a moment later.
     """
 
     profile: Profile
@@ -37,6 +37,7 @@ class Request:
     allow_fresh: bool = True
     is_forked: bool = False
     budget: float = 60.0
+    is_watched: Callable[[], bool] = lambda: True
 
     async def fresh(self, *, with_history: bool) -> Request:
         """The same without the id, telling all that was said where the protocol takes it."""
