@@ -67,7 +67,7 @@ async def test_a_turn_is_done_only_on_the_terminal_event(history: Path) -> None:
         assert (turn.status, turn.text) == (TurnStatus.INTERRUPTED, "half an ans")
         assert turn.error is not None
         assert turn.error.exit_status == 7
-        assert await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal) is None
+        assert await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal) is None
         (kept,) = await t.chat.turns(session.id)
         assert (kept.status, kept.text) == (TurnStatus.INTERRUPTED, "half an ans")
 
@@ -101,7 +101,7 @@ async def test_a_second_turn_continues_the_first(history: Path) -> None:
         assert second.json["input"] == [{"role": "user", "content": "again"}]
         assert turn.depth == 1
         assert turn.notes == ()
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert (mapping.conversation_id, mapping.depth) == ("resp_2", 1)
 
@@ -124,7 +124,7 @@ async def test_a_forgotten_conversation_goes_on_in_a_new_one(history: Path) -> N
             "The server no longer knew this conversation; a new one was started, with 1 earlier turn sent along.",
         )
         assert len(t.server.seen) == 3
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.conversation_id == "resp_9"
         kept = await t.chat.turn(turn.id)
@@ -145,7 +145,7 @@ async def test_a_fresh_retry_that_is_refused_too_leaves_the_mapping(history: Pat
         assert turn is not None
         assert turn.status is TurnStatus.FAILED
         assert len(t.server.seen) == 3
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.conversation_id == "resp_1"
 
@@ -165,7 +165,7 @@ async def test_other_refusals_leave_the_mapping_and_are_not_retried(
         assert turn.error is not None
         assert (turn.status, turn.error.exit_status) == (TurnStatus.FAILED, exit_status)
         assert len(t.server.seen) == 2
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.conversation_id == "resp_1"
 
@@ -228,7 +228,7 @@ async def test_an_id_not_used_for_two_weeks_is_not_sent(history: Path) -> None:
         turn = await t.answered(session, "again", "yes", "resp_2")
         assert "previous_response_id" not in t.server.seen[1].json
         assert "15 days ago" in turn.notes[0]
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.conversation_id == "resp_2"
 
@@ -243,7 +243,7 @@ async def test_a_clock_that_went_backwards_expires_nothing(history: Path) -> Non
         turn = await t.answered(session, "again", "yes", "resp_2")
         assert t.server.seen[1].json["previous_response_id"] == "resp_1"
         assert turn.notes == ()
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.used_at == hands.now
 
@@ -289,7 +289,7 @@ async def test_a_server_that_keeps_nothing_is_told_everything_from_then_on(histo
         assert "previous_response_id" not in t.server.seen[3].json
         assert len(t.server.seen[3].json["input"]) == 5
         assert turn.notes == ()
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.state is MappingState.UNSUPPORTED
 
@@ -341,7 +341,7 @@ async def test_cancelled_mid_stream_twice(history: Path) -> None:
         assert (turn.status, turn.text) == (TurnStatus.CANCELLED, "Once")
         assert exchange.closed.is_set()
         assert [one.status for one in t.turns].count(TurnStatus.CANCELLED) == 1
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.conversation_id == "resp_1"
 
@@ -362,7 +362,7 @@ async def test_cancelled_around_the_terminal_event(history: Path, yields: int) -
         assert turn.status in (TurnStatus.DONE, TurnStatus.CANCELLED)
         finals = [one.status for one in t.turns if one.status.is_final]
         assert finals == [turn.status]
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert (mapping is not None) is (turn.status is TurnStatus.DONE)
         (kept,) = await t.chat.turns(session.id)
         assert kept.status is turn.status
@@ -404,7 +404,7 @@ async def test_cancelled_during_the_fresh_retry(history: Path) -> None:
         turn = await t.chat.settled(session.id)
         assert turn is not None
         assert turn.status is TurnStatus.CANCELLED
-        mapping = await t.store.mapping(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
+        mapping = await t.store.conversations.get(session.id, PROFILE.origin, "responses", PROFILE.key.principal)
         assert mapping is not None
         assert mapping.conversation_id == "resp_1"
 

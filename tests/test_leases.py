@@ -109,16 +109,16 @@ async def test_what_is_done_in_one_window_is_told_in_the_other_at_its_next_look(
         session = await here.chat.open("work")
         await here.answered(session, "hello", "hi", "resp_1")
         there.chat.follow()
-        await there.until(lambda: there.chat._following is not None and there.store._seen is not None)
+        await there.until(lambda: there.chat._following is not None and there.store.watch._seen is not None)
         await DEEDS[name].do(here, session)
         looks: list[int] = []
-        poll = there.store.poll
+        poll = there.store.watch.poll
 
         async def counted(since: int | None) -> object:
             looks.append(len(there.changes))
             return await poll(since)
 
-        there.store.poll = counted  # type: ignore[method-assign]
+        there.store.watch.poll = counted  # type: ignore[method-assign]
         await there.until(lambda: DEEDS[name].shows(list(there.changes)))
         assert len(looks) <= 1, "one look is enough"
     assert leases.FOLLOW_EVERY <= 0.1
@@ -193,7 +193,7 @@ async def test_between_two_turns_of_a_queue_no_one_comes_in(history: Path) -> No
         first.event(completed("Once", "resp_1")).end()
         second = await here.server.request()
         assert second.json["input"][-1]["content"] == "second"
-        assert [lease.holder for lease in await there.store.leases()] == [here.store.holder]
+        assert [lease.holder for lease in await there.store.leases.all()] == [here.store.holder]
         # From there it waits behind what is coming.
         await seen_by(there, session)
         assert await there.chat.enqueue(session, "third") is not None
@@ -332,16 +332,16 @@ async def test_a_turn_that_is_silent_says_that_it_goes_on(history: Path, monkeyp
         session = await here.chat.open("work")
         here.chat.send(session, "slow")
         exchange = await here.server.request()
-        (lease,) = await here.store.leases()
+        (lease,) = await here.store.leases.all()
 
         async def beaten() -> None:
-            while (await here.store.leases())[0].heartbeat == lease.heartbeat:
+            while (await here.store.leases.all())[0].heartbeat == lease.heartbeat:
                 await asyncio.sleep(0.001)
 
         await asyncio.wait_for(beaten(), 5)
         answer_well(exchange, "well", "resp_1")
         await here.chat.settled(session.id)
-        assert await here.store.leases() == ()
+        assert await here.store.leases.all() == ()
 
 
 async def test_two_that_are_told_to_take_over_at_once_leave_the_session_free(history: Path) -> None:
@@ -352,7 +352,7 @@ async def test_two_that_are_told_to_take_over_at_once_leave_the_session_free(his
         assert any(taken)
         (turn,) = await there.chat.turns(session.id)
         assert turn.status is TurnStatus.CANCELLED
-        assert await there.store.leases() == ()
+        assert await there.store.leases.all() == ()
 
 
 async def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
@@ -360,10 +360,10 @@ async def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> Non
     store = Store(tmp_path / "file" / "history.db")
     await store.open()
     try:
-        assert await store.leases() == ()
-        assert await store.poll_leases() == ()
-        await store.free_dead()
-        await store.beat("session", "turn")
-        await store.release("session")
+        assert await store.leases.all() == ()
+        assert await store.watch.poll_leases() == ()
+        await store.leases.free_dead()
+        await store.leases.beat("session", "turn")
+        await store.leases.release("session")
     finally:
         await store.close()

@@ -303,7 +303,7 @@ async def test_where_what_a_question_leads_to_is_over_before_the_queue_is_moved_
 ) -> None:
     async with talk(history) as t:
         session = await a_question(t)
-        follow_on = t.store.follow_on
+        follow_on = t.store.queues.follow_on
 
         async def late(*args: str) -> None:
             """The history is busy meanwhile."""
@@ -312,7 +312,7 @@ async def test_where_what_a_question_leads_to_is_over_before_the_queue_is_moved_
             await idle(t, session)
             await follow_on(*args)
 
-        monkeypatch.setattr(t.store, "follow_on", late)
+        monkeypatch.setattr(t.store.queues, "follow_on", late)
         (turn,) = await t.chat.turns(session.id)
         await t.chat.answer(session, turn, turn.open_approvals[0], Verdict(True))
         assert [await heard(t), await heard(t)] == ["two", "three"]

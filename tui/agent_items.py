@@ -43,7 +43,7 @@ class AgentItems:
             StoreError: They cannot be read.
         """
         session = await self._session(script)
-        items = await self._store.agent_items(session.id, limit) if session is not None else []
+        items = await self._store.agent_items.get(session.id, limit) if session is not None else []
         if self._store.health.is_unreadable:
             raise StoreError(self._store.health.message)
         return items
@@ -61,11 +61,11 @@ class AgentItems:
             return script
         session = await self._session(script) or self._new(script.label)
         try:
-            session, turn_id = await self._store.add_agent_items(session, told, script.turn_id)
+            session, turn_id = await self._store.agent_items.add(session, told, script.turn_id)
         except LabelTaken:
             # Another process has made it at this very moment: it is that one that is meant.
             session = await self._store.find(script.label) or session
-            session, turn_id = await self._store.add_agent_items(session, told, script.turn_id)
+            session, turn_id = await self._store.agent_items.add(session, told, script.turn_id)
         self._changed(session)
         return replace(script, session_id=session.id, turn_id=turn_id)
 
@@ -80,7 +80,7 @@ class AgentItems:
         session = await self._session(script)
         if session is None:
             return None
-        item = await self._store.pop_agent_item(session.id)
+        item = await self._store.agent_items.pop(session.id)
         await self._tell(session)
         return item
 
@@ -92,7 +92,7 @@ class AgentItems:
         """
         session = await self._session(script)
         if session is not None:
-            await self._store.clear_agent_items(session.id)
+            await self._store.agent_items.clear(session.id)
             await self._tell(session)
 
     async def _session(self, script: Script) -> Session | None:

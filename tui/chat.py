@@ -49,7 +49,7 @@ class Chat(Leases):
         Closing it ends the search. What is just being said in this window is looked into as well.
         """
         live = [(run_.turn, run_.session) for run_ in self._runs.values() if run_.session is not None]
-        return self._store.search(parse_query(text, self.now()), limit=limit, live=live)
+        return self._store.finds.search(parse_query(text, self.now()), limit=limit, live=live)
 
     async def places(self, session_id: str, text: str) -> AsyncGenerator[Places, None]:
         """Where in a session a text is: some more of its turns each time, the newest ones first."""
@@ -57,7 +57,7 @@ class Chat(Leases):
         live = {
             run_.turn.depth: matcher.count(f"{run_.turn.prompt}\n{run_.turn.text}") for run_ in self._of(session_id)
         }
-        async for places in self._store.places(session_id, text):
+        async for places in self._store.finds.places(session_id, text):
             counts = dict(places.counts)
             counts |= {depth: live.pop(depth) for depth in list(live) if depth in counts}
             if places.is_done:

@@ -218,7 +218,7 @@ class Conversations:
     async def account(self, session: Session, newest: int = 20) -> Account:
         """What is known of a session's conversations, of the requests that were more than a plain answer, and what its
         `newest` turns came to in numbers."""
-        mappings, events = await self._store.account(session.id)
+        mappings, events = await self._store.conversations.account(session.id)
         count = await self._store.count(session.id)
         turns = await self._store.turns(session.id, max(0, count - newest))
         resumed = {event.turn for event in events if event.kind is AttemptKind.RESUMED}
@@ -280,7 +280,7 @@ class Conversations:
         mapping = await self._mapping(session, profile or self._profile_of(session))
         if mapping is None or mapping.state is MappingState.DETACHED:
             return False
-        await self._store.keep_mapping(replace(mapping, state=MappingState.DETACHED))
+        await self._store.conversations.keep(replace(mapping, state=MappingState.DETACHED))
         self._changed(await self._store.session(session.id) or session)
         return True
 
@@ -337,11 +337,11 @@ class Conversations:
         return profile, mapping
 
     async def _mapping(self, session: Session, profile: Profile) -> Mapping | None:
-        return await self._store.mapping(session.id, profile.origin, profile.protocol, profile.key.principal)
+        return await self._store.conversations.get(session.id, profile.origin, profile.protocol, profile.key.principal)
 
     async def _keep(self, session: Session, profile: Profile, conversation_id: str, depth: int) -> None:
         now = self._clock.now()
-        await self._store.keep_mapping(
+        await self._store.conversations.keep(
             Mapping(
                 session.id, profile.origin, profile.protocol, profile.key.principal, conversation_id, depth, now, now
             )

@@ -11,7 +11,8 @@ from tui.clock import Clock
 from tui.config import Config
 from tui.model import Queued, Session, SessionLease, Turn, TurnStatus
 from tui.queues import Queues
-from tui.store import Changes, Store
+from tui.store import Store
+from tui.store.watch import Changes
 from tui.turns import Run, outline
 
 FOLLOW_EVERY = 0.1
@@ -55,7 +56,7 @@ class Leases(Queues):
 
     async def revision(self) -> int:
         """The number of the newest change, to follow from."""
-        return await self._store.revision()
+        return await self._store.watch.revision()
 
     def follow(self, since: int | None = None) -> None:
         """From now on, or from a change that was the newest once, tell what other processes do."""
@@ -83,9 +84,9 @@ class Leases(Queues):
             SessionBusy: It is a process that cannot be asked.
             StoreError: That cannot be written.
         """
-        asked = await self._store.ask_for(session_id)
+        asked = await self._store.leases.ask_for(session_id)
         if asked is not None and not await self._has_let_go(session_id):
-            await self._store.ask_for(session_id, seizes=True)
+            await self._store.leases.ask_for(session_id, seizes=True)
         if self._following is not None:
             # What it came to is told before anyone goes on from there.
             await self._look()
@@ -97,7 +98,7 @@ class Leases(Queues):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while loop.time() < deadline:
-            lease = await self._store.lease(session_id)
+            lease = await self._store.leases.get(session_id)
             if lease is None or lease.wanted_by != self._store.holder:
                 return True
             await asyncio.sleep(ASK_EVERY)
@@ -132,17 +133,17 @@ class Leases(Queues):
         while self._runs and self._following is None:
             await asyncio.sleep(FOLLOW_EVERY)
             self._beat()
-            self._note_wanted(await self._store.poll_leases())
+            self._note_wanted(await self._store.watch.poll_leases())
 
     async def _follow(self, since: int | None) -> None:
         loop = asyncio.get_running_loop()
         self._revision, looked = since, loop.time()
         if since is None:
-            changes = await self._store.poll(None)
+            changes = await self._store.watch.poll(None)
             self._revision = changes.revision if changes else None
             self._note_leases(changes.leases if changes else ())
         else:
-            self._note_leases(await self._store.leases())
+            self._note_leases(await self._store.leases.all())
         while True:
             await self._look()
             self._beat()
@@ -154,7 +155,7 @@ class Leases(Queues):
     async def _look(self) -> None:
         """See what others have done since the last look, and tell of it; one look after the other."""
         async with self._looking:
-            changes = await self._store.poll(self._revision)
+            changes = await self._store.watch.poll(self._revision)
             if changes is not None:
                 self._revision = changes.revision
                 self._tell(changes)
@@ -212,12 +213,12 @@ class Leases(Queues):
             is_kept = run_.session is not None and (run_.saved is not None or run_.is_resumed)
             if is_kept and now - run_.beaten > BEAT_EVERY:
                 run_.beaten = now
-                self._chore(self._store.beat(run_.turn.session_id, run_.turn.id))
+                self._chore(self._store.leases.beat(run_.turn.session_id, run_.turn.id))
 
     def _free_dead(self) -> None:
         """Free what the dead have held; once at a time, as a locked history may have it wait."""
         if self._freeing is None or self._freeing.done():
-            self._freeing = self._chore(self._store.free_dead())
+            self._freeing = self._chore(self._store.leases.free_dead())
 
 
 def _who(lease: SessionLease | None) -> tuple[str, float] | None:

@@ -36,7 +36,7 @@ class Queues(Turns):
 
     async def queue(self, session_id: str) -> tuple[Queued, ...]:
         """What waits in a session, in the order in which it is to be sent."""
-        queue = await self._store.queue(session_id)
+        queue = await self._store.queues.get(session_id)
         if queue is not None:
             self._note_queue(session_id, queue)
         return self._queues.get(session_id, ())
@@ -57,7 +57,7 @@ class Queues(Turns):
             # The turn it is to follow is just being made: whatever waits is put behind that one.
             follows = self._done.get(session.id) or session.id
         queued = Queued(new_id(), session.id, prompt, self._clock.now(), follows)
-        kept = await self._store.enqueue(queued, session)
+        kept = await self._store.queues.add(queued, session)
         if kept is not None:
             await self.queue(session.id)
             # What it follows may have ended while it was being kept.
@@ -81,7 +81,7 @@ class Queues(Turns):
         return await self._change(queued, prompt or queued.prompt, is_held=False)
 
     async def _change(self, queued: Queued, prompt: str, *, is_held: bool) -> bool:
-        found = await self._store.change_queued(queued, prompt, is_held=is_held)
+        found = await self._store.queues.change(queued, prompt, is_held=is_held)
         await self.queue(queued.session_id)
         await self._go_on(queued.session_id)
         return found
@@ -92,7 +92,7 @@ class Queues(Turns):
         Raises:
             StoreError: That cannot be kept.
         """
-        found = await self._store.remove_queued(queued)
+        found = await self._store.queues.remove(queued)
         await self.queue(queued.session_id)
         await self._go_on(queued.session_id)
         return found
@@ -187,7 +187,7 @@ class Queues(Turns):
         if self._closed or self._between.get(session_id):
             return None
         title = "" if profile.titles == "off" else title_from(first.prompt)
-        begun = await self._store.begin_queued(first, turn, session, title)
+        begun = await self._store.queues.begin(first, turn, session, title)
         if begun is None:
             await self.queue(session_id)
             return None
@@ -208,7 +208,7 @@ class Queues(Turns):
         if not self._queues.get(session_id):
             return
         try:
-            await self._store.follow_on(session_id, old, new)
+            await self._store.queues.follow_on(session_id, old, new)
         except PalaverError as error:
             log.info("what waits is not sent by itself: %s", error)
         await self.queue(session_id)

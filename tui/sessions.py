@@ -163,7 +163,7 @@ class Sessions(Publisher):
 
     async def mappings(self) -> list[tuple[str, Mapping]]:
         """All conversations servers keep for us, with their sessions' labels."""
-        return await self._store.mappings()
+        return await self._store.conversations.all()
 
     async def _update(self, session_id: str, **changes: Any) -> Session:
         new = self._new.pop(session_id, None)

@@ -145,11 +145,11 @@ class Turns(Sessions):
 
     async def variants(self, session_id: str) -> dict[int, Variants]:
         """Where a session was gone on with in several ways: by the depths at which those on its present branch part."""
-        return await self._store.variants(session_id)
+        return await self._store.branches.variants(session_id)
 
     async def branches(self, session_id: str) -> list[Branch]:
         """The ways a session was gone on, the one begun first first."""
-        return await self._store.branches(session_id)
+        return await self._store.branches.of(session_id)
 
     async def choose(self, session_id: str, turn_id: str) -> Session:
         """Let a session go on with the branch that a turn lies on.
@@ -160,7 +160,7 @@ class Turns(Sessions):
             StoreError: It has no such turn, or that cannot be kept.
         """
         self._refuse_busy(session_id)
-        session = await self._store.choose(session_id, turn_id)
+        session = await self._store.branches.choose(session_id, turn_id)
         self._publish(SessionChanged(session))
         return session
 
@@ -358,7 +358,7 @@ class Turns(Sessions):
         """Let others send in a session that was held on to, once there is no reason for that any more."""
         if session_id in self._kept and session_id not in self._runs and not self._keeps(session_id):
             self._kept.discard(session_id)
-            await self._store.release(session_id)
+            await self._store.leases.release(session_id)
 
     def _of(self, session_id: str) -> list[Run]:
         """What runs in a session, or has just ended and is being saved."""
@@ -377,7 +377,7 @@ class Turns(Sessions):
             run_.beaten = asyncio.get_running_loop().time()
             self._kept.discard(session.id)
             if point is not None:
-                await self._store.keep_mapping(point)
+                await self._store.conversations.keep(point)
             yield Placed(begun.depth)
             self._chore(self._tell_session(session.id))
             start = await self._take_up(run_, request, turn, with_history)
@@ -418,7 +418,9 @@ class Turns(Sessions):
         async def earlier(after: int) -> list[Turn]:
             return await self.turns(turn.session_id, after + 1, turn.depth) if with_history else []
 
-        mapping = await self._store.mapping(turn.session_id, profile.origin, profile.protocol, profile.key.principal)
+        mapping = await self._store.conversations.get(
+            turn.session_id, profile.origin, profile.protocol, profile.key.principal
+        )
         if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
             request = replace(request, preface=IMPORTED_PREFACE)
         start = await take_up(request, mapping, earlier, now=self._clock.now(), lifetime=self.config.conversation_ttl)

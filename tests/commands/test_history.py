@@ -29,7 +29,7 @@ async def some(file: Path) -> None:
         await told(store, work, "first", "one")
         await told(store, play, "other", "thing")
         await told(store, work, "second", "two")
-        await store.keep_mapping(a_mapping(work))
+        await store.conversations.keep(a_mapping(work))
 
 
 def wrong(file: Path) -> list[str]:
@@ -159,7 +159,7 @@ async def test_prompts_that_wait_in_no_session_are_kept_in_one(history: Path) ->
     async with opened(history) as store:
         assert {session.label for session in await store.sessions()} == {"work", "play", "recovered-1", "recovered-2"}
         (lost,) = [session for session in await store.sessions() if session.label == "recovered-2"]
-        assert [queued.prompt for queued in await store.queue(lost.id) or ()] == ["x"]
+        assert [queued.prompt for queued in await store.queues.get(lost.id) or ()] == ["x"]
 
 
 @pytest.mark.fault("D36")

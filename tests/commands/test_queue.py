@@ -18,7 +18,7 @@ async def _fill(history: Path) -> None:
     async with opened(history) as store:
         turn = await store.begin(a_turn(session, "first"), session)
         for number, prompt in enumerate(("second", "third\nwith \x1b[31mred")):
-            await store.enqueue(Queued(f"q{number}", session.id, prompt, NOW, turn.id), session)
+            await store.queues.add(Queued(f"q{number}", session.id, prompt, NOW, turn.id), session)
 
 
 def test_show_tells_what_waits(history: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,7 @@ class StoreMachine(RuleBasedStateMachine):
         for _ in range(2):
             self.windows.append(Store(self.file))
             self.do(self.windows[-1].open())
-        changes = self.do(self.windows[1].poll(None))
+        changes = self.do(self.windows[1].watch.poll(None))
         assert changes is not None
         self.revision = changes.revision
 
@@ -204,7 +204,7 @@ class StoreMachine(RuleBasedStateMachine):
         turn_id, session_id = ids[turn % len(ids)], thread.session.id
         others = [one for one in self.model.running() if one.session_id == session_id and self.owner[one.id] != window]
         try:
-            self.do(self.windows[window].choose(session_id, turn_id))
+            self.do(self.windows[window].branches.choose(session_id, turn_id))
         except SessionBusy:
             assert others
         else:
@@ -219,7 +219,7 @@ class StoreMachine(RuleBasedStateMachine):
             turn_id = alone[turn % len(alone)]
             if not any(turn_id in line.ids for line in thread.lines):
                 with pytest.raises(StoreError, match="There is no such message any more"):
-                    self.do(self.windows[0].choose(thread.session.id, turn_id))
+                    self.do(self.windows[0].branches.choose(thread.session.id, turn_id))
 
     @precondition(lambda self: not self.model.running())
     @rule(window=WINDOW, which=ANY)
@@ -329,7 +329,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def look_what_is_new(self) -> None:
-        changes = self.do(self.windows[1].poll(self.revision))
+        changes = self.do(self.windows[1].watch.poll(self.revision))
         now: dict[str, Any] = {one: self.model.session(one) for one in self.model.threads} | self.model.turns
         told: dict[str, Any] = {}
         if changes is not None:
@@ -355,8 +355,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert self.do(store.turns(session_id)) == said
             assert self.do(store.count(session_id)) == len(said)
             assert self.do(store.prompts(session_id)) == [turn.prompt for turn in said]
-            assert self.do(store.variants(session_id)) == self.model.variants(session_id)
-            mapping = self.do(store.mapping(session_id, "https://host:443", "responses", ""))
+            assert self.do(store.branches.variants(session_id)) == self.model.variants(session_id)
+            mapping = self.do(store.conversations.get(session_id, "https://host:443", "responses", ""))
             assert (mapping.conversation_id if mapping else "") == self.model.conversation(session_id)
         if self.steps % 5 == 0:
             self.is_in_order()
@@ -386,7 +386,7 @@ async def _all(exchange: Exchange, file: Path) -> list[Any]:
 async def _found(store: Store, text: str) -> tuple[list[tuple[str, str]], list[None]]:
     """The messages shown of what fits, and as many times nothing as messages are known to."""
     last = None
-    async for found in store.search(parse_query(f"{text} ", NOW), limit=10_000):
+    async for found in store.finds.search(parse_query(f"{text} ", NOW), limit=10_000):
         last = found
     assert last is not None
     hits = [(hit.turn_id, hit.role) for one in last.sessions for hit in one.hits]
@@ -395,6 +395,6 @@ async def _found(store: Store, text: str) -> tuple[list[tuple[str, str]], list[N
 
 async def _places(store: Store, session_id: str, text: str) -> dict[int, int]:
     found: dict[int, int] = {}
-    async for places in store.places(session_id, text):
+    async for places in store.finds.places(session_id, text):
         found |= dict(places.counts)
     return found

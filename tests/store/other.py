@@ -143,7 +143,7 @@ class Steps:
     async def take(self, label: str, dies_at: str) -> None:
         """Make the first prompt that waits a turn, and die at a statement of that; at none: once it is one."""
         session = await self._session(label)
-        first, *_ = await self.store.queue(session.id) or ()
+        first, *_ = await self.store.queues.get(session.id) or ()
 
         def die(statement: str) -> None:
             if statement.startswith(dies_at):
@@ -153,7 +153,7 @@ class Steps:
             database = self.store._keeper._db
             assert database is not None
             await self.store._call(database.conn.set_trace_callback, die)
-        await self.store.begin_queued(first, a_turn(session, first.prompt), session, "")
+        await self.store.queues.begin(first, a_turn(session, first.prompt), session, "")
         os._exit(9)
 
     async def health(self) -> str:

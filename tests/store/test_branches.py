@@ -36,14 +36,14 @@ async def test_what_comes_after_the_place_stays_on_a_branch_of_its_own(history: 
         found = await store.session(session.id)
         assert found is not None
         assert (found.turns, found.last_status) == (2, TurnStatus.DONE)
-        assert await store.variants(session.id) == {1: Variants((old[1].id, new.id), 1)}
-        chosen = await store.choose(session.id, old[1].id)
+        assert await store.branches.variants(session.id) == {1: Variants((old[1].id, new.id), 1)}
+        chosen = await store.branches.choose(session.id, old[1].id)
         assert (chosen.turns, chosen.branch != found.branch) == (3, True)
         assert await prompts(store, session) == ["one", "two", "three"]
-        assert await store.variants(session.id) == {1: Variants((old[1].id, new.id), 0)}
+        assert await store.branches.variants(session.id) == {1: Variants((old[1].id, new.id), 0)}
         await told(store, session, "four")
         assert await prompts(store, session) == ["one", "two", "three", "four"]
-        await store.choose(session.id, new.id)
+        await store.branches.choose(session.id, new.id)
         assert await prompts(store, session) == ["one", "zwei"]
     async with opened(history) as store:
         assert await prompts(store, session) == ["one", "zwei"]
@@ -58,22 +58,22 @@ async def test_an_answer_that_is_saved_late_is_of_its_own_branch(history: Path) 
         late = await store.begin(a_turn(session, "three"), session)
         zwei = await store.begin(a_turn(session, "zwei"), session, at=1)
         point = a_mapping(session, "resp_one", depth=0)
-        await store.keep_mapping(point)
+        await store.conversations.keep(point)
         ended = said(late, "re: three", status=TurnStatus.DONE)
         assert await store.save(ended, late, session, a_mapping(session, "resp_three", depth=2))
         found = await store.session(session.id)
         assert found is not None
         assert (found.turns, found.last_status) == (2, TurnStatus.PENDING)
-        assert await store.mapping(session.id, point.origin, point.protocol, "") == point
-        await store.choose(session.id, two.id)
-        kept = await store.mapping(session.id, point.origin, point.protocol, "")
+        assert await store.conversations.get(session.id, point.origin, point.protocol, "") == point
+        await store.branches.choose(session.id, two.id)
+        kept = await store.conversations.get(session.id, point.origin, point.protocol, "")
         assert kept is not None
         assert kept.conversation_id == "resp_three"
-        await store.choose(session.id, zwei.id)
-        await store.choose(session.id, one.id)
+        await store.branches.choose(session.id, zwei.id)
+        await store.branches.choose(session.id, one.id)
     # What a crash cut short does not tell of a session that is on another branch either.
     async with opened(history) as store:
-        await store.choose(session.id, two.id)
+        await store.branches.choose(session.id, two.id)
         found = await store.session(session.id)
         assert found is not None
         assert (found.turns, found.last_status) == (3, TurnStatus.DONE)
@@ -87,20 +87,20 @@ async def test_branches_of_branches(history: Path) -> None:
         await told(store, session, "c")
         uno = await instead(store, session, 0, "uno")
         assert await prompts(store, session) == ["uno"]
-        assert await store.variants(session.id) == {0: Variants((one.id, uno.id), 1)}
+        assert await store.branches.variants(session.id) == {0: Variants((one.id, uno.id), 1)}
         await told(store, session, "due")
-        await store.choose(session.id, two.id)
+        await store.branches.choose(session.id, two.id)
         third = await instead(store, session, 1, "third")
-        assert await store.variants(session.id) == {
+        assert await store.branches.variants(session.id) == {
             0: Variants((one.id, uno.id), 0),
             1: Variants((two.id, b.id, third.id), 2),
         }
         # Of several branches through a turn, the one said something in last.
-        await store.choose(session.id, uno.id)
+        await store.branches.choose(session.id, uno.id)
         assert await prompts(store, session) == ["uno", "due"]
-        await store.choose(session.id, one.id)
+        await store.branches.choose(session.id, one.id)
         assert await prompts(store, session) == ["one", "third"]
-        await store.choose(session.id, b.id)
+        await store.branches.choose(session.id, b.id)
         assert await prompts(store, session) == ["one", "b", "c"]
 
 
@@ -111,16 +111,16 @@ async def test_a_session_tells_how_the_last_turn_of_its_branch_stands(history: P
         two = await store.begin(a_turn(session, "two"), session)
         await store.save(said(two, status=TurnStatus.FAILED), two, session)
         zwei = await instead(store, session, 1, "zwei")
-        statuses = [(await store.choose(session.id, turn.id)).last_status for turn in (two, zwei)]
+        statuses = [(await store.branches.choose(session.id, turn.id)).last_status for turn in (two, zwei)]
         assert statuses == [TurnStatus.FAILED, TurnStatus.DONE]
         await instead(store, session, 0, "uno")
-        assert (await store.choose(session.id, one.id)).last_status is TurnStatus.DONE
+        assert (await store.branches.choose(session.id, one.id)).last_status is TurnStatus.DONE
 
 
 async def test_every_branch_is_listed_with_where_it_parts(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:
-        assert await store.branches(session.id) == []
+        assert await store.branches.of(session.id) == []
         for number, prompt in enumerate(("one", "two", "three")):
             three = await told(store, session, prompt, created_at=NOW + number)
         zwei = await instead(store, session, 1, "zwei")
@@ -129,10 +129,10 @@ async def test_every_branch_is_listed_with_where_it_parts(history: Path) -> None
         first = Branch(three.id, 1, 3, "one", NOW + 2, is_present=False)
         second = Branch(zwei.id, 2, 2, "zwei", NOW, is_present=False)
         third = Branch(uno.id, 1, 1, "uno", NOW + 9, is_present=True)
-        assert await store.branches(session.id) == [first, second, third]
+        assert await store.branches.of(session.id) == [first, second, third]
         await store.save(said(uno, status=TurnStatus.FAILED), uno, session)
-        await store.choose(session.id, zwei.id)
-        assert [one.is_present for one in await store.branches(session.id)] == [False, True, False]
+        await store.branches.choose(session.id, zwei.id)
+        assert [one.is_present for one in await store.branches.of(session.id)] == [False, True, False]
 
 
 async def test_a_turn_at_the_end_makes_no_branch(history: Path) -> None:
@@ -140,7 +140,7 @@ async def test_a_turn_at_the_end_makes_no_branch(history: Path) -> None:
     async with opened(history) as store:
         await told(store, session, "one")
         await instead(store, session, 1, "two")
-        assert await store.variants(session.id) == {}
+        assert await store.branches.variants(session.id) == {}
         assert rows(history, "SELECT count(*) FROM branches") == [(1,)]
 
 
@@ -152,10 +152,10 @@ async def test_a_fork_has_branches_of_its_own(history: Path) -> None:
         new = await instead(store, fork, 1, "zwei")
         assert await prompts(store, fork) == ["one", "zwei"]
         assert await prompts(store, session) == ["one", "two"]
-        assert await store.variants(fork.id) == {1: Variants((two.id, new.id), 1)}
-        assert await store.variants(session.id) == {}
-        await store.choose(fork.id, one.id)
-        await store.choose(fork.id, two.id)
+        assert await store.branches.variants(fork.id) == {1: Variants((two.id, new.id), 1)}
+        assert await store.branches.variants(session.id) == {}
+        await store.branches.choose(fork.id, one.id)
+        await store.branches.choose(fork.id, two.id)
         await told(store, fork, "three")
         assert await prompts(store, fork) == ["one", "two", "three"]
         assert await prompts(store, session) == ["one", "two"]
@@ -166,14 +166,14 @@ async def test_a_conversation_belongs_to_its_branch(history: Path) -> None:
     async with opened(history) as store:
         for prompt in ("one", "two"):
             await told(store, session, prompt)
-        await store.keep_mapping(a_mapping(session, "conv_1"))
+        await store.conversations.keep(a_mapping(session, "conv_1"))
         mapping = a_mapping(session)
         key = (session.id, mapping.origin, mapping.protocol, mapping.principal)
         await instead(store, session, 1, "zwei")
-        assert await store.mapping(*key) is None
-        (first, _) = (await store.variants(session.id))[1].turn_ids
-        await store.choose(session.id, first)
-        kept = await store.mapping(*key)
+        assert await store.conversations.get(*key) is None
+        (first, _) = (await store.branches.variants(session.id))[1].turn_ids
+        await store.branches.choose(session.id, first)
+        kept = await store.conversations.get(*key)
         assert kept is not None
         assert kept.conversation_id == "conv_1"
 
@@ -197,7 +197,7 @@ async def test_no_branch_where_it_cannot_be_kept(history: Path, disk: Disk) -> N
             with pytest.raises(StoreError):
                 await store.begin(a_turn(session, "zwei"), session, at=1)
         assert await prompts(store, session) == ["one", "two"]
-        assert await store.variants(session.id) == {}
+        assert await store.branches.variants(session.id) == {}
 
 
 async def test_a_branch_is_not_left_while_another_window_answers_on_it(history: Path) -> None:
@@ -207,7 +207,7 @@ async def test_a_branch_is_not_left_while_another_window_answers_on_it(history: 
         await instead(store, session, 0, "uno")
         await store.begin(a_turn(session, "two"), session)
         with pytest.raises(SessionBusy):
-            await other.choose(session.id, old.id)
+            await other.branches.choose(session.id, old.id)
 
 
 async def test_a_message_that_is_not_there_is_not_chosen(history: Path) -> None:
@@ -217,4 +217,4 @@ async def test_a_message_that_is_not_there_is_not_chosen(history: Path) -> None:
         elsewhere = await told(store, a_session("elsewhere"), "two")
         for turn_id in ("nothing", elsewhere.id):
             with pytest.raises(StoreError, match="no such message"):
-                await store.choose(session.id, turn_id)
+                await store.branches.choose(session.id, turn_id)

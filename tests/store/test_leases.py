@@ -36,7 +36,7 @@ def statuses(file: Path) -> list[str]:
 
 
 async def held(store: Store, session: Session) -> str:
-    lease = await store.lease(session.id)
+    lease = await store.leases.get(session.id)
     return lease.holder if lease is not None else ""
 
 
@@ -48,7 +48,7 @@ async def test_a_session_is_held_from_the_moment_a_turn_is_there_until_it_has_en
     hands, session = Hands(), a_session()
     async with opened(history, kind=HolderKind.ASK, clock=hands.clock) as store:
         turn = await store.begin(a_turn(session), session)
-        lease = await store.lease(session.id)
+        lease = await store.leases.get(session.id)
         assert lease is not None
         assert (lease.turn_id, lease.holder, lease.kind) == (turn.id, store.holder, HolderKind.ASK)
         assert (lease.process, lease.computer) == (os.getpid(), this_computer())
@@ -56,9 +56,9 @@ async def test_a_session_is_held_from_the_moment_a_turn_is_there_until_it_has_en
         assert rows(history, "SELECT started_at FROM leases") == [(NOW,)]
         hands.now, hands.uptime = NOW + 3, 1003.0
         await store.save(said(turn, "half"), turn, session)
-        assert await store.leases() == (replace(lease, heartbeat=NOW + 3, uptime=1003.0),)
+        assert await store.leases.all() == (replace(lease, heartbeat=NOW + 3, uptime=1003.0),)
         await ended(store, turn, session)
-        assert await store.leases() == ()
+        assert await store.leases.all() == ()
 
 
 async def test_looking_at_a_session_holds_nothing(history: Path) -> None:
@@ -66,7 +66,7 @@ async def test_looking_at_a_session_holds_nothing(history: Path) -> None:
     async with opened(history) as store:
         await store.create(session)
         await store.update(session.id, draft="typing", label="other")
-        assert await store.leases() == ()
+        assert await store.leases.all() == ()
 
 
 async def test_what_is_about_to_go_on_keeps_others_out_between_two_turns(history: Path) -> None:
@@ -77,9 +77,9 @@ async def test_what_is_about_to_go_on_keeps_others_out_between_two_turns(history
         assert statuses(history) == ["done"]
         with pytest.raises(SessionBusy):
             await other.begin(a_turn(session, "mine"), session)
-        kept = await other.enqueue(Queued(new_id(), session.id, "mine", NOW), session)
+        kept = await other.queues.add(Queued(new_id(), session.id, "mine", NOW), session)
         assert kept is not None
-        begun = await store.begin_queued(kept, a_turn(session, "mine"), session, "")
+        begun = await store.queues.begin(kept, a_turn(session, "mine"), session, "")
         assert begun is not None
         assert await held(other, session) == store.holder
         await ended(store, begun, session)
@@ -90,12 +90,12 @@ async def test_what_goes_on_no_more_is_let_go_of(history: Path) -> None:
     session = a_session()
     async with opened(history) as store, opened(history) as other:
         turn = await store.begin(a_turn(session), session)
-        await other.release(session.id)
+        await other.leases.release(session.id)
         assert await held(other, session) == store.holder
         await ended(store, turn, session, keeps=True)
-        before = await other.revision()
-        await store.release(session.id)
-        changes = await other.poll(before)
+        before = await other.watch.revision()
+        await store.leases.release(session.id)
+        changes = await other.watch.poll(before)
         assert changes is not None
         assert (changes.leases, [one.id for one in changes.sessions]) == ((), [session.id])
         assert (await other.begin(a_turn(session, "mine"), session)).depth == 1
@@ -104,29 +104,29 @@ async def test_what_goes_on_no_more_is_let_go_of(history: Path) -> None:
 async def test_leases_are_told_with_what_has_changed(history: Path) -> None:
     session = a_session()
     async with opened(history) as store, opened(history) as other:
-        first = await other.poll(None)
+        first = await other.watch.poll(None)
         assert first is not None
         assert first.leases == ()
         turn = await store.begin(a_turn(session), session)
-        changes = await other.poll(first.revision)
+        changes = await other.watch.poll(first.revision)
         assert changes is not None
         assert [(lease.turn_id, lease.holder) for lease in changes.leases] == [(turn.id, store.holder)]
-        anew = await other.poll(None)
+        anew = await other.watch.poll(None)
         assert anew is not None
         assert anew.leases == changes.leases
         # A heartbeat alone is no news.
-        await store.beat(session.id, turn.id)
-        assert await other.poll(changes.revision) is None
+        await store.leases.beat(session.id, turn.id)
+        assert await other.watch.poll(changes.revision) is None
 
 
 async def test_leases_alone_are_read_only_where_the_file_has_changed(history: Path) -> None:
     session = a_session()
     async with opened(history) as store, opened(history) as other:
         await store.begin(a_turn(session), session)
-        assert [lease.holder for lease in await other.poll_leases()] == [store.holder]
+        assert [lease.holder for lease in await other.watch.poll_leases()] == [store.holder]
         os.utime(history, ns=(0, 1_700_000_000_000_000_000))
-        assert len(await other.poll_leases()) == 1
-        assert await other.poll_leases() == ()
+        assert len(await other.watch.poll_leases()) == 1
+        assert await other.watch.poll_leases() == ()
 
 
 # Taking over
@@ -140,17 +140,17 @@ async def test_who_is_asked_for_a_session_hears_of_it_with_the_next_save(history
         half = said(turn, "half")
         await store.save(half, turn, session)
         assert wanted == []
-        asked = await other.ask_for(session.id)
+        asked = await other.leases.ask_for(session.id)
         assert asked is not None
         assert (asked.holder, asked.turn_id) == (store.holder, turn.id)
-        assert [lease.wanted_by for lease in await store.leases()] == [other.holder]
+        assert [lease.wanted_by for lease in await store.leases.all()] == [other.holder]
         more = said(half, "half and more")
         await store.save(more, half, session)
-        await store.beat(session.id, turn.id)
+        await store.leases.beat(session.id, turn.id)
         assert wanted == [(session.id, turn.id)] * 2
         await store.save(replace(more, status=TurnStatus.CANCELLED), more, session)
         assert len(wanted) == 2
-        assert await other.ask_for(session.id) is None
+        assert await other.leases.ask_for(session.id) is None
         assert (await other.begin(a_turn(session, "mine"), session)).depth == 1
         assert statuses(history) == ["cancelled", "pending"]
 
@@ -159,14 +159,14 @@ async def test_a_queue_does_not_go_on_in_a_session_that_is_wanted(history: Path)
     session = a_session()
     async with opened(history) as store, opened(history) as other:
         turn = await store.begin(a_turn(session), session)
-        kept = await store.enqueue(Queued(new_id(), session.id, "next", NOW, turn.id), session)
+        kept = await store.queues.add(Queued(new_id(), session.id, "next", NOW, turn.id), session)
         assert kept is not None
         await ended(store, turn, session, keeps=True)
-        assert await other.ask_for(session.id) is not None
-        assert await store.begin_queued(kept, a_turn(session, "next"), session, "") is None
+        assert await other.leases.ask_for(session.id) is not None
+        assert await store.queues.begin(kept, a_turn(session, "next"), session, "") is None
         # A turn that was begun in that moment is still wanted.
         await store.begin(a_turn(session, "at once"), session)
-        assert [lease.wanted_by for lease in await other.leases()] == [other.holder]
+        assert [lease.wanted_by for lease in await other.leases.all()] == [other.holder]
 
 
 async def test_who_does_not_answer_is_not_waited_for(history: Path) -> None:
@@ -177,7 +177,7 @@ async def test_who_does_not_answer_is_not_waited_for(history: Path) -> None:
         turn = await store.begin(a_turn(session), session)
         half = said(turn, "half")
         await store.save(half, turn, session)
-        assert await other.ask_for(session.id, seizes=True) is None
+        assert await other.leases.ask_for(session.id, seizes=True) is None
         assert statuses(history) == ["interrupted"]
         (cut,) = await other.turns(session.id)
         assert cut.error is not None
@@ -198,9 +198,9 @@ async def test_nothing_is_asked_of_oneself_or_where_no_one_sends(history: Path) 
     session = a_session()
     async with opened(history) as store:
         await store.create(session)
-        assert await store.ask_for(session.id) is None
+        assert await store.leases.ask_for(session.id) is None
         await store.begin(a_turn(session), session)
-        assert await store.ask_for(session.id, seizes=True) is None
+        assert await store.leases.ask_for(session.id, seizes=True) is None
         assert statuses(history) == ["pending"]
         assert await held(store, session) == store.holder
 
@@ -214,22 +214,22 @@ async def test_a_process_that_was_killed_is_freed_by_whoever_looks(history: Path
         other.do("begin", "work", "first")
         other.do("say", "work", "half an ans")
         async with opened(history) as store:
-            await store.free_dead()
-            assert len(await store.leases()) == 1
+            await store.leases.free_dead()
+            assert len(await store.leases.all()) == 1
             os.kill(other.pid, signal.SIGKILL)
             other.process.wait()
-            before = await store.revision()
-            await store.free_dead()
-            changes = await store.poll(before)
+            before = await store.watch.revision()
+            await store.leases.free_dead()
+            changes = await store.watch.poll(before)
             assert changes is not None
             assert changes.leases == ()
             (turn,) = changes.turns
             assert (turn.text, turn.status) == ("half an ans", TurnStatus.INTERRUPTED)
             assert turn.error is not None
             assert turn.error.kind == "crash"
-            before = await store.revision()
-            await store.free_dead()
-            assert await store.revision() == before
+            before = await store.watch.revision()
+            await store.leases.free_dead()
+            assert await store.watch.revision() == before
 
 
 @pytest.mark.parametrize("seconds", [STALE_AFTER - 1, STALE_AFTER])
@@ -254,7 +254,7 @@ async def test_a_computer_that_slept_frees_no_one(history: Path) -> None:
     async with opened(history, clock=hands.clock) as store, opened(history, clock=hands.clock) as other:
         await store.begin(a_turn(session), session)
         hands.now += 8 * 3600
-        await other.free_dead()
+        await other.leases.free_dead()
         assert await held(other, session) == store.holder
 
 
@@ -267,7 +267,7 @@ async def test_another_computer_is_judged_by_its_heartbeat(history: Path, second
         change(history, "UPDATE leases SET computer = 'elsewhere', holder = '1:far', uptime = 0",
                "UPDATE turns SET holder = '1:far'")  # fmt: skip
         hands.now += seconds
-        await store.free_dead()
+        await store.leases.free_dead()
         assert statuses(history) == (["pending"] if seconds < STALE_AFTER else ["interrupted"])
 
 
@@ -277,7 +277,7 @@ async def test_one_wrongly_taken_for_dead_has_its_session_again_if_no_one_else_h
         store.on_wanted = lambda *of: wanted.append(of)
         turn = await store.begin(a_turn(session), session)
         hands.uptime += STALE_AFTER
-        await other.free_dead()
+        await other.leases.free_dead()
         assert statuses(history) == ["interrupted"]
         await store.save(said(turn, "back"), turn, session)
         assert statuses(history) == ["streaming"]
@@ -292,7 +292,7 @@ async def test_an_older_palaver_that_still_runs_keeps_no_lease_and_is_not_distur
     async with opened(history) as store, opened(history) as other:
         await store.begin(a_turn(session), session)
         change(history, "DELETE FROM leases")
-        for attempt in (other.begin(a_turn(session, "mine"), session), other.ask_for(session.id)):
+        for attempt in (other.begin(a_turn(session, "mine"), session), other.leases.ask_for(session.id)):
             with pytest.raises(SessionBusy, match="another window"):
                 await attempt
         assert statuses(history) == ["pending"]

@@ -20,7 +20,7 @@ async def keep(store: Store, session: Session, *mappings: Mapping) -> None:
 
 
 async def get(store: Store, like: Mapping) -> Mapping | None:
-    return await store.mapping(like.session_id, like.origin, like.protocol, like.principal)
+    return await store.conversations.get(like.session_id, like.origin, like.protocol, like.principal)
 
 
 @pytest.mark.fault("L12", "S07")
@@ -44,7 +44,7 @@ async def test_a_conversation_is_replaced_only_by_its_own_key(history: Path) -> 
         newer = replace(base, conversation_id="newer", depth=4, issued_at=NOW + 1, used_at=NOW + 1)
         await keep(store, session, newer)
         assert [await get(store, mapping) for mapping in apart] == [newer, *apart[1:]]
-        assert await store.mapping(session.id, "https://elsewhere", "responses", "") is None
+        assert await store.conversations.get(session.id, "https://elsewhere", "responses", "") is None
 
 
 async def test_a_conversation_used_again_keeps_the_time_it_was_issued(history: Path) -> None:
@@ -78,9 +78,9 @@ async def test_all_of_them_with_the_labels_of_their_sessions(history: Path) -> N
         await keep(store, second, kept[1])
         await keep(store, gone, a_mapping(gone, "three"))
         await store.update(gone.id, deleted_at=NOW)
-        assert await store.mappings() == [("second", kept[1]), ("first", kept[0])]
+        assert await store.conversations.all() == [("second", kept[1]), ("first", kept[0])]
         await store.update(first.id, label="renamed")
-        assert await store.mappings() == [("second", kept[1]), ("renamed", kept[0])]
+        assert await store.conversations.all() == [("second", kept[1]), ("renamed", kept[0])]
 
 
 async def test_a_conversation_belongs_to_the_branch_it_was_held_on(history: Path) -> None:
@@ -94,7 +94,7 @@ async def test_a_conversation_belongs_to_the_branch_it_was_held_on(history: Path
             "UPDATE sessions SET branch_id = 'fork'",
         )
         assert await get(store, mapping) is None
-        assert await store.mappings() == []
+        assert await store.conversations.all() == []
 
 
 @pytest.mark.fault("D34")

@@ -115,7 +115,7 @@ async def test_turns_that_are_not_saved_are_seen_everywhere(history: Path, disk:
             assert [turn.prompt for turn in await store.turns(session.id, 1, 2)] == ["p1"]
             assert await store.prompts(session.id) == ["p0", "p1", "p2"]
             assert await store.count(session.id) == 3
-            assert await store.mapping(session.id, "https://host:443", "responses", "") == a_mapping(session)
+            assert await store.conversations.get(session.id, "https://host:443", "responses", "") == a_mapping(session)
             listed = await store.session(session.id)
             assert listed is not None
             assert (listed.turns, listed.last_status) == (3, TurnStatus.PENDING)
@@ -125,7 +125,7 @@ async def test_turns_that_are_not_saved_are_seen_everywhere(history: Path, disk:
         assert [text for (text,) in rows(history, "SELECT text FROM messages ORDER BY position")] == [
             "p0", "a0", "p1", "half and half", "p2", "a2",
         ]  # fmt: skip
-        assert await store.mapping(session.id, "https://host:443", "responses", "") == a_mapping(session)
+        assert await store.conversations.get(session.id, "https://host:443", "responses", "") == a_mapping(session)
         assert found(history, "half") == ["half and half"]
     assert is_whole(history)
 
@@ -160,7 +160,7 @@ async def test_what_waited_never_goes_over_what_is_newer(history: Path, disk: Di
         kept = await store.session(session.id)
         assert kept is not None
         assert (kept.draft, kept.model, kept.last_status) == ("newer", "m", TurnStatus.DONE)
-        mapping = await store.mapping(session.id, "https://host:443", "responses", "")
+        mapping = await store.conversations.get(session.id, "https://host:443", "responses", "")
         assert mapping is not None
         assert mapping.conversation_id == "newer"
         assert not store.health.unsaved

@@ -23,7 +23,7 @@ def age(file: Path, seconds: float = 10.0) -> None:
 
 
 async def start(store: Store) -> int:
-    changes = await store.poll(None)
+    changes = await store.watch.poll(None)
     assert changes is not None
     assert (changes.sessions, changes.turns) == ((), ())
     return changes.revision
@@ -43,13 +43,13 @@ async def test_another_process_is_seen_at_the_next_look(history: Path) -> None:
                 ("create", ["more"], ["more"], []),
             ):
                 other.do(name, *values)
-                changes = await store.poll(revision)
+                changes = await store.watch.poll(revision)
                 assert changes is not None
                 assert changes.revision > revision
                 assert [session.label for session in changes.sessions] == sessions
                 assert [(turn.prompt, turn.text, turn.status) for turn in changes.turns] == turns
                 revision = changes.revision
-                assert await store.poll(revision) is None
+                assert await store.watch.poll(revision) is None
 
 
 async def test_a_look_sees_everything_since(history: Path) -> None:
@@ -60,7 +60,7 @@ async def test_a_look_sees_everything_since(history: Path) -> None:
         await told(other, second)
         await told(other, first, "again")
         await other.update(second.id, deleted_at=1.0)
-        changes = await store.poll(revision)
+        changes = await store.watch.poll(revision)
         assert changes is not None
         assert [session.label for session in changes.sessions] == ["first", "second"]
         assert [session.deleted_at for session in changes.sessions] == [None, 1.0]
@@ -76,7 +76,7 @@ async def test_our_own_changes_are_seen_too(history: Path) -> None:
     async with opened(history) as store:
         revision = await start(store)
         await told(store, session)
-        changes = await store.poll(revision)
+        changes = await store.watch.poll(revision)
         assert changes is not None
         assert [one.label for one in changes.sessions] == ["work"]
         assert [turn.text for turn in changes.turns] == ["hi"]
@@ -96,7 +96,7 @@ async def test_two_changes_in_one_tick_of_the_file_systems_clock_are_both_seen(
         for draft in ("aaa", "bbb", "ccc"):
             await other.update(session.id, draft=draft)
             os.utime(history, ns=(tick, tick))
-            changes = await store.poll(revision)
+            changes = await store.watch.poll(revision)
             assert changes is not None
             seen += [one.draft for one in changes.sessions]
             revision = changes.revision
@@ -123,12 +123,12 @@ async def test_a_look_costs_one_stat_while_nothing_happens(history: Path, monkey
         monkeypatch.setattr(Path, "stat", counted_stat)
         monkeypatch.setattr(store, "_call", counted_call)
         for _ in range(100):
-            assert await store.poll(revision) is None
+            assert await store.watch.poll(revision) is None
         assert stats == [history] * 100
         assert calls == []
         await told(store, a_session("more"))
         calls.clear()
-        changes = await store.poll(revision)
+        changes = await store.watch.poll(revision)
         assert changes is not None
         assert len(calls) == 1
 
@@ -137,8 +137,8 @@ async def test_a_look_where_there_is_nothing(tmp_path: Path) -> None:
     missing = tmp_path / "file"
     missing.write_text("in the way")
     async with opened(missing / "history.db") as store:
-        assert await store.poll(None) is None
-        assert await store.poll(3) is None
+        assert await store.watch.poll(None) is None
+        assert await store.watch.poll(3) is None
 
 
 @pytest.mark.fault("D28")
@@ -151,12 +151,12 @@ async def test_another_file_in_its_place_is_looked_at_from_its_beginning(history
         async with opened(elsewhere) as other:
             await told(other, a_session("new"), "new prompt")
         elsewhere.rename(history)
-        changes = await store.poll(revision)
+        changes = await store.watch.poll(revision)
         assert changes is not None
         assert changes.revision < revision
         assert [session.label for session in changes.sessions] == ["new"]
         assert [turn.prompt for turn in changes.turns] == ["new prompt"]
-        assert await store.poll(changes.revision) is None
+        assert await store.watch.poll(changes.revision) is None
 
 
 async def test_a_turn_two_windows_see_is_read_whole(history: Path) -> None:
@@ -166,7 +166,7 @@ async def test_a_turn_two_windows_see_is_read_whole(history: Path) -> None:
         half = said(begun, "half")
         await store.save(half, begun, session)
         await store.save(said(begun, "half and half"), half, session)
-        changes = await other.poll(0)
+        changes = await other.watch.poll(0)
         assert changes is not None
         assert [turn.text for turn in changes.turns] == ["half and half"]
 
@@ -178,7 +178,7 @@ async def test_a_look_at_a_locked_file_waits_for_no_one(history: Path, monkeypat
         conn = sqlite3.connect(history, isolation_level=None)
         try:
             conn.execute("BEGIN IMMEDIATE")
-            changes = await store.poll(revision)
+            changes = await store.watch.poll(revision)
             assert changes is not None
         finally:
             conn.close()

@@ -25,8 +25,8 @@ def a_prompt(session: Session, prompt: str, after: Turn | None = None) -> Queued
 
 async def queued(store: Store, session: Session, *prompts: str, after: Turn) -> tuple[Queued, ...]:
     for prompt in prompts:
-        assert await store.enqueue(a_prompt(session, prompt, after), session)
-    return await store.queue(session.id) or ()
+        assert await store.queues.add(a_prompt(session, prompt, after), session)
+    return await store.queues.get(session.id) or ()
 
 
 async def test_prompts_wait_in_order_and_outlive_the_process(history: Path) -> None:
@@ -40,8 +40,8 @@ async def test_prompts_wait_in_order_and_outlive_the_process(history: Path) -> N
             ("three", turn.id, False),
         ]
     async with opened(history) as store:
-        assert await store.queue(session.id) == waiting
-        assert await store.queue("another") == ()
+        assert await store.queues.get(session.id) == waiting
+        assert await store.queues.get("another") == ()
 
 
 async def test_a_prompt_changed_keeps_its_place_and_one_taken_out_leaves_the_others(history: Path) -> None:
@@ -49,15 +49,15 @@ async def test_a_prompt_changed_keeps_its_place_and_one_taken_out_leaves_the_oth
     async with opened(history) as store:
         turn = await store.begin(a_turn(session), session)
         one, two, three = await queued(store, session, "one", "two", "three", after=turn)
-        assert await store.change_queued(two, "two", is_held=True)
-        assert [one.is_held for one in await store.queue(session.id) or ()] == [False, True, False]
-        assert await store.change_queued(two, "second")
-        assert await store.remove_queued(one)
-        assert await store.queue(session.id) == (replace(two, prompt="second"), three)
-        assert not await store.remove_queued(one)
-        assert not await store.change_queued(one, "again")
-        four = await store.enqueue(a_prompt(session, "four", turn), session)
-        assert [one.prompt for one in await store.queue(session.id) or ()] == ["second", "three", "four"]
+        assert await store.queues.change(two, "two", is_held=True)
+        assert [one.is_held for one in await store.queues.get(session.id) or ()] == [False, True, False]
+        assert await store.queues.change(two, "second")
+        assert await store.queues.remove(one)
+        assert await store.queues.get(session.id) == (replace(two, prompt="second"), three)
+        assert not await store.queues.remove(one)
+        assert not await store.queues.change(one, "again")
+        four = await store.queues.add(a_prompt(session, "four", turn), session)
+        assert [one.prompt for one in await store.queues.get(session.id) or ()] == ["second", "three", "four"]
         assert four is not None
 
 
@@ -66,14 +66,14 @@ async def test_the_first_becomes_a_turn_and_the_others_follow_it(history: Path) 
     async with opened(history) as store:
         first = await told(store, session)
         one, two = await queued(store, session, "one", "two", after=first)
-        assert await store.begin_queued(two, a_turn(session, "two"), session, "") is None
-        assert await store.begin_queued(replace(one, prompt="as it was"), a_turn(session), session, "") is None
+        assert await store.queues.begin(two, a_turn(session, "two"), session, "") is None
+        assert await store.queues.begin(replace(one, prompt="as it was"), a_turn(session), session, "") is None
         assert await store.count(session.id) == 1
-        begun = await store.begin_queued(one, a_turn(session, "one"), session, "")
+        begun = await store.queues.begin(one, a_turn(session, "one"), session, "")
         assert begun is not None
         assert (begun.prompt, begun.depth) == ("one", 1)
-        assert await store.queue(session.id) == (replace(two, follows=begun.id),)
-        assert await store.begin_queued(one, a_turn(session, "one"), session, "") is None
+        assert await store.queues.get(session.id) == (replace(two, follows=begun.id),)
+        assert await store.queues.begin(one, a_turn(session, "one"), session, "") is None
         assert await store.prompts(session.id) == ["hello", "one"]
 
 
@@ -84,10 +84,10 @@ async def test_what_cannot_be_written_waits_on(history: Path, disk: Disk) -> Non
         (one,) = await queued(store, session, "one", after=first)
         async with disk.broken(store):
             with pytest.raises(StoreError):
-                await store.begin_queued(one, a_turn(session, "one"), session, "")
+                await store.queues.begin(one, a_turn(session, "one"), session, "")
             with pytest.raises(StoreError):
-                await store.enqueue(a_prompt(session, "two", first), session)
-        assert await store.queue(session.id) == (one,)
+                await store.queues.add(a_prompt(session, "two", first), session)
+        assert await store.queues.get(session.id) == (one,)
         assert await store.prompts(session.id) == ["hello"]
         assert not store.health.unsaved
 
@@ -108,10 +108,10 @@ async def test_a_process_killed_on_the_way_neither_loses_a_prompt_nor_doubles_it
             assert [turn.status for turn in await store.turns(session.id)] == [TurnStatus.DONE, TurnStatus.INTERRUPTED]
         else:
             assert await store.prompts(session.id) == ["hello"]
-            assert await store.queue(session.id) == (one, two)
-            assert await store.begin_queued(one, a_turn(session, "one"), session, "")
+            assert await store.queues.get(session.id) == (one, two)
+            assert await store.queues.begin(one, a_turn(session, "one"), session, "")
         assert await store.prompts(session.id) == ["hello", "one"]
-        (waiting,) = await store.queue(session.id) or ()
+        (waiting,) = await store.queues.get(session.id) or ()
         assert waiting == replace(two, follows=(await store.turns(session.id))[1].id)
 
 
@@ -122,17 +122,17 @@ async def test_while_another_window_answers_prompts_wait_behind_its_turn(history
         async with opened(history) as store:
             session = await store.find("work")
             assert session is not None
-            kept = await store.enqueue(a_prompt(session, "mine"), session)
+            kept = await store.queues.add(a_prompt(session, "mine"), session)
             assert kept is not None
             (theirs,) = await store.turns(session.id)
             assert kept.follows == theirs.id
             with pytest.raises(SessionBusy):
-                await store.begin_queued(kept, a_turn(session, "mine"), session, "")
-            assert await store.queue(session.id) == (kept,)
+                await store.queues.begin(kept, a_turn(session, "mine"), session, "")
+            assert await store.queues.get(session.id) == (kept,)
             other.kill()
             # No one answers any more: what is said then need not wait.
-            assert await store.enqueue(a_prompt(session, "at once"), session) is None
-            assert await store.begin_queued(kept, a_turn(session, "mine"), session, "")
+            assert await store.queues.add(a_prompt(session, "at once"), session) is None
+            assert await store.queues.begin(kept, a_turn(session, "mine"), session, "")
             assert await store.prompts(session.id) == ["theirs", "mine"]
 
 
@@ -140,14 +140,14 @@ async def test_other_windows_are_told_of_each_change(history: Path) -> None:
     session = a_session()
     async with opened(history) as store, opened(history) as other:
         turn = await store.begin(a_turn(session), session)
-        changes = await other.poll(None)
+        changes = await other.watch.poll(None)
         assert changes is not None
         (one,) = await queued(store, session, "one", after=turn)
-        changes = await other.poll(changes.revision)
+        changes = await other.watch.poll(changes.revision)
         assert changes is not None
         assert dict(changes.queues) == {session.id: (one,)}
-        await store.remove_queued(one)
-        changes = await other.poll(changes.revision)
+        await store.queues.remove(one)
+        changes = await other.watch.poll(changes.revision)
         assert changes is not None
         assert dict(changes.queues) == {session.id: ()}
 
@@ -159,7 +159,7 @@ async def test_what_waits_behind_a_run_that_is_taken_up_again_waits_for_the_user
         await store.save(replace(turn, status=TurnStatus.INTERRUPTED, run="run_1"), turn, session)
         await queued(store, session, "one", after=turn)
         assert await store.reopen(turn.id)
-        assert [one.follows for one in await store.queue(session.id) or ()] == [""]
+        assert [one.follows for one in await store.queues.get(session.id) or ()] == [""]
 
 
 async def test_what_waited_is_saved_from_a_damaged_history(history: Path) -> None:
@@ -186,5 +186,5 @@ async def test_a_history_from_before_gets_its_queue(history: Path) -> None:
         "PRAGMA user_version = 4",
     )
     async with opened(history) as store:
-        assert await store.queue(session.id) == ()
+        assert await store.queues.get(session.id) == ()
         assert [one.prompt for one in await queued(store, session, "one", after=turn)] == ["one"]

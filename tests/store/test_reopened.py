@@ -29,14 +29,14 @@ async def test_a_turn_that_was_interrupted_runs_on_and_ends_once(history: Path) 
     session = a_session()
     async with opened(history) as store, opened(history) as other:
         half = await broken_off(store, session)
-        before = await other.poll(None)
+        before = await other.watch.poll(None)
         assert before is not None
         assert await other.reopen(half.id) == half
         running = replace(half, status=TurnStatus.STREAMING, error=None, ended_at=None)
         assert await store.turn(half.id) == running
         assert found(history, "apples pears") == found(history, "pears") == [], "what runs is not in the index"
         assert rows(history, "SELECT holder FROM turns") == [(other.holder,)]
-        changes = await store.poll(before.revision)
+        changes = await store.watch.poll(before.revision)
         assert changes is not None
         assert [turn.id for turn in changes.turns] == [half.id], "other windows look at it again"
         with pytest.raises(SessionBusy):
@@ -90,13 +90,13 @@ async def test_what_a_turn_asked_for_is_told_how_it_went(history: Path) -> None:
         ended = replace(begun, status=TurnStatus.DONE, items=asked)
         await store.save(ended, begun, session)
         other = await told(store, session, "thanks")
-        before = await store.poll(None)
+        before = await store.watch.poll(None)
         assert before is not None
         expected = replace(ended, items=(replace(asked[0], state=ItemState.APPROVED), asked[1]))
         assert await store.set_item_state(begun.id, "a", ItemState.APPROVED) == expected
         assert await store.turn(begun.id) == expected
         assert await store.turn(other.id) == other
-        changes = await store.poll(before.revision)
+        changes = await store.watch.poll(before.revision)
         assert changes is not None
         assert [turn.id for turn in changes.turns] == [begun.id]
         assert await store.set_item_state(begun.id, "no such item", ItemState.DENIED) == expected

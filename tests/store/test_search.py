@@ -21,7 +21,7 @@ from tui.store import Store, search
 async def found(store: Store, text: str, limit: int = 50) -> Found:
     """Everything that is found."""
     everything = Found()
-    async with aclosing(store.search(parse_query(text, NOW), limit=limit)) as steps:
+    async with aclosing(store.finds.search(parse_query(text, NOW), limit=limit)) as steps:
         async for step in steps:
             everything = step
     assert everything.is_done
@@ -166,7 +166,7 @@ async def test_what_is_not_on_disk_is_found_too(history: Path, disk: Disk) -> No
         begun = await store.begin(a_turn(session, "a question"), session)
         live = said(begun, "a streaming zebra")
         query = parse_query("zebra", NOW)
-        steps = [one async for one in store.search(query, limit=9, live=[(live, session)])]
+        steps = [one async for one in store.finds.search(query, limit=9, live=[(live, session)])]
         (group,) = steps[-1].sessions
         assert {(hit.depth, hit.role) for hit in group.hits} == {(0, "user"), (1, "assistant")}
         async with disk.broken(store):
@@ -204,7 +204,7 @@ async def test_a_search_that_is_left_ends_in_the_middle_of_a_statement(history: 
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search.Search, "_look_through", endless)
-            steps = store.search(parse_query('"日本"', NOW), limit=9)
+            steps = store.finds.search(parse_query('"日本"', NOW), limit=9)
             task = asyncio.ensure_future(anext(steps))
             await asyncio.wait_for(reached.wait(), 10)
             task.cancel()
@@ -221,9 +221,9 @@ async def test_places_in_a_session(history: Path) -> None:
     async with opened(history) as store:
         for number in range(200):
             await told(store, session, f"question {number}", "A Zebra, a zebra" if number % 50 == 0 else "none")
-        steps = [one async for one in store.places(session.id, "zebra")]
+        steps = [one async for one in store.finds.places(session.id, "zebra")]
         assert [place for one in reversed(steps) for place in one.counts] == [(0, 2), (50, 2), (100, 2), (150, 2)]
         assert [one.is_done for one in steps] == [False] * (len(steps) - 1) + [True]
         assert len(steps) > 1
-        assert [one async for one in store.places(session.id, "  ")] == []
-        assert [one.counts async for one in store.places("nope", "zebra")] == [()]
+        assert [one async for one in store.finds.places(session.id, "  ")] == []
+        assert [one.counts async for one in store.finds.places("nope", "zebra")] == [()]

@@ -32,7 +32,7 @@ def indexed(*texts: str) -> sqlite3.Connection:
 
 async def found(store: Store, query: Query, limit: int = 50) -> Found:
     everything = Found()
-    async with aclosing(store.search(query, limit=limit)) as steps:
+    async with aclosing(store.finds.search(query, limit=limit)) as steps:
         async for step in steps:
             everything = step
     return everything

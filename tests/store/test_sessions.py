@@ -215,12 +215,12 @@ async def test_a_title_made_for_a_session_never_replaces_the_users(
     async with opened(history) as store:
         await store.create(session)
         await store.create(other)
-        before = await store.poll(None)
+        before = await store.watch.poll(None)
         assert before is not None
         assert await store.name(session.id, "Apples") == replace(session, title=named, title_source=kept)
         assert await store.session(session.id) == replace(session, title=named, title_source=kept)
         assert await store.session(other.id) == other
-        changes = await store.poll(before.revision)
+        changes = await store.watch.poll(before.revision)
         assert changes is not None
         assert [one.id for one in changes.sessions] == [session.id] * (source is not TitleSource.USER)
         assert await store.name("no such session", "Apples") is None
@@ -282,7 +282,7 @@ async def test_what_a_user_waits_for_is_given_up_soon_while_another_program_writ
         works: dict[str, Callable[[], Awaitable[object]]] = {
             "create": lambda: store.create(a_session("new")),
             "begin": lambda: store.begin(a_turn(session), session),
-            "choose": lambda: store.choose(session.id, turn.id),
+            "choose": lambda: store.branches.choose(session.id, turn.id),
             "reopen": lambda: store.reopen(turn.id),
         }
         with closing(sqlite3.connect(history, isolation_level=None)) as other:

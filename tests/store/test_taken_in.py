@@ -118,20 +118,20 @@ async def test_requests_are_told_of_in_their_order_over_all_branches(history: Pa
             a_mapping(session, "conv_1", used_at=NOW),
             a_mapping(session, "conv_2", protocol="chat", used_at=NOW + 9),
         )
-        await store.keep_mapping(first)
-        await store.keep_mapping(last)
+        await store.conversations.keep(first)
+        await store.conversations.keep(last)
         change(history, "UPDATE attempts SET kind = 'some other' WHERE number = 3")
-        assert await store.account(session.id) == (
+        assert await store.conversations.account(session.id) == (
             (last, first),
             (an_event(1, 1), an_event(1, 2, AttemptKind.FRESH), an_event(2, 3), an_event(3, 5)),
         )
-        assert await store.account("no such session") == ((), ())
+        assert await store.conversations.account("no such session") == ((), ())
 
 
 async def test_only_the_newest_thousand_requests_are_told_of(history: Path) -> None:
     session = await asked(history, tuple(map(an_attempt, range(1, 701))), tuple(map(an_attempt, range(1, 702))))
     async with opened(history) as store:
-        _, events = await store.account(session.id)
+        _, events = await store.conversations.account(session.id)
     assert rows(history, "SELECT count(*) FROM attempts") == [(1401,)]
     assert len(events) == 1000
     assert (events[0], events[-1]) == (an_event(1, 402), an_event(2, 701))

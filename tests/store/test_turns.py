@@ -542,8 +542,8 @@ async def test_no_query_reads_a_whole_table(history: Path) -> None:
         await store.find("work")
         await store.prompts(session.id)
         await store.count(session.id)
-        await store.mapping(session.id, "https://host:443", "responses", "")
-        await store.poll(1)
+        await store.conversations.get(session.id, "https://host:443", "responses", "")
+        await store.watch.poll(1)
         await store.update(session.id, draft="x", unread=True, touch=True)
         await store.read(lambda conn: conn.set_trace_callback(None), None)
     queries = [

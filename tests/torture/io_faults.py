@@ -188,7 +188,7 @@ async def state_of(file: Path) -> tuple[State, str]:
         turns = await store.turns(session.id)
         if [turn.depth for turn in turns] != list(range(len(turns))):
             said += f"depths {[turn.depth for turn in turns]}"
-        mapping = await store.mapping(session.id, "https://host:443", "responses", "")
+        mapping = await store.conversations.get(session.id, "https://host:443", "responses", "")
         return {
             "label": session.label,
             "deleted": session.deleted_at is not None,

@@ -143,7 +143,7 @@ async def _use(file: Path) -> None:
         return f"{session.label}, {min(20, count) - len(turns)} missing, {turns[-1].text[-7:]}"
 
     async def search(words: str) -> str:
-        found = [Found(), *[one async for one in store.search(parse_query(words, 0.0), limit=50)]][-1]
+        found = [Found(), *[one async for one in store.finds.search(parse_query(words, 0.0), limit=50)]][-1]
         return f"{min(2, found.count)}, {'all' if found.is_done else 'not all'}"
 
     await _measured("begin", None, nothing)

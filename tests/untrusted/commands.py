@@ -128,7 +128,7 @@ async def fill(file: Path, some: list[str]) -> None:
         for where, depth, status in ((session, 0, TurnStatus.DONE), (everything, number, TurnStatus.FAILED)):
             turn = _turn(where.id, depth, text, one, status)
             await store.save(turn, None, where)
-        await store.keep_mapping(
+        await store.conversations.keep(
             Mapping(session.id, f"http://h{one}", f"responses{one}", one, f"C{text}", 0, 1.0, 1.0 + number)
         )
     done = _turn(everything.id, len(some), "needle", some[0], TurnStatus.DONE)

@@ -10,6 +10,7 @@ from tui.errors import LabelTaken
 from tui.model import Mapping, Session, Turn
 from tui.store.sql import sessions as session_sql
 from tui.store.sql import turns as turn_sql
+from tui.store.sql.conversations import put_mapping
 from tui.store.sql.leases import Writer
 
 LIMIT = 64 * 1024 * 1024
@@ -56,7 +57,7 @@ class Overlay:
             if turn_sql.put_turn(conn, turn, None, self.homes[turn.session_id], writer)
         ]
         for mapping in self.mappings.values():
-            session_sql.put_mapping(conn, mapping)
+            put_mapping(conn, mapping)
         return wanted
 
     def _change(self, conn: Connection, session_id: str) -> None:

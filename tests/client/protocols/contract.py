@@ -149,7 +149,7 @@ def standing(case: Case, folder: Path, *, key: str = "", **how: Any) -> Iterator
 async def mapping_of(chat: Chatting, session: Session) -> Kept | None:
     """What is kept of a session's conversation."""
     profile = chat.profile
-    return await chat.store.mapping(session.id, profile.origin, profile.protocol, profile.key.principal)
+    return await chat.store.conversations.get(session.id, profile.origin, profile.protocol, profile.key.principal)
 
 
 def said(prompt: str, known: int = 1) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from collections.abc import Mapping as Fields
 from dataclasses import replace
 from sqlite3 import Connection, IntegrityError
@@ -11,7 +11,7 @@ from typing import Any
 
 from tui.drafts import sent
 from tui.errors import LabelTaken
-from tui.model import Mapping, MappingState, Provenance, Scroll, Session, TitleSource, TurnStatus, new_id
+from tui.model import Provenance, Scroll, Session, TitleSource, TurnStatus, new_id
 from tui.text import storable
 
 _COLUMNS = (
@@ -184,74 +184,6 @@ def lineage(conn: Connection, session_id: str) -> list[tuple[str, int, int]]:
         (session_id,),
     )
     return [(str(branch), int(low), int(high)) for branch, low, high in rows]
-
-
-def get_mapping(conn: Connection, session_id: str, origin: str, protocol: str, principal: str) -> Mapping | None:
-    """The conversation a server keeps for a session's present branch."""
-    row = conn.execute(
-        """
-        SELECT c.session_id, c.origin, c.protocol, c.principal, c.conversation_id, c.depth, c.issued_at, c.used_at, c.state
-        FROM conversations c JOIN sessions s ON s.branch_id = c.branch_id
-        WHERE s.id = ? AND c.origin = ? AND c.protocol = ? AND c.principal = ?
-        """,
-        (session_id, origin, protocol, principal),
-    ).fetchone()
-    return _mapping(row) if row else None
-
-
-def put_mapping(conn: Connection, mapping: Mapping, turn_id: str = "") -> None:
-    """Keep a conversation's id, in place of the one known before: on the branch of a turn, or on the session's present one."""
-    conn.execute(
-        """
-        INSERT INTO conversations (branch_id, session_id, origin, protocol, principal, conversation_id, depth, issued_at,
-                                   used_at, state)
-        SELECT coalesce((SELECT branch_id FROM turns WHERE id = ?), branch_id), id, ?, ?, ?, ?, ?, ?, ?, ?
-        FROM sessions WHERE id = ?
-        ON CONFLICT (branch_id, origin, protocol, principal) DO UPDATE SET
-            conversation_id = excluded.conversation_id, depth = excluded.depth, used_at = excluded.used_at,
-            state = excluded.state,
-            issued_at = CASE conversation_id WHEN excluded.conversation_id THEN issued_at ELSE excluded.issued_at END
-        """,
-        (
-            turn_id,
-            mapping.origin,
-            mapping.protocol,
-            mapping.principal,
-            storable(mapping.conversation_id),
-            mapping.depth,
-            mapping.issued_at,
-            mapping.used_at,
-            mapping.state,
-            mapping.session_id,
-        ),
-    )
-
-
-def list_mappings(conn: Connection) -> list[tuple[str, Mapping]]:
-    """All conversations known, with the label of their session; the one used last first."""
-    rows = conn.execute(
-        """
-        SELECT s.label, c.session_id, c.origin, c.protocol, c.principal, c.conversation_id, c.depth, c.issued_at, c.used_at,
-               c.state
-        FROM conversations c JOIN sessions s ON s.branch_id = c.branch_id
-        WHERE s.deleted_at IS NULL ORDER BY c.used_at DESC, s.label
-        """
-    )
-    return [(str(row[0]), _mapping(row[1:])) for row in rows]
-
-
-def _mapping(row: Sequence[Any]) -> Mapping:
-    return Mapping(
-        session_id=row[0],
-        origin=row[1],
-        protocol=row[2],
-        principal=row[3],
-        conversation_id=row[4],
-        depth=row[5],
-        issued_at=row[6],
-        used_at=row[7],
-        state=MappingState(row[8]) if row[8] in set(MappingState) else MappingState.DETACHED,
-    )
 
 
 def _session(row: Iterable[Any]) -> Session:

@@ -1,0 +1,86 @@
+"""What other processes change in the history, seen at the price of a `stat` while they change nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from sqlite3 import Connection
+
+from tui.model import Queued, Session, SessionLease, Turn
+from tui.store.access import Access
+from tui.store.sql import leases as lease_sql
+from tui.store.sql import queues as queue_sql
+from tui.store.sql import sessions as session_sql
+from tui.store.sql import turns as turn_sql
+
+SETTLED = 50_000_000
+"""Nanoseconds after which a file's time of change tells the next change from the last: file systems' clocks tick slowly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has changed since a revision, by anyone; with the queues of the sessions among that, and all leases there are."""
+
+    revision: int
+    sessions: tuple[Session, ...] = ()
+    turns: tuple[Turn, ...] = ()
+    queues: tuple[tuple[str, tuple[Queued, ...]], ...] = ()
+    leases: tuple[SessionLease, ...] = ()
+
+
+class Watch:
+    """Looks at the file, and reads what is new where it is not the file it was."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._seen: tuple[int, int, int] | None = None
+
+    async def revision(self) -> int:
+        """The number of the newest change."""
+        return await self._access.read(session_sql.revision, 0)
+
+    async def poll(self, since: int | None) -> Changes | None:
+        """What changed after revision `since`; None where nothing did. Costs one `stat` while nothing happens."""
+        seen = self._look()
+        if seen is None or (seen == self._seen and since is not None):
+            return None
+        changes = await self._access.read(_changes, None, since)
+        if changes is None:
+            return None
+        self._note_seen(seen)
+        return changes if changes.revision != since else None
+
+    async def poll_leases(self) -> tuple[SessionLease, ...]:
+        """Who is sending, in all sessions, if anything at all has changed since it was last asked; else nothing."""
+        seen = self._look()
+        if seen is None or seen == self._seen:
+            return ()
+        found: tuple[SessionLease, ...] = await self._access.read(lease_sql.get_leases, ())
+        self._note_seen(seen)
+        return found
+
+    def _look(self) -> tuple[int, int, int] | None:
+        """What tells the file as it is from the file as it was; None where it cannot be seen."""
+        try:
+            info = self._access.file.stat()
+        except OSError:
+            return None
+        return info.st_ino, info.st_size, info.st_mtime_ns
+
+    def _note_seen(self, seen: tuple[int, int, int]) -> None:
+        """What has been read is the file as it was seen before, if that was not changed just then."""
+        if abs(time.time_ns() - seen[2]) > SETTLED:
+            self._seen = seen
+
+
+def _changes(conn: Connection, since: int | None) -> Changes:
+    now = session_sql.revision(conn)
+    if since is None or now == since:
+        return Changes(now, leases=lease_sql.get_leases(conn))
+    if now < since:
+        # Another file is in the place of the one known so far: all of it is new.
+        since = 0
+    sessions = tuple(session_sql.changed_sessions(conn, since))
+    queues = queue_sql.get_queues(conn, (session.id for session in sessions))
+    turns = tuple(turn_sql.changed_turns(conn, since))
+    return Changes(now, sessions, turns, tuple(queues.items()), lease_sql.get_leases(conn))
