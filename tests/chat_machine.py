@@ -396,7 +396,9 @@ class ChatMachine(RuleBasedStateMachine):
         """At rest, the conversation kept is that of the newest finished answer on the branch gone on with."""
         if self.chat._of(session.id):
             return
-        mapping = self.do(self.store.conversations.get(session.id, PROFILE.origin, PROFILE.protocol, PROFILE.key.principal))
+        mapping = self.do(
+            self.store.conversations.get(session.id, PROFILE.origin, PROFILE.protocol, PROFILE.key.principal)
+        )
         if mapping is not None:
             on_branch = [turn.conversation_id for turn in turns if turn.status is TurnStatus.DONE]
             assert mapping.conversation_id in on_branch, "a conversation of another branch"
