@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.bench import texts
 from tui.model import Item, ItemKind, Session, Turn, TurnStatus, new_id
 from tui.store.database import Database, Lock
+from tui.store.sql import items, saving
 from tui.store.sql import sessions as session_sql
-from tui.store.sql import turns as turn_sql
 
 VERSION = 1
 """To be raised whenever the made-up histories change."""
@@ -72,9 +72,9 @@ def _fill(conn: sqlite3.Connection, sessions: Mapping[str, int], others: int, na
             if names:
                 turn = replace(turn, prompt=f"{turn.prompt} {name_of(round(100_000 ** chance.random()))}")
             branch = conn.execute("SELECT branch_id FROM sessions WHERE id = ?", (session.id,)).fetchone()[0]
-            turn_sql._insert(conn, turn, branch, "")
-            turn_sql._put_items(conn, turn, None)
-            turn_sql._finish(conn, turn.id)
+            saving._insert(conn, turn, branch, "")
+            items.put_items(conn, turn, None)
+            items.finish(conn, turn.id)
             count += 1
         conn.execute("UPDATE sessions SET touched = ? WHERE id = ?", (session_sql.next_revision(conn), session.id))
         if label == plan[-1][0]:

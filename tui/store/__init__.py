@@ -21,6 +21,7 @@ from tui.store.conversations import Conversations
 from tui.store.finds import Finds
 from tui.store.leases import Leases
 from tui.store.queues import Queues
+from tui.store.sql import saving
 from tui.store.sql import sessions as session_sql
 from tui.store.sql import turns as turn_sql
 from tui.store.sql.conversations import put_mapping
@@ -166,7 +167,7 @@ class Store(Access):
             SessionBusy: Another window is answering in its session.
             StoreError: It cannot be noted.
         """
-        turn = await self.write(turn_sql.reopen_turn, turn_id, self.writer(), is_awaited=True)
+        turn = await self.write(saving.reopen_turn, turn_id, self.writer(), is_awaited=True)
         if turn is not None:
             self.written.pop(turn_id, None)
         return turn
@@ -177,7 +178,7 @@ class Store(Access):
         Raises:
             StoreError: It cannot be noted.
         """
-        return await self.write(turn_sql.set_item_state, turn_id, key, state)
+        return await self.write(saving.set_item_state, turn_id, key, state)
 
     async def begin(self, turn: Turn, session: Session, title: str = "", at: int | None = None) -> Turn:
         """Make a turn durable before anything is sent. Gives it with its place in the session.
@@ -192,7 +193,7 @@ class Store(Access):
         session = replace(session, turns=0)
         try:
             turn = await self.write(
-                turn_sql.begin_turn,
+                saving.begin_turn,
                 turn,
                 session,
                 title,
@@ -286,7 +287,7 @@ class Store(Access):
         # What is on disk is `since` only if that was the last thing written of this turn, and to this file.
         written = self.written.pop(turn.id, None)
         since = since if written is since else None
-        if turn_sql.put_turn(conn, turn, since, session, self.writer(), keeps):
+        if saving.put_turn(conn, turn, since, session, self.writer(), keeps):
             self._wanted.append(turn)
         if mapping is not None:
             put_mapping(conn, mapping, turn.id)

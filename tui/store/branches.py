@@ -6,7 +6,7 @@ from tui.errors import StoreError
 from tui.model import Branch, Session, Variants
 from tui.store.access import Access
 from tui.store.sql import branches as branch_sql
-from tui.store.sql import turns as turn_sql
+from tui.store.sql import saving
 
 
 class Branches:
@@ -31,7 +31,7 @@ class Branches:
             StoreError: It has no such turn, or that cannot be kept.
         """
         chosen = await self._access.write(
-            turn_sql.choose_branch, session_id, turn_id, self._access.writer(), is_awaited=True
+            saving.choose_branch, session_id, turn_id, self._access.writer(), is_awaited=True
         )
         if chosen is None:
             raise StoreError("There is no such message any more.")

@@ -17,7 +17,7 @@ from tui.store.files import Damaged, identity, set_aside
 from tui.store.lease import Lease
 from tui.store.lock import Lock, Locked
 from tui.store.place import is_on_network, remarks
-from tui.store.sql import turns as turn_sql
+from tui.store.sql import recovery
 from tui.store.sql.leases import Writer
 from tui.text import one_line
 
@@ -88,7 +88,7 @@ class Keeper:
         if db.read_only:
             return
         try:
-            self._to_recover = db.read(turn_sql.has_running)
+            self._to_recover = db.read(recovery.has_running)
         except Damaged:
             self._start_over(db.identity)
         place = "\n".join(remarks(self.file))
@@ -155,7 +155,7 @@ class Keeper:
         raise StoreError(f"{self.file} is replaced or damaged again and again.", transient=True)
 
     def _with_recovery(self, conn: Connection, function: Callable[..., T], args: tuple[object, ...]) -> tuple[T, int]:
-        found = turn_sql.recover(conn, self.writer()) if self._to_recover else 0
+        found = recovery.recover(conn, self.writer()) if self._to_recover else 0
         return function(conn, *args), found
 
     def _reopen(self) -> Database:

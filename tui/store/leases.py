@@ -8,7 +8,7 @@ from tui.errors import StoreError
 from tui.model import SessionLease
 from tui.store.access import Access
 from tui.store.sql import leases as lease_sql
-from tui.store.sql import turns as turn_sql
+from tui.store.sql import recovery, sending
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Leases:
     async def beat(self, session_id: str, turn_id: str) -> None:
         """Say that a turn goes on, where nothing of it is being saved. Never raises."""
         try:
-            wants = await self._access.write(turn_sql.beat, session_id, turn_id, self._access.writer())
+            wants = await self._access.write(sending.beat, session_id, turn_id, self._access.writer())
         except StoreError as error:
             log.debug("no heartbeat: %s", error)
             return
@@ -40,7 +40,7 @@ class Leases:
     async def release(self, session_id: str) -> None:
         """Let go of a session in which nothing more is sent. Never raises."""
         try:
-            await self._access.write(turn_sql.release, session_id, self._access.writer())
+            await self._access.write(sending.release, session_id, self._access.writer())
         except StoreError as error:
             log.debug("not let go of: %s", error)
 
@@ -53,12 +53,12 @@ class Leases:
             SessionBusy: It is answering in a window that cannot be asked.
             StoreError: That cannot be written.
         """
-        return await self._access.write(turn_sql.ask_for, session_id, self._access.writer(), seizes, is_awaited=True)
+        return await self._access.write(sending.ask_for, session_id, self._access.writer(), seizes, is_awaited=True)
 
     async def free_dead(self) -> None:
         """Free the sessions of processes that are gone. Never raises."""
-        if await self._access.read(turn_sql.has_dead, False, self._access.writer()):
+        if await self._access.read(recovery.has_dead, False, self._access.writer()):
             try:
-                await self._access.write(turn_sql.recover, self._access.writer())
+                await self._access.write(recovery.recover, self._access.writer())
             except StoreError as error:
                 log.debug("not freed: %s", error)

@@ -9,9 +9,9 @@ from typing import Any
 from tui.errors import LabelTaken
 from tui.model import Mapping, Session, Turn
 from tui.store.sql import sessions as session_sql
-from tui.store.sql import turns as turn_sql
 from tui.store.sql.conversations import put_mapping
 from tui.store.sql.leases import Writer
+from tui.store.sql.saving import put_turn
 
 LIMIT = 64 * 1024 * 1024
 """The most text kept for writing later, in characters; beyond it the oldest finished turns are given up."""
@@ -52,9 +52,7 @@ class Overlay:
             if session_id in self.changes:
                 self._change(conn, session_id)
         wanted = [
-            turn
-            for turn in self.turns.values()
-            if turn_sql.put_turn(conn, turn, None, self.homes[turn.session_id], writer)
+            turn for turn in self.turns.values() if put_turn(conn, turn, None, self.homes[turn.session_id], writer)
         ]
         for mapping in self.mappings.values():
             put_mapping(conn, mapping)

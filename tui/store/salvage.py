@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.model import Session
-from tui.store.sql import sessions, turns
+from tui.store.sql import items, sessions
 
 _TABLES = ("sessions", "branches", "turns", "items", "chunks", "attempts", "conversations", "queue")
 
@@ -55,7 +55,7 @@ def salvage(damaged: Path, conn: sqlite3.Connection) -> int:
     for table in ("items", "chunks", "attempts"):
         conn.execute(f"DELETE FROM {table} WHERE turn_id NOT IN (SELECT id FROM turns)")  # noqa: S608 - our own names
     for (turn_id,) in conn.execute("SELECT DISTINCT turn_id FROM chunks").fetchall():
-        turns.fold_chunks(conn, turn_id)
+        items.fold_chunks(conn, turn_id)
     conn.execute("UPDATE turns SET status = 'interrupted' WHERE status IN ('pending', 'streaming')")
     _house_strays(conn)
     for statement in _AMENDS:

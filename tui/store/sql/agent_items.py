@@ -13,7 +13,7 @@ from sqlite3 import Connection
 from typing import Any
 
 from tui.model import Item, ItemKind, Session, Turn, TurnStatus, new_id, title_from
-from tui.store.sql import branches, sessions, turns
+from tui.store.sql import branches, saving, sending, sessions, turns
 from tui.store.sql.leases import Writer
 from tui.text import storable
 
@@ -76,7 +76,7 @@ def add_items(
     for item in items:
         is_question = item.prompt is not None
         if current is None or (is_question and not _is_open(conn, session.id, current)):
-            turns.refuse_others(conn, session.id, writer)
+            sending.refuse_others(conn, session.id, writer)
             current = _begin(conn, session.id, item, writer.now)
         elif item.prompt is not None:
             _add_row(conn, current, "prompt", Item("", ItemKind.MESSAGE, item.prompt), item.original)
@@ -95,7 +95,7 @@ def pop_item(conn: Connection, session_id: str, writer: Writer) -> Any:
     Raises:
         SessionBusy: A window is answering in the session.
     """
-    turns.refuse_others(conn, session_id, writer)
+    sending.refuse_others(conn, session_id, writer)
     told = _newest_told(conn, session_id)
     if told is None:
         return None
@@ -117,7 +117,7 @@ def clear(conn: Connection, session_id: str, writer: Writer) -> None:
     Raises:
         SessionBusy: A window is answering in the session.
     """
-    turns.refuse_others(conn, session_id, writer)
+    sending.refuse_others(conn, session_id, writer)
     if turns.count_turns(conn, session_id):
         branches.branch_off(conn, session_id, 0)
 
@@ -207,7 +207,7 @@ def _begin(conn: Connection, session_id: str, item: AgentItem, now: float) -> st
     branch = sessions.lineage(conn, session_id)[0][0]
     prompt = NOTHING_ASKED if item.prompt is None else item.prompt
     turn = Turn(new_id(), session_id, depth, prompt, TurnStatus.INTERRUPTED, created_at=now, protocol=PROTOCOL)
-    turns.insert_ended(conn, turn, branch, sessions.next_revision(conn))
+    saving.insert_ended(conn, turn, branch, sessions.next_revision(conn))
     original = "" if item.prompt is None else item.original
     conn.execute("UPDATE items SET original = ? WHERE turn_id = ? AND position = 0", (original, turn.id))
     if item.prompt is not None:

@@ -14,6 +14,19 @@ Line = list[tuple[str, int, int]]
 """The branches that turns lie on, newest first: id, first depth, and the depth it stops before."""
 
 
+def end_of(conn: Connection, session_id: str) -> tuple[str, int, int]:
+    """A session's present branch: its id, its first depth and the next free one. A branch that is missing is made."""
+    line = sessions.lineage(conn, session_id)
+    if not line:
+        conn.execute(
+            "INSERT INTO branches (id, session_id) SELECT branch_id, id FROM sessions WHERE id = ?", (session_id,)
+        )
+        line = sessions.lineage(conn, session_id)
+    branch, low, _ = line[0]
+    newest = conn.execute("SELECT max(depth) FROM turns WHERE branch_id = ?", (branch,)).fetchone()[0]
+    return branch, low, low if newest is None else max(low, int(newest) + 1)
+
+
 def branch_off(conn: Connection, session_id: str, depth: int) -> None:
     """Let a session go on from its first `depth` turns; what came after them stays on the branch that it was on."""
     line = sessions.lineage(conn, session_id)

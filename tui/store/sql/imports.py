@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 from tui.model import Session, Turn
-from tui.store.sql import sessions, turns
+from tui.store.sql import saving, sessions
 
 
 def put_thread(
@@ -35,7 +35,7 @@ def put_thread(
     )
     branch, revision = conn.execute("SELECT branch_id, revision FROM sessions WHERE id = ?", (session.id,)).fetchone()
     for depth, turn in enumerate(said):
-        turns.insert_ended(conn, replace(turn, session_id=session.id, depth=depth), branch, revision)
+        saving.insert_ended(conn, replace(turn, session_id=session.id, depth=depth), branch, revision)
     return sessions.get_session(conn, session.id) or session, True
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tui.model import HolderKind, SessionLease
 from tui.store.lease import this_computer
+from tui.store.sql import sessions
 
 STALE_AFTER = 60.0
 """Seconds without a heartbeat after which a process that is still there counts as gone: stopped, or hung. A living one
@@ -105,6 +106,12 @@ def release(conn: Connection, session_id: str, holder: str) -> bool:
     """Let go of a session, if `holder` has it. False where it has not."""
     found = conn.execute("DELETE FROM leases WHERE session_id = ? AND holder = ?", (session_id, holder))
     return found.rowcount > 0
+
+
+def free(conn: Connection, session_id: str, holder: str) -> None:
+    """Let go of a session, if `holder` has it, for other windows to see."""
+    if release(conn, session_id, holder):
+        sessions.tell_of(conn, session_id)
 
 
 def _process(holder: str) -> int:

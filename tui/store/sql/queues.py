@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from sqlite3 import Connection
 
 from tui.model import Queued, Session, Turn
-from tui.store.sql import leases, sessions, turns
+from tui.store.sql import leases, saving, sending, sessions
 from tui.store.sql.leases import Writer
 from tui.text import storable
 
@@ -18,10 +18,10 @@ def put_queued(conn: Connection, queued: Queued, session: Session, writer: Write
     """
     sessions.ensure_session(conn, session)
     follows = queued.follows
-    holder = turns.live_holder(conn, session.id, writer)
+    holder = sending.live_holder(conn, session.id, writer)
     if holder and (queued.follows or holder != writer.holder):
         # Between two turns: it comes after the one that is about to be made, as everything that waits does.
-        follows = turns.running_turn(conn, session.id, holder) or queued.follows or session.id
+        follows = sending.running_turn(conn, session.id, holder) or queued.follows or session.id
     if not follows:
         return None
     conn.execute(
@@ -30,7 +30,7 @@ def put_queued(conn: Connection, queued: Queued, session: Session, writer: Write
         (queued.id, session.id, storable(queued.prompt), follows, queued.created_at),
     )
     sessions.drop_draft(conn, session.id, queued.prompt)
-    _touch(conn, session.id)
+    sessions.tell_of(conn, session.id)
     return get_queue(conn, session.id)[-1]
 
 
@@ -53,14 +53,14 @@ def change_queued(conn: Connection, queued: Queued, prompt: str, is_held: bool) 
     found = conn.execute(
         "UPDATE queue SET prompt = ?, held = ? WHERE id = ?", (storable(prompt), int(is_held), queued.id)
     )
-    _touch(conn, queued.session_id)
+    sessions.tell_of(conn, queued.session_id)
     return found.rowcount > 0
 
 
 def remove_queued(conn: Connection, queued: Queued) -> bool:
     """Take a prompt out of its queue. False where it waits no more."""
     found = conn.execute("DELETE FROM queue WHERE id = ?", (queued.id,))
-    _touch(conn, queued.session_id)
+    sessions.tell_of(conn, queued.session_id)
     return found.rowcount > 0
 
 
@@ -89,12 +89,7 @@ def begin_queued(
     lease = leases.get_lease(conn, queued.session_id)
     if lease is not None and lease.holder == writer.holder and lease.wanted_by:
         return None
-    begun = turns.begin_turn(conn, turn, session, title, None, writer)
+    begun = saving.begin_turn(conn, turn, session, title, None, writer)
     conn.execute("DELETE FROM queue WHERE id = ?", (queued.id,))
     conn.execute("UPDATE queue SET follows = ? WHERE session_id = ?", (begun.id, queued.session_id))
     return begun
-
-
-def _touch(conn: Connection, session_id: str) -> None:
-    """Let other windows see that something is different."""
-    conn.execute("UPDATE sessions SET revision = ? WHERE id = ?", (sessions.next_revision(conn), session_id))

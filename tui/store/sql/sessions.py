@@ -169,6 +169,22 @@ def drop_draft(conn: Connection, session_id: str, prompt: str) -> None:
             conn.execute("UPDATE sessions SET draft = '' WHERE id = ?", (session_id,))
 
 
+def tell_of(conn: Connection, session_id: str) -> None:
+    """Let other windows see that something is different."""
+    conn.execute("UPDATE sessions SET revision = ? WHERE id = ?", (next_revision(conn), session_id))
+
+
+def tell_status(conn: Connection, turn_id: str) -> None:
+    """Let the session's row say how its last turn is, if this is that turn: it may be one on another branch by now."""
+    conn.execute(
+        """
+        UPDATE sessions SET turns = t.depth + 1, last_status = t.status FROM turns t
+        WHERE t.id = ? AND sessions.id = t.session_id AND sessions.branch_id = t.branch_id AND t.depth + 1 >= sessions.turns
+        """,
+        (turn_id,),
+    )
+
+
 def lineage(conn: Connection, session_id: str) -> list[tuple[str, int, int]]:
     """The branches a session's turns lie on, newest first: id, first depth, and the depth it stops before."""
     rows = conn.execute(
