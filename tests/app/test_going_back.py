@@ -135,10 +135,10 @@ async def test_a_window_of_another_size_shows_it_as_it_would_have(history: Path)
         await go(w, one)
         await w.pilot.pause()
         kept = w.picture
-        w.screen._shelf._kept.clear()
+        w.screen._way.shelf._kept.clear()
         await go(w, two_)
         await w.until(lambda: "Short." in w.transcript)
-        w.screen._shelf._kept.clear()
+        w.screen._way.shelf._kept.clear()
         await go(w, one)
         await w.until(lambda: "Paragraph 39" in w.transcript)
         assert w.picture == kept
@@ -147,7 +147,7 @@ async def test_a_window_of_another_size_shows_it_as_it_would_have(history: Path)
 async def test_prompts_are_recalled_in_a_session_just_read(history: Path) -> None:
     async with window(history) as w:
         one, _ = await two(w)
-        w.screen._shelf._kept.clear()
+        w.screen._way.shelf._kept.clear()
         await go(w, one)
         await w.until(lambda: w.screen.prompt.said == ["first prompt"])
         await w.press("up")
@@ -162,4 +162,4 @@ async def test_only_so_many_are_kept(history: Path) -> None:
         for number in range(MOST + 3):
             await w.press("ctrl+n")
             await w.exchange(f"prompt {number}", "Fine.", f"resp_{number}")
-        assert len(w.screen._shelf._kept) == MOST
+        assert len(w.screen._way.shelf._kept) == MOST

@@ -25,6 +25,7 @@ from tui.app.keyboard import Keyboard
 from tui.app.notification import notification
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
+from tui.app.screens.early_keys import EarlyKeys
 from tui.chat import Chat
 from tui.store import Store
 from tui.text import clean, one_line
@@ -85,10 +86,10 @@ class PalaverApp(App[None]):
         else:
             await super().on_event(event)
 
-    def _stage(self) -> ChatScreen | None:
+    def _stage(self) -> EarlyKeys | None:
         """Where the next key lands, if that shows a session."""
         screen = self.screen if self._screen_stack else None
-        return screen if isinstance(screen, ChatScreen) else None
+        return screen.early_keys if isinstance(screen, ChatScreen) else None
 
     def _make_way(self) -> None:
         screen = self.screen_stack[0] if self._screen_stack else None

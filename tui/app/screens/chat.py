@@ -91,7 +91,7 @@ class ChatScreen(ComposerScreen):
         elif slash.run(event.text, self.slash_commands()):
             self.prompt.add_history(event.text)
         elif self._session is None:
-            self._journey.sent.append(event.text)
+            self._way.send_there(event.text)
         else:
             self.send_text(self._session, event.text)
 
@@ -286,7 +286,7 @@ class ChatScreen(ComposerScreen):
         self.prompt.focus()
 
     def action_switch(self) -> None:
-        self.app.push_screen(Switcher(self._list.sessions, self._place), self._switched)
+        self.app.push_screen(Switcher(self._list.sessions, self._way.place), self._switched)
 
     def _switched(self, choice: str | None) -> None:
         if choice is None:
@@ -298,7 +298,7 @@ class ChatScreen(ComposerScreen):
             self._go_to(session)
 
     def action_neighbour(self, step: int) -> None:
-        session = self._list.neighbour(self._place, step)
+        session = self._list.neighbour(self._way.place, step)
         if session is not None:
             self._go_to(session)
 
@@ -409,7 +409,7 @@ class ChatScreen(ComposerScreen):
 
     @on(TranscriptView.LinkHovered)
     def _hover(self, event: TranscriptView.LinkHovered) -> None:
-        self._link = event.url
+        self._standing.link = event.url
         self._refresh_status()
 
     @on(TranscriptView.LinkClicked)

@@ -1,0 +1,55 @@
+"""The first session shown, with what is said at its beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.app.run import Wish
+from tui.chat import Chat
+from tui.model import Session
+from tui.store import Store
+
+
+async def wished_session(chat: Chat, wish: Wish) -> Session:
+    """The session the command line asks for, or else the one used last.
+
+    Raises `PalaverError` where there can be none such.
+    """
+    if wish.label:
+        session = await chat.open(wish.label, profile=wish.profile, model=wish.model)
+    elif wish.new:
+        session = await chat.new(profile=wish.profile, model=wish.model)
+    else:
+        session = await chat.last() or await chat.new(profile=wish.profile, model=wish.model)
+    if (wish.profile and wish.profile != session.profile) or (wish.model and wish.model != session.model):
+        session = await chat.set_profile(session.id, wish.profile or session.profile, wish.model)
+    return session
+
+
+def first_words(chat: Chat, store: Store, warnings: list[str]) -> str:
+    """The first thing to tell at the start; nothing, where all is well."""
+    said = [*store.notices, *warnings]
+    if store.recovered:
+        plural = "answers were" if store.recovered > 1 else "answer was"
+        said.append(f"{store.recovered} {plural} cut short when Palaver last ended; what came is kept")
+    if chat.health.message:
+        said.append(chat.health.message)
+    return said[0] if said else ""
+
+
+def hint(chat: Chat, session: Session, keys: Mapping[str, str]) -> tuple[str, ...]:
+    """What an empty transcript says; `keys` are the keys by the names of what they do."""
+    first = (
+        "A new session",
+        "",
+        f"Type a message and press {keys['prompt.send']}.",
+        f"{keys['app.help']} shows the keys, {keys['app.commands']} the commands.",
+    )
+    if chat.profile_of(session).protocol != "guide":
+        return first
+    return (
+        *first,
+        "",
+        "No server is configured yet, so guide answers:",
+        "Palaver's own manual. Ask it anything.",
+    )
