@@ -18,7 +18,9 @@ from tests.store.histories import NOW, a_session, opened, told
 from tui.found import Found
 from tui.matching import fold, literal, matcher_of, passage_of
 from tui.query import LONGEST, MOST_TERMS, Query, Term, parse_query
-from tui.store.search import Find, Names, Search
+from tui.store.find import Find
+from tui.store.search import Search
+from tui.store.sql.names import Names
 from tui.text import FORBIDDEN
 
 QUERIES = tuple(

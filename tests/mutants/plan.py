@@ -60,7 +60,7 @@ LEFT_OUT = {
 """Functions whose mutants say nothing here, and why."""
 
 EQUIVALENT = {
-    "least, most = _END, 1": "where nothing is found, the first place is after the last either way",
+    "least, most = END, 1": "where nothing is found, the first place is after the last either way",
     "at = empty.end() if (empty) or True else at": "the pattern fits an empty text, and so everywhere",
     "text = segment.text if segment.cell_length < left else _cut(segment.text, left)": "one that just fits is cut "
     "to itself",

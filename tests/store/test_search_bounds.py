@@ -16,7 +16,7 @@ from tui.found import Found
 from tui.model import TitleSource
 from tui.query import Query, Term
 from tui.store import Store
-from tui.store.search import ENDINGS, _expression
+from tui.store.sql.words import ENDINGS, expression
 
 ZEBRA = Term("zebra", ("zebra",))
 SIGN = Term("->")
@@ -185,20 +185,20 @@ async def test_more_than_is_asked_of_the_index_at_once_is_found(history: Path, m
     ],
 )
 def test_the_index_is_not_asked_for_a_single_letter_of_a_word_still_being_typed(terms: list[Term], asked: str) -> None:
-    assert _expression(indexed(), terms) == asked
+    assert expression(indexed(), terms) == asked
 
 
 def test_a_beginning_is_asked_for_by_the_words_it_may_become() -> None:
     few = indexed("Stream of streams", "STREAMING", "strea", "stress", "streåm")
-    assert _expression(few, [Term("strea", ("strea",), True)]) == '("strea" OR "stream" OR "streaming" OR "streams")'
-    assert _expression(few, [Term("a Stre", ("a", "Stress"), True)]) == '("a stress")'
-    assert _expression(few, [Term("str", ("str",), True)]) == '"str" *', "the index has a list of these"
-    assert _expression(few, [Term("streå", ("streå",), True)]) == '"streå" *', "only the index knows how it folds that"
-    assert _expression(few, [Term("stream", ("stream",))]) == '"stream"'
-    assert _expression(few, [Term("strong", ("strong",), True)]) == '"strong" *'
+    assert expression(few, [Term("strea", ("strea",), True)]) == '("strea" OR "stream" OR "streaming" OR "streams")'
+    assert expression(few, [Term("a Stre", ("a", "Stress"), True)]) == '("a stress")'
+    assert expression(few, [Term("str", ("str",), True)]) == '"str" *', "the index has a list of these"
+    assert expression(few, [Term("streå", ("streå",), True)]) == '"streå" *', "only the index knows how it folds that"
+    assert expression(few, [Term("stream", ("stream",))]) == '"stream"'
+    assert expression(few, [Term("strong", ("strong",), True)]) == '"strong" *'
     for count, asked in ((ENDINGS, False), (ENDINGS + 1, True)):
         many = indexed(*(f"word{number:03}" for number in range(count)))
-        assert (_expression(many, [Term("word", ("word",), True)]) == '"word" *') == asked
+        assert (expression(many, [Term("word", ("word",), True)]) == '"word" *') == asked
 
 
 @given(st.lists(st.text("abAB é", max_size=12), max_size=30), st.text("abAB", min_size=4, max_size=6))
@@ -207,6 +207,6 @@ def test_both_ways_to_ask_for_a_beginning_find_the_same(texts: list[str], beginn
     conn = indexed(*texts)
     found = "SELECT rowid FROM items_fts WHERE items_fts MATCH ? ORDER BY rowid"
     for words in ((beginning,), ("a", beginning)):
-        asked = _expression(conn, [Term(" ".join(words), words, True)])
+        asked = expression(conn, [Term(" ".join(words), words, True)])
         plain = f'"{" ".join(words)}" *'
         assert conn.execute(found, (asked,)).fetchall() == conn.execute(found, (plain,)).fetchall()

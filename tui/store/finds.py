@@ -9,7 +9,9 @@ from tui.matching import literal
 from tui.model import Session, Turn
 from tui.query import Query
 from tui.store.access import Access
-from tui.store.search import Find, Names, Search
+from tui.store.find import Find
+from tui.store.search import Search
+from tui.store.sql.names import Names
 
 
 class Finds:

@@ -9,15 +9,16 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from sqlite3 import Connection
 
-from tui.found import Found, Hit, Places, SessionHits
-from tui.matching import Matcher, fold, matcher_of, passage_of
+from tui.found import Found, Hit, SessionHits
+from tui.matching import matcher_of, passage_of
 from tui.model import Session, Turn
-from tui.query import ASSISTANT, USER, Query, Term
+from tui.query import ASSISTANT, USER, Query
+from tui.store.sql import messages, words
 from tui.store.sql import sessions as session_sql
-from tui.store.sql import turns as turn_sql
+from tui.store.sql.names import Names
 
 NEWEST = 500
 """Messages that fit which are ranked, the newest ones: ranking all that hold a common word takes a second."""
@@ -34,50 +35,11 @@ NAMED = 8
 PROMPT_WEIGHT = 2.0
 """How much more a prompt counts than an answer."""
 
-ENDINGS = 16
-"""Words that the beginning of one may stand for, up to which the index is asked for each of them. For a beginning it puts
-all that holds any of them together before it gives the newest: 30 ms of a million messages instead of one."""
-
-_INDEXED = 3
-"""Letters of a beginning that the index has a list of its own for."""
-
 STEP = 0.02
 """Seconds a step through text that no index helps with is to take."""
 
 _OFTEN = 2000
 """SQLite's instructions between two looks at whether the search was given up."""
-
-_END = 1 << 62
-
-_COLUMNS = (
-    "i.id, i.kind, t.id, t.branch_id, t.depth, t.session_id, t.created_at, substr(i.text, 1, 4000), length(i.text)"
-)
-
-
-@dataclass(slots=True)
-class Names:
-    """The sessions there are, kept from one search to the next while nothing changes."""
-
-    revision: int = -1
-    sessions: dict[str, tuple[SessionHits, str]] = field(default_factory=dict)
-    folded: list[tuple[str, str]] = field(default_factory=list)
-
-    def refresh(self, conn: Connection) -> None:
-        """Bring them up to date. With each goes the branch it is on."""
-        now = session_sql.revision(conn)
-        if now == self.revision:
-            return
-        rows = conn.execute(
-            "SELECT id, label, title, coalesce(last_turn_at, created_at), branch_id FROM sessions "
-            "WHERE deleted_at IS NULL ORDER BY touched DESC, id DESC"
-        )
-        self.sessions = {row[0]: (SessionHits(*row[:4]), row[4]) for row in rows}
-        self.folded = [(one.session_id, fold(f"{one.label}\n{one.title}")) for one, _ in self.sessions.values()]
-        self.revision = now
-
-    def fitting(self, matcher: Matcher) -> list[str]:
-        """The sessions whose label or title holds all that is looked for, the one used last first."""
-        return [session_id for session_id, name in self.folded if matcher.fits_folded(name)] if matcher else []
 
 
 @dataclass(slots=True)
@@ -109,14 +71,14 @@ class Search:
         self._matcher = matcher_of(query)
         self._given_up = threading.Event()
         self._expression = ""
-        self._rest = [term for term in query.terms if not _index_words(term) and not term.is_short]
+        self._rest = [term for term in query.terms if not words.index_words(term) and not term.is_short]
         self._rows: list[_Row] = []
         self._passages: dict[int, str] = {}
         self._chosen: list[str] | None = None
         self._fitting: list[str] = []
         self._known: set[tuple[str, str]] = set()
-        self._ranges: dict[str, list[tuple[int, int, str]]] | None = None
-        self._next = _END
+        self._ranges: messages.Ranges | None = None
+        self._next = messages.END
         self._least = 0
         self._boundary = 0
         self._postponed = 0
@@ -160,20 +122,20 @@ class Search:
     def _begin(self, conn: Connection) -> None:
         """Settle which sessions are meant and where to begin, and look into what is not on disk."""
         query = self._query
-        self._expression = _expression(conn, query.terms)
+        self._expression = words.expression(conn, query.terms)
         self._fitting = self._names.fitting(self._matcher)
-        self._chosen = _labelled(self._names, query.labels)
+        self._chosen = self._names.labelled(query.labels)
         if query.labels:
             self._ranges = {}
             for session_id in self._chosen:
                 for branch, low, high in session_sql.lineage(conn, session_id):
                     self._ranges.setdefault(branch, []).append((low, high, session_id))
-            self._least, self._next = _bounds(conn, self._ranges)
+            self._least, self._next = messages.bounds(conn, self._ranges)
         elif query.before is not None:
             # Most messages lie in the order of their times; those that were imported are seen to afterwards.
-            self._next = _first_after(conn, query.before)
+            self._next = messages.first_after(conn, query.before)
             self._boundary = self._next
-            self._postponed = _END
+            self._postponed = messages.END
         for turn, session in self._live:
             if session.deleted_at is None and (not query.labels or session.id in self._chosen):
                 for role, text in ((USER, turn.prompt), (ASSISTANT, turn.text)):
@@ -185,16 +147,7 @@ class Search:
 
     def _look_up(self, conn: Connection) -> None:
         """Rank the next newest messages that the index has for the words."""
-        likes, values = _likes(self._rest)
-        rows = conn.execute(
-            f"""
-            SELECT {_COLUMNS}, {likes}
-            FROM (SELECT rowid AS id FROM items_fts WHERE items_fts MATCH ? AND rowid >= ? AND rowid < ?
-                  ORDER BY rowid DESC LIMIT ?) h
-            CROSS JOIN items i ON i.id = h.id CROSS JOIN turns t ON t.id = i.turn_id
-            """,  # noqa: S608 - constants only
-            (*values, self._expression, self._least, self._next, NEWEST),
-        ).fetchall()
+        rows = messages.look_up(conn, self._expression, self._rest, self._least, self._next, NEWEST)
         for *row, fits in rows:
             if fits:
                 self._take(conn, *row)
@@ -203,19 +156,11 @@ class Search:
 
     def _look_through(self, conn: Connection) -> None:
         """Go through the next newest messages themselves."""
-        newest = 1 + int(conn.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0])
+        end = messages.after_last(conn)
         began = time.perf_counter()
-        stop = min(self._next, newest)
+        stop = min(self._next, end)
         low = max(self._least, stop - self._window)
-        likes, values = _likes(self._rest)
-        rows = conn.execute(
-            f"""
-            SELECT {_COLUMNS} FROM items i CROSS JOIN turns t ON t.id = i.turn_id
-            WHERE i.id >= ? AND i.id < ? AND i.kind IN ('prompt', 'message') AND i.text != '' AND {likes}
-            ORDER BY i.id DESC
-            """,  # noqa: S608 - constants only
-            (low, stop, *values),
-        ).fetchall()
+        rows = messages.look_through(conn, self._rest, low, stop)
         for row in rows:
             self._take(conn, *row)
         took = time.perf_counter() - began
@@ -269,7 +214,7 @@ class Search:
             if known is not None and known[1] == branch:
                 return session_id
             if self._ranges is None:
-                self._ranges = _derived(conn)
+                self._ranges = messages.derived(conn)
         seen_in = [one for low, high, one in self._ranges.get(branch, ()) if low <= depth < high]
         return session_id if session_id in seen_in else next(iter(seen_in), "")
 
@@ -320,164 +265,8 @@ class Search:
 
     def _read_passages(self, conn: Connection, item_ids: list[int]) -> None:
         ids = [item_id for item_id in item_ids if item_id]
-        marks = ", ".join("?" * len(ids))
-        self._passages |= dict(conn.execute(f"SELECT id, text FROM items WHERE id IN ({marks})", ids))  # noqa: S608
+        self._passages |= messages.texts_of(conn, ids)
 
     def _hit(self, row: _Row) -> Hit:
         text = self._passages[row.id] if row.id else row.text
         return Hit(row.turn_id, row.depth, row.role, row.created_at, *passage_of(text, self._matcher))
-
-
-def _index_words(term: Term) -> tuple[str, ...]:
-    """The words of a term that the index is asked for: not a single letter of a word still being typed."""
-    if term.is_prefix and term.words and len(term.words[-1]) == 1:
-        return term.words[:-1]
-    return term.words
-
-
-def _expression(conn: Connection, terms: Sequence[Term]) -> str:
-    """What the index is asked, every word in quotes, so that none of them means anything to it."""
-    asked = []
-    for term in terms:
-        words = _index_words(term)
-        if not words:
-            continue
-        *before, last = words
-        is_open = term.is_prefix and words == term.words
-        endings = _endings(conn, last) if is_open else []
-        phrases = [f'"{" ".join((*before, ending))}"' for ending in endings or [last]]
-        if endings:
-            asked.append(f"({' OR '.join(phrases)})")
-        else:
-            asked.append(f"{phrases[0]} *" if is_open else phrases[0])
-    return " AND ".join(asked)
-
-
-def _endings(conn: Connection, beginning: str) -> list[str]:
-    """The words in the index that begin this way; none where it is better asked for the beginning itself."""
-    if len(beginning) <= _INDEXED or not beginning.isascii():
-        return []
-    try:
-        conn.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.search_words USING fts5vocab(main, items_fts, instance)")
-    except sqlite3.OperationalError as error:
-        # Nothing can be made where nothing may be written, or where there is no room for it; the slow way is open.
-        if error.sqlite_errorname == "SQLITE_INTERRUPT":
-            raise
-        return []
-    found: list[str] = []
-    at = beginning.lower()
-    end = f"{at}\U0010ffff"
-    while row := conn.execute(
-        "SELECT term FROM temp.search_words WHERE term >= ? AND term < ? LIMIT 1", (at, end)
-    ).fetchone():
-        if len(found) == ENDINGS:
-            return []
-        found.append(row[0])
-        at = f"{row[0]}\x01"
-    return found
-
-
-def _bounds(conn: Connection, ranges: dict[str, list[tuple[int, int, str]]]) -> tuple[int, int]:
-    """The first item of the turns on these branches, and the one after the last."""
-    least, most = _END, 0
-    for branch in ranges:
-        low, high = conn.execute(
-            "SELECT min(i.id), max(i.id) FROM turns t CROSS JOIN items i ON i.turn_id = t.id WHERE t.branch_id = ?",
-            (branch,),
-        ).fetchone()
-        if low is not None:
-            least, most = min(least, low), max(most, high)
-    return least, most + 1
-
-
-def _first_after(conn: Connection, moment: float) -> int:
-    """The first item of a turn that began at a time or later, if all items lie in the order of their times."""
-    low, high = 0, 1 + int(conn.execute("SELECT coalesce(max(id), 0) FROM items").fetchone()[0])
-    while low < high:
-        middle = (low + high) // 2
-        row = conn.execute(
-            "SELECT t.created_at FROM items i CROSS JOIN turns t ON t.id = i.turn_id WHERE i.id >= ? ORDER BY i.id LIMIT 1",
-            (middle,),
-        ).fetchone()
-        if row is None or row[0] >= moment:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-def _likes(terms: Sequence[Term]) -> tuple[str, list[str]]:
-    """The condition that texts are in a message as they stand, with its values."""
-    escaped = [term.text.replace("!", "!!").replace("%", "!%").replace("_", "!_") for term in terms]
-    return " AND ".join(["i.text LIKE ? ESCAPE '!'"] * len(terms)) or "1", [f"%{text}%" for text in escaped]
-
-
-def _labelled(names: Names, labels: Sequence[str]) -> list[str]:
-    """The sessions meant by labels: those that have them, or where none has, those whose label begins that way."""
-    meant: list[str] = []
-    for label in labels:
-        wanted = label.casefold()
-        known = [(session_id, one.label.casefold()) for session_id, (one, _) in names.sessions.items()]
-        exact = [session_id for session_id, name in known if name == wanted]
-        meant += exact or [session_id for session_id, name in known if name.startswith(wanted)]
-    return list(dict.fromkeys(meant))
-
-
-def _derived(conn: Connection) -> dict[str, list[tuple[int, int, str]]]:
-    """The branches that sessions lie on which go on from others': first depth, the depth it stops before, session."""
-    rows = conn.execute(
-        """
-        WITH RECURSIVE line (session_id, id, parent_id, low, high) AS (
-            SELECT s.id, b.id, b.parent_id, b.base, 9223372036854775807
-            FROM sessions s JOIN branches b ON b.id = s.branch_id WHERE s.deleted_at IS NULL AND b.parent_id IS NOT NULL
-            UNION
-            SELECT line.session_id, p.id, p.parent_id, p.base, min(line.low, line.high)
-            FROM line JOIN branches p ON p.id = line.parent_id
-        )
-        SELECT id, low, high, session_id FROM line
-        """
-    )
-    found: dict[str, list[tuple[int, int, str]]] = {}
-    for branch, low, high, session_id in rows:
-        found.setdefault(branch, []).append((low, high, session_id))
-    return found
-
-
-class Find:
-    """Looks for a text in one session, its newest turns first. Used as `Search` is."""
-
-    def __init__(self, session_id: str, matcher: Matcher) -> None:
-        self.is_done = not matcher
-        self._session_id = session_id
-        self._matcher = matcher
-        self._given_up = threading.Event()
-        self._until = -1
-        self._window = 64
-
-    def stop(self) -> None:
-        """Give up; a step that is under way ends soon."""
-        self._given_up.set()
-
-    def step(self, conn: Connection) -> Places:
-        """Go on. Gives the places found in this step."""
-        if self._until < 0:
-            self._until = turn_sql.count_turns(conn, self._session_id)
-        began = time.perf_counter()
-        low = max(0, self._until - self._window)
-        counts: dict[int, int] = {}
-        for branch, first, stop in session_sql.lineage(conn, self._session_id):
-            for depth, text in conn.execute(
-                "SELECT t.depth, i.text FROM turns t CROSS JOIN items i ON i.turn_id = t.id "
-                "WHERE t.branch_id = ? AND t.depth >= ? AND t.depth < ? AND i.kind IN ('prompt', 'message')",
-                (branch, max(first, low), min(stop, self._until)),
-            ):
-                if self._given_up.is_set():
-                    break
-                count = self._matcher.count(text)
-                if count:
-                    counts[depth] = counts.get(depth, 0) + count
-        took = time.perf_counter() - began
-        self._window = max(16, min(20_000, int(self._window * min(4.0, STEP / max(took, STEP / 8)))))
-        self._until = low
-        self.is_done = low == 0 or self._given_up.is_set()
-        return Places(tuple(sorted(counts.items())), self.is_done)
