@@ -17,7 +17,7 @@ _STORE = (
     *(
         "sessions",
         "turns",
-        "mappings",
+        "conversations",
         "branches",
         "search",
         "search_bounds",
@@ -26,9 +26,22 @@ _STORE = (
         "faults",
         "lease",
         "leases",
-        "poll",
+        "watch",
     ),
-    *("files", "lock", "database", "place", "reopened", "taken_in", "copies", "queues"),
+    *(
+        "files",
+        "lock",
+        "database",
+        "place",
+        "reopened",
+        "taken_in",
+        "copies",
+        "queues",
+        "access",
+        "words",
+        "find",
+        "recovery",
+    ),
 )
 
 GROUPS = {
@@ -110,7 +123,7 @@ NOT_RUN = (
     "tests/store/test_lease.py::test_a_window_that_stays_open_takes_over_from_one_that_died",
     "tests/store/test_lease.py::test_one_wrongly_taken_for_dead_has_the_last_word",
     "tests/store/test_lease.py::test_two_processes_never_answer_in_one_session",
-    "tests/store/test_poll.py::test_another_process_is_seen_at_the_next_look",
+    "tests/store/test_watch.py::test_another_process_is_seen_at_the_next_look",
     "tests/store/test_schema.py::test_it_is_readable_with_sqlite_utils",
     "tests/store/test_schema.py::test_many_processes_open_one_fresh_file_at_once",
     "tests/store/test_schema.py::test_many_processes_upgrade_one_file_at_once",

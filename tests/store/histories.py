@@ -54,6 +54,19 @@ async def told(store: Store, session: Session, prompt: str = "hello", text: str 
     return done
 
 
+async def saved(store: Store, turn: Turn) -> Turn:
+    """The turn as it is read again, with its attempts."""
+    found = await store.turn(turn.id)
+    assert found is not None
+    return found
+
+
+def stream(begun: Turn) -> list[Turn]:
+    """The states of a turn that streams, the last one final."""
+    texts = ("one", "one two", "one two three", "one two three four")
+    return [*(said(begun, text) for text in texts), said(begun, texts[-1] + "!", status=TurnStatus.DONE)]
+
+
 def rows(file: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
     """What another program reads."""
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as conn:

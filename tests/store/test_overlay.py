@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 from tests.store.conftest import Disk
 from tests.store.histories import (
     NOW,
-    Healths,
     a_mapping,
     a_session,
     a_turn,
@@ -252,52 +250,6 @@ async def test_a_busy_session_is_still_busy(history: Path, disk: Disk) -> None:
         assert store.health.unsaved
         await store._heal()
         assert [turn.text for turn in await other.turns(other_session.id)] == ["in memory"]
-
-
-async def test_closing_writes_what_is_left(history: Path, disk: Disk) -> None:
-    session = a_session()
-    async with opened(history) as store, disk.broken(store):
-        await told(store, session, "hello", "hi")
-    assert not store.health.unsaved
-    assert rows(history, "SELECT text FROM messages") == [("hello",), ("hi",)]
-
-
-async def test_it_is_told_once_and_heals_by_itself(history: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.store.access.HEAL_EVERY", 0.01)
-    healths = Healths()
-    session = a_session()
-    async with opened(history, on_health=healths) as store:
-        async with disk.broken(store):
-            turn = await store.begin(a_turn(session), session)
-            for number in range(5):
-                await store.save(said(turn, "word " * number), turn, session)
-            assert healths.messages == [f"History is not saved: {history} is read-only."]
-            assert store.health.unsaved
-        async with asyncio.timeout(10):
-            while store.health.message:
-                await asyncio.sleep(0.001)
-        assert healths.messages == [f"History is not saved: {history} is read-only.", ""]
-        assert [one.unsaved for one in healths.seen] == [True, False]
-        assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
-        await store.update(session.id, draft="x")
-        assert len(healths.seen) == 2
-
-
-async def test_a_cancelled_writer_leaves_nothing_half_done(history: Path, disk: Disk) -> None:
-    session = a_session()
-    async with opened(history) as store:
-        async with disk.broken(store):
-            await told(store, session, "hello", "hi")
-        writing = asyncio.ensure_future(store.update(session.id, draft="x"))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        writing.cancel()
-        with suppress(asyncio.CancelledError):
-            await writing
-        await store._heal()
-        assert [turn.text for turn in await store.turns(session.id)] == ["hi"]
-        assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
-        assert not store.health.unsaved
 
 
 async def test_a_session_removed_by_another_hand_comes_back_with_its_unsaved_turn(history: Path, disk: Disk) -> None:

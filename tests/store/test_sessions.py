@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,7 @@ import pytest
 
 from tests.store.histories import NOW, a_session, a_turn, change, found, opened, rows, said, told
 from tui.clock import Clock
-from tui.errors import LabelTaken, StoreError
+from tui.errors import LabelTaken
 from tui.model import Scroll, Session, TitleSource, TurnStatus
 from tui.store import Store
 
@@ -268,31 +264,3 @@ async def test_a_hand_in_the_file_spoils_only_what_it_touched(history: Path) -> 
         spoilt = replace(session, scroll=Scroll(), title_source=TitleSource.NONE, title="a\ufffdb")
         assert await store.session(session.id) == spoilt
         assert await store.sessions() == [other, spoilt]
-
-
-@pytest.mark.parametrize("doing", ["create", "begin", "choose", "reopen"])
-async def test_what_a_user_waits_for_is_given_up_soon_while_another_program_writes(
-    history: Path, monkeypatch: pytest.MonkeyPatch, doing: str
-) -> None:
-    session = a_session()
-    async with opened(history) as store:
-        turn = await told(store, session)
-        monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
-        monkeypatch.setattr("tui.store.access.PATIENCE", 300.0)
-        works: dict[str, Callable[[], Awaitable[object]]] = {
-            "create": lambda: store.create(a_session("new")),
-            "begin": lambda: store.begin(a_turn(session), session),
-            "choose": lambda: store.branches.choose(session.id, turn.id),
-            "reopen": lambda: store.reopen(turn.id),
-        }
-        with closing(sqlite3.connect(history, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            async with asyncio.timeout(10):
-                if doing in ("choose", "reopen"):
-                    with pytest.raises(StoreError) as caught:
-                        await works[doing]()
-                    assert caught.value.message == "The history is locked by another process."
-                    assert caught.value.transient is True
-                else:
-                    await works[doing]()
-        assert store.health.unsaved is (doing in ("create", "begin"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sqlite3
 from dataclasses import replace
@@ -12,10 +11,23 @@ from typing import Any
 
 import pytest
 
-from tests.store.histories import NOW, a_mapping, a_session, a_turn, change, found, is_whole, opened, rows, said, told
+from tests.store.histories import (
+    NOW,
+    a_mapping,
+    a_session,
+    a_turn,
+    change,
+    found,
+    is_whole,
+    opened,
+    rows,
+    said,
+    saved,
+    stream,
+    told,
+)
 from tui.errors import SessionBusy
-from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, Turn, TurnStatus, Usage
-from tui.store import Store
+from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, TurnStatus, Usage
 
 ITEMS = (
     Item("r", ItemKind.REASONING, "Let me *think*."),
@@ -45,13 +57,6 @@ FULL: dict[str, Any] = {
 
 async def chunks(file: Path) -> list[tuple[Any, ...]]:
     return rows(file, "SELECT position, start, text FROM chunks ORDER BY position, start")
-
-
-async def saved(store: Store, turn: Turn) -> Turn:
-    """The turn as it is read again, with its attempts."""
-    found = await store.turn(turn.id)
-    assert found is not None
-    return found
 
 
 async def test_a_turn_comes_back_as_it_was(history: Path) -> None:
@@ -172,12 +177,6 @@ async def test_a_retry_adds_an_attempt_and_never_a_turn(history: Path) -> None:
 # Saved again, late, or over something else
 
 
-def stream(begun: Turn) -> list[Turn]:
-    """The states of a turn that streams, the last one final."""
-    texts = ("one", "one two", "one two three", "one two three four")
-    return [*(said(begun, text) for text in texts), said(begun, texts[-1] + "!", status=TurnStatus.DONE)]
-
-
 @pytest.mark.parametrize("final", [False, True])
 async def test_the_same_snapshot_twice_is_saved_once(history: Path, final: bool) -> None:
     session = a_session()
@@ -285,46 +284,7 @@ async def test_one_window_answers_in_a_session(history: Path) -> None:
         assert (await other.begin(a_turn(session, "second"), session)).depth == 1
 
 
-CUT_SHORT = Failure(
-    "crash", "Palaver ended before the answer did; what came is kept.", "press r to send it again", None, 7
-)
 """What is told of an answer whose window died."""
-
-
-@pytest.mark.parametrize("status", [TurnStatus.PENDING, TurnStatus.STREAMING])
-async def test_what_the_dead_left_is_marked_as_cut_short_in_words(history: Path, status: TurnStatus) -> None:
-    session, other = a_session(), a_session("other")
-    async with opened(history) as store:
-        mine = await store.begin(a_turn(other, "mine"), other)
-        begun = await store.begin(a_turn(session, "apples?"), session)
-        half = said(begun, "pears", status=status)
-        await store.save(half, begun, session)
-        change(
-            history,
-            f"UPDATE turns SET holder = '1:gone' WHERE id = '{begun.id}'",
-            f"UPDATE leases SET holder = '1:gone' WHERE turn_id = '{begun.id}'",
-        )
-        seen = rows(history, "SELECT revision FROM turns WHERE id = ?", begun.id)
-        async with opened(history) as later:
-            assert later.recovered == 1
-            assert await saved(later, begun) == replace(half, status=TurnStatus.INTERRUPTED, error=CUT_SHORT)
-            assert await saved(later, mine) == mine, "its window is alive"
-            sessions = {one.label: (one.turns, one.last_status) for one in await later.sessions()}
-        assert sessions == {"work": (1, TurnStatus.INTERRUPTED), "other": (1, TurnStatus.PENDING)}
-        assert found(history, "pears") == ["pears"]
-        changed = "SELECT t.revision > ?, s.revision = t.revision FROM turns t JOIN sessions s ON s.id = t.session_id"
-        assert rows(history, f"{changed} WHERE t.id = ?", seen[0][0], begun.id) == [(1, 1)], "windows look again"
-    assert is_whole(history)
-
-
-async def test_who_goes_on_after_the_dead_marks_their_answer(history: Path) -> None:
-    session = a_session()
-    async with opened(history) as store, opened(history) as other:
-        begun = await store.begin(a_turn(session, "apples?"), session)
-        change(history, "UPDATE turns SET holder = '1:gone'", "UPDATE leases SET holder = '1:gone'")
-        assert (await other.begin(a_turn(session, "again"), session)).depth == 1
-        assert await saved(other, begun) == replace(begun, status=TurnStatus.INTERRUPTED, error=CUT_SHORT)
-        assert other.recovered == 0, "it was no crash that a start had to mend"
 
 
 # Texts of all kinds
@@ -461,64 +421,6 @@ async def test_a_session_whose_branch_is_lost_can_be_used(history: Path) -> None
 
 
 # At once
-
-
-async def test_a_write_that_is_cancelled_is_made_all_the_same(history: Path) -> None:
-    session = a_session()
-    async with opened(history) as store:
-        begun = await store.begin(a_turn(session), session)
-        states = stream(begun)
-        for state, before in zip(states, [begun, *states], strict=False):
-            saving = asyncio.ensure_future(store.save(state, before, session))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            saving.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await saving
-            assert await saved(store, state) == state
-        assert is_whole(history)
-
-
-async def test_writes_land_in_the_order_of_the_calls(history: Path) -> None:
-    session = a_session()
-    async with opened(history) as store:
-        await store.create(session)
-        await asyncio.gather(*(store.update(session.id, draft=f"draft {number}") for number in range(50)))
-        found = await store.session(session.id)
-        assert found is not None
-        assert found.draft == "draft 49"
-        begun = await asyncio.gather(
-            *(store.begin(a_turn(session, f"p{number}", status=TurnStatus.DONE), session) for number in range(20))
-        )
-        assert [turn.depth for turn in begun] == list(range(20))
-
-
-async def test_a_read_sees_one_moment(history: Path) -> None:
-    """Reading takes several queries; another window that ends the turn between two of them has to wait."""
-    session = a_session()
-    async with opened(history) as store:
-        begun = await store.begin(a_turn(session), session)
-        half = said(begun, "half")
-        await store.save(half, begun, session)
-        await store.save(said(begun, "half and half"), half, session)
-
-        def read(conn: sqlite3.Connection) -> str:
-            status = conn.execute("SELECT status FROM turns").fetchone()[0]
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
-                _end_turns(history)
-            return f"{status}, {conn.execute('SELECT count(*) FROM chunks').fetchone()[0]}"
-
-        assert await store.read(read, "") == "streaming, 1"
-        _end_turns(history)
-        assert rows(history, "SELECT status FROM turns") == [("done",)]
-
-
-def _end_turns(file: Path) -> None:
-    conn = sqlite3.connect(file, timeout=0, isolation_level=None)
-    try:
-        conn.execute("UPDATE turns SET status = 'done'")
-    finally:
-        conn.close()
 
 
 async def test_no_query_reads_a_whole_table(history: Path) -> None:

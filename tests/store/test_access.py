@@ -1,0 +1,161 @@
+"""Reads and writes that wait, are cancelled, or have to be made up for."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.store.conftest import Disk
+from tests.store.histories import (
+    Healths,
+    a_session,
+    a_turn,
+    is_whole,
+    opened,
+    rows,
+    said,
+    saved,
+    stream,
+    told,
+)
+from tui.errors import StoreError
+from tui.model import (
+    TurnStatus,
+)
+
+
+async def test_a_write_that_is_cancelled_is_made_all_the_same(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session), session)
+        states = stream(begun)
+        for state, before in zip(states, [begun, *states], strict=False):
+            saving = asyncio.ensure_future(store.save(state, before, session))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            saving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await saving
+            assert await saved(store, state) == state
+        assert is_whole(history)
+
+
+async def test_writes_land_in_the_order_of_the_calls(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await store.create(session)
+        await asyncio.gather(*(store.update(session.id, draft=f"draft {number}") for number in range(50)))
+        found = await store.session(session.id)
+        assert found is not None
+        assert found.draft == "draft 49"
+        begun = await asyncio.gather(
+            *(store.begin(a_turn(session, f"p{number}", status=TurnStatus.DONE), session) for number in range(20))
+        )
+        assert [turn.depth for turn in begun] == list(range(20))
+
+
+async def test_a_read_sees_one_moment(history: Path) -> None:
+    """Reading takes several queries; another window that ends the turn between two of them has to wait."""
+    session = a_session()
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session), session)
+        half = said(begun, "half")
+        await store.save(half, begun, session)
+        await store.save(said(begun, "half and half"), half, session)
+
+        def read(conn: sqlite3.Connection) -> str:
+            status = conn.execute("SELECT status FROM turns").fetchone()[0]
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                _end_turns(history)
+            return f"{status}, {conn.execute('SELECT count(*) FROM chunks').fetchone()[0]}"
+
+        assert await store.read(read, "") == "streaming, 1"
+        _end_turns(history)
+        assert rows(history, "SELECT status FROM turns") == [("done",)]
+
+
+def _end_turns(file: Path) -> None:
+    conn = sqlite3.connect(file, timeout=0, isolation_level=None)
+    try:
+        conn.execute("UPDATE turns SET status = 'done'")
+    finally:
+        conn.close()
+
+
+@pytest.mark.parametrize("doing", ["create", "begin", "choose", "reopen"])
+async def test_what_a_user_waits_for_is_given_up_soon_while_another_program_writes(
+    history: Path, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        turn = await told(store, session)
+        monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+        monkeypatch.setattr("tui.store.access.PATIENCE", 300.0)
+        works: dict[str, Callable[[], Awaitable[object]]] = {
+            "create": lambda: store.create(a_session("new")),
+            "begin": lambda: store.begin(a_turn(session), session),
+            "choose": lambda: store.branches.choose(session.id, turn.id),
+            "reopen": lambda: store.reopen(turn.id),
+        }
+        with closing(sqlite3.connect(history, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with asyncio.timeout(10):
+                if doing in ("choose", "reopen"):
+                    with pytest.raises(StoreError) as caught:
+                        await works[doing]()
+                    assert caught.value.message == "The history is locked by another process."
+                    assert caught.value.transient is True
+                else:
+                    await works[doing]()
+        assert store.health.unsaved is (doing in ("create", "begin"))
+
+
+async def test_closing_writes_what_is_left(history: Path, disk: Disk) -> None:
+    session = a_session()
+    async with opened(history) as store, disk.broken(store):
+        await told(store, session, "hello", "hi")
+    assert not store.health.unsaved
+    assert rows(history, "SELECT text FROM messages") == [("hello",), ("hi",)]
+
+
+async def test_it_is_told_once_and_heals_by_itself(history: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.store.access.HEAL_EVERY", 0.01)
+    healths = Healths()
+    session = a_session()
+    async with opened(history, on_health=healths) as store:
+        async with disk.broken(store):
+            turn = await store.begin(a_turn(session), session)
+            for number in range(5):
+                await store.save(said(turn, "word " * number), turn, session)
+            assert healths.messages == [f"History is not saved: {history} is read-only."]
+            assert store.health.unsaved
+        async with asyncio.timeout(10):
+            while store.health.message:
+                await asyncio.sleep(0.001)
+        assert healths.messages == [f"History is not saved: {history} is read-only.", ""]
+        assert [one.unsaved for one in healths.seen] == [True, False]
+        assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
+        await store.update(session.id, draft="x")
+        assert len(healths.seen) == 2
+
+
+async def test_a_cancelled_writer_leaves_nothing_half_done(history: Path, disk: Disk) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        async with disk.broken(store):
+            await told(store, session, "hello", "hi")
+        writing = asyncio.ensure_future(store.update(session.id, draft="x"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+        await store._heal()
+        assert [turn.text for turn in await store.turns(session.id)] == ["hi"]
+        assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
+        assert not store.health.unsaved
