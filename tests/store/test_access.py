@@ -1,4 +1,4 @@
-"""Reads and writes that wait, are cancelled, or have to be made up for."""
+"""The way to the file: what waits, what is cancelled, what is made up for later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dead have left, and how the living go on from it."""
+"""What the dead have left, marked by those who go on from it."""
 
 from __future__ import annotations
 
