@@ -243,7 +243,8 @@ async def tools(stage: Stage) -> None:
     exchange.event({"type": "response.output_item.done", "output_index": 2, "item": result})
     text = "Hamburg.\n\n| City | Bridges |\n| --- | --: |\n| Hamburg | 2,496 |\n| Berlin | 960 |\n| Venice | 435 |\n"
     exchange.event(delta(text)).event(completed(text)).end()
-    await stage.until(lambda: "done in" in stage.screen.status_bar.text)
+    transcript = stage.screen.transcript
+    await stage.until(lambda: "done in" in stage.screen.status_bar.text and "Venice" in transcript.visible_text)
     await stage.pilot.press("tab", "up", "enter")
 
 

@@ -13,31 +13,10 @@ from tests.fake_server import PROFILE, completed, delta
 from tui.app.run import Wish
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.switcher import Switcher
-from tui.app.widgets.dialogs import ConfirmDialog, TextDialog
-from tui.config import GUIDE
+from tui.app.widgets.dialogs import TextDialog
 from tui.model import TurnStatus
 
 STALE = {"error": {"message": "Previous response with id 'resp_1' not found.", "code": "previous_response_not_found"}}
-
-
-async def test_a_first_start_says_what_to_do(history: Path) -> None:
-    async with window(history) as w:
-        assert "A new session" in w.picture
-        assert "Type a message and press Enter." in w.picture
-        assert w.label == "chat-1"
-        assert "chat-1 · test · m · server.localhost:1" in w.status
-        assert w.screen.focused is w.screen.prompt
-
-
-async def test_a_first_start_names_keys_as_they_are_bound_in_lines_that_fit(history: Path) -> None:
-    keys = {"prompt.send": "f5", "app.help": "f12", "app.commands": "ctrl+l"}
-    async with window(history, GUIDE, size=(44, 24), keys=keys) as w:
-        seen = " ".join(w.picture.split())
-        assert "Type a message and press F5." in seen
-        assert "F12 shows the keys, Ctrl+L the commands." in seen
-        assert "No server is configured yet, so guide answers: Palaver's own manual. Ask it anything." in seen
-        await w.press("ctrl+l")
-        await w.until(lambda: len(w.app.screen_stack) == 2)
 
 
 async def test_a_prompt_and_its_answer(history: Path) -> None:
@@ -130,27 +109,6 @@ async def test_drafts_and_places_are_the_sessions_own_and_survive(history: Path)
         assert w.label == "chat-1"
         assert w.screen.prompt.text == "half a thought"
         assert w.transcript == place
-
-
-async def test_a_wish_for_a_session_is_heard(history: Path) -> None:
-    async with window(history, wish=Wish(label="work")) as w:
-        assert w.label == "work"
-        await w.exchange("hello", "hi")
-    async with window(history, wish=Wish(new=True)) as w:
-        assert w.label == "chat-1"
-    async with window(history) as w:
-        assert w.label == "work"
-        assert "hello" in w.transcript
-
-
-async def test_a_profile_can_be_wished_for(history: Path) -> None:
-    other = replace(PROFILE, name="other", base_url="http://other.localhost:2/v1", model="big")
-    async with window(history, PROFILE, other, wish=Wish(label="work", profile="other", model="bigger")) as w:
-        assert "other · bigger · other.localhost:2" in w.status
-        await w.send("hello")
-        exchange = await w.server.request()
-        assert exchange.request.url.host == "other.localhost"
-        assert exchange.json["model"] == "bigger"
 
 
 async def test_a_forgotten_conversation_is_told_of(history: Path) -> None:
@@ -414,151 +372,6 @@ async def test_what_ask_does_beside_the_window_appears_in_it(history: Path) -> N
             await w.until(lambda: "hello" in w.picture)
 
 
-# The transcript
-
-
-async def test_scrolling_away_from_a_growing_answer_and_back(history: Path) -> None:
-    async with window(history) as w:
-        await w.send("hello")
-        exchange = (await w.server.request()).respond()
-        for number in range(50):
-            exchange.event(delta(f"Line {number}.\n\n"))
-        await w.until(lambda: "Line 49." in w.transcript)
-        await w.press("pageup")
-        assert not w.screen.transcript.following
-        seen = w.transcript
-        exchange.event(delta("Line 50.\n\n"))
-        await w.until(lambda: "↓ new text" in w.picture)
-        assert w.transcript == seen
-        await w.press("end")
-        await w.until(lambda: "Line 50." in w.transcript)
-        assert "↓ new text" not in w.picture
-        exchange.event(delta("Line 51.\n\n"))
-        await w.until(lambda: "Line 51." in w.transcript)
-
-
-async def test_what_is_scrolled_to_is_painted(history: Path) -> None:
-    """Also where nothing else changes: not the length of the whole, and no turn that is on its way."""
-    async with window(history) as w:
-        for number in range(3):
-            text = "\n\n".join(f"Line {line} of answer {number}." for line in range(30))
-            await w.exchange(f"question {number}", text, f"resp_{number}")
-        await w.press("ctrl+n")
-        await w.until(lambda: w.label == "chat-2")
-        await w.exchange("elsewhere", "Short.", "resp_9")
-        await w.press("alt+down")
-        await w.until(lambda: "Line 29 of answer 2" in w.picture)
-        for key in ["pageup"] * 7 + ["pagedown"] * 7 + ["tab", "home", "end", "pageup", "pageup"]:
-            await w.press(key)
-            shown = [line for line in w.transcript.splitlines() if line.strip()]
-            assert all(line.strip() in w.picture for line in shown), key
-
-
-async def test_a_click_on_the_mark_goes_to_the_new_text(history: Path) -> None:
-    async with window(history) as w:
-        await w.send("hello")
-        exchange = (await w.server.request()).respond()
-        exchange.event(delta("".join(f"Line {number}.\n\n" for number in range(50))))
-        await w.until(lambda: "Line 49." in w.transcript)
-        await w.press("pageup")
-        exchange.event(delta("Line 50.\n\n"))
-        await w.until(lambda: "↓ new text" in w.picture)
-        view = w.screen.transcript
-        await w.pilot.click(view, offset=(view.size.width - 6, view.size.height - 1))
-        await w.until(lambda: "Line 50." in w.transcript)
-
-
-async def test_stepping_copying_and_code(history: Path) -> None:
-    text = "Some *words*.\n\n```python\nprint('one')\n```\n\nMore.\n\n```sh\n\techo two\n```\n"
-    async with window(history) as w:
-        await w.exchange("hello", text)
-        await w.press("tab")
-        await w.press("y")
-        assert w.app.clipboard == text
-        await w.press("u")
-        assert w.app.clipboard == "print('one')\n"
-        assert "code block 1 of 2" in w.status
-        await w.press("u")
-        assert w.app.clipboard == "\techo two\n"
-        await w.press("up", "y")
-        assert w.app.clipboard == "hello"
-        await w.press("escape")
-        assert w.screen.focused is w.screen.prompt
-
-
-async def test_folded_parts_unfold(history: Path) -> None:
-    call = {"type": "function_call", "id": "f", "call_id": "c", "name": "look", "arguments": '{"where": "here"}'}
-    result = {"type": "function_call_output", "id": "o", "call_id": "c", "output": "found it"}
-    async with window(history) as w:
-        await w.send("hello")
-        exchange = (await w.server.request()).respond()
-        exchange.event({"type": "response.output_item.done", "output_index": 0, "item": call})
-        exchange.event({"type": "response.output_item.done", "output_index": 1, "item": result})
-        exchange.event(delta("Done.")).event(completed("Done.")).end()
-        await w.until(lambda: "done in" in w.status)
-        assert '▸ look {"where": "here"} → found it' in w.transcript
-        await w.press("tab", "up", "enter")
-        assert "▾ look" in w.transcript
-        assert '"where": "here"' in w.transcript
-        await w.press("enter")
-        assert "▾ look" not in w.transcript
-        line = next(number for number, text in enumerate(w.transcript.splitlines()) if "▸ look" in text)
-        await w.pilot.click(w.screen.transcript, offset=(6, line))
-        await w.pilot.pause()
-        assert "▾ look" in w.transcript
-
-
-async def test_text_is_selected_with_the_mouse_and_copied(history: Path) -> None:
-    async with window(history) as w:
-        await w.exchange("hello", "The quick **brown** fox jumps.")
-        view = w.screen.transcript
-        line = next(number for number, text in enumerate(w.transcript.splitlines()) if "quick" in text)
-        await w.pilot.mouse_down(view, offset=(6, line))
-        await w.pilot.hover(view, offset=(16, line))
-        await w.pilot.mouse_up(view, offset=(16, line))
-        await w.pilot.pause()
-        assert w.screen.get_selected_text() == "quick brown"
-        await w.press("ctrl+c")
-        assert w.app.clipboard == "quick brown"
-        assert "Copied 11 characters" in w.status
-
-
-@pytest.mark.fault("T15", "T16", "K06")
-async def test_a_link_is_shown_in_full_before_it_is_opened(
-    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The browser is a program that notes what it was given: the address, and no key."""
-    browser, note = tmp_path / "browser", tmp_path / "note"
-    browser.write_text(f'#!/bin/sh\n{{ echo "$@"; env; }} >> {note}\n')
-    browser.chmod(0o700)
-    monkeypatch.setenv("BROWSER", str(browser))
-    text = "[http://good.example](http://evil.example/x) and [code](vscode://file/etc)"
-    async with window(history) as w:
-        await w.exchange("hello", text)
-        view = w.screen.transcript
-        line = next(number for number, text in enumerate(w.transcript.splitlines()) if "good" in text)
-        await w.pilot.hover(view, offset=(6, line))
-        await w.until(lambda: "http://evil.example/x" in w.status)
-        await w.pilot.click(view, offset=(6, line))
-        await w.until(lambda: isinstance(w.app.screen, ConfirmDialog))
-        assert "http://evil.example/x" in w.picture
-        await w.press("escape")
-        assert not note.exists()
-        await w.pilot.click(view, offset=(6, line))
-        await w.until(lambda: isinstance(w.app.screen, ConfirmDialog))
-        await w.press("enter")
-        await w.until(lambda: "Opened in the browser" in w.status)
-        given = note.read_text().splitlines()
-        assert given[0] == "http://evil.example/x"
-        assert f"HOME={tmp_path / 'home'}" in given
-        assert not [line for line in given if "CANARY" in line]
-        place = w.transcript.splitlines()[line].index("code") + 2
-        await w.pilot.click(view, offset=(place, line))
-        await w.pilot.pause()
-        assert not isinstance(w.app.screen, ConfirmDialog)
-        assert note.read_text().splitlines() == given
-
-
 # Keys and help
 
 
@@ -593,11 +406,6 @@ async def test_help_names_every_key_there_is_now(history: Path) -> None:
 async def test_keys_that_mean_nothing_are_told(history: Path) -> None:
     async with window(history, keys={"session.nwe": "ctrl+t"}) as w:
         await w.until(lambda: "there is no action 'session.nwe'" in w.status)
-
-
-async def test_warnings_of_the_configuration_are_shown(history: Path) -> None:
-    async with window(history, warnings=("config.toml: unknown key modle",)) as w:
-        await w.until(lambda: "unknown key modle" in w.status)
 
 
 async def test_the_command_palette_offers_what_there_is(history: Path) -> None:
@@ -635,26 +443,6 @@ async def test_sizes(history: Path) -> None:
         await w.pilot.pause()
         assert w.screen.sidebar.display
         assert "An answer." in w.transcript
-
-
-# Trouble
-
-
-async def test_a_history_that_cannot_be_had_is_visible_and_costs_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "history.db"
-    folder.mkdir()
-    async with window(folder) as w:
-        await w.until(lambda: "NOT SAVED" in w.status)
-        assert "is a folder" in w.status
-        await w.send("hello")
-        (await w.server.request()).respond().event(completed("An answer.")).end()
-        await w.until(lambda: "An answer." in w.transcript)
-        folder.rmdir()
-        await w.talk.store._heal()
-        await w.until(lambda: "NOT SAVED" not in w.status)
-    async with talk(folder) as t:
-        (session,) = await t.chat.sessions()
-        assert [turn.text for turn in await t.chat.turns(session.id)] == ["An answer."]
 
 
 EVIL = "[b]x[/b][@click=app.quit]y[/] [/"

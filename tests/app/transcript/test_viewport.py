@@ -1,4 +1,4 @@
-"""The window on a session: it stays where it is, and draws no more than is seen."""
+"""The window on a session: it stays where it is while no more is drawn than is seen."""
 
 from __future__ import annotations
 

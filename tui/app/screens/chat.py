@@ -1,40 +1,33 @@
-"""The chat screen: it translates what the user does into what Chat and the widgets are to do."""
+"""The chat screen: it translates what the user does into orders, to Chat or to the widgets."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterable
-from functools import partial
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from textual import on
 from textual.binding import Binding
 
-from tui.app.browser import open_address
 from tui.app.commands import Command
 from tui.app.run import Wish
 from tui.app.screens import slash
+from tui.app.screens.changing import Changing
 from tui.app.screens.composer_screen import ComposerScreen
 from tui.app.screens.file_actions import FileActions
 from tui.app.screens.help import HelpScreen
-from tui.app.screens.picker import Choice, Picker
+from tui.app.screens.links import Links
+from tui.app.screens.named_commands import NamedCommands
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
-from tui.app.screens.slash import Slash
 from tui.app.screens.switcher import Switcher
 from tui.app.transcript.view import TranscriptView
-from tui.app.widgets.dialogs import ConfirmDialog
 from tui.app.widgets.prompt import Prompt
 from tui.app.widgets.sidebar import Sidebar
 from tui.chat import Chat
 from tui.errors import PalaverError
-from tui.model import Provenance, Session, Turn, TurnStatus
+from tui.model import Provenance, Session, TurnStatus
 from tui.store import Store
-from tui.text import one_line, safe_url
-from tui.traits import Can
-
-PICK_WITHIN = 1.5
-"""Seconds in which a second Esc belongs to the first."""
 
 
 class ChatScreen(ComposerScreen):
@@ -72,21 +65,22 @@ class ChatScreen(ComposerScreen):
         self._actions = SessionActions(chat, self._list, self)
         self._server = ServerActions(chat, self._list, self)
         self._files = FileActions(chat, self._list, self)
+        self._links = Links(chat.config.key_variables, self)
         self._wants_to_quit = 0.0
-        self._wants_to_pick = 0.0
-        self._changing: Turn | None = None
+        self._changing = Changing(chat, self.prompt, self)
+        self._commands = NamedCommands(chat, self._actions, self._server, self._files, self)
 
     @on(Prompt.Submitted)
     def _submit(self, event: Prompt.Submitted) -> None:
         if self._queued is not None:
             self.put_back(event.text)
-        elif self._session is not None and self._changing is not None:
-            at = self._changing.depth
+        elif self._session is not None and self._changing.turn is not None:
+            at = self._changing.turn.depth
             if self._chat.is_running(self._session.id):
                 self.prompt.replace_text(event.text)
                 self.say("This session is still answering; wait, then press Enter")
                 return
-            self._leave_changing()
+            self._changing.leave()
             self.send_in_place(self._session, event.text, at)
         elif slash.run(event.text, self.slash_commands()):
             self.prompt.add_history(event.text)
@@ -97,36 +91,9 @@ class ChatScreen(ComposerScreen):
 
     def slash_commands(self) -> slash.Commands:
         """What can be typed after a slash here; what the server cannot do is not among it."""
-        if self._changing is not None or self._queued is not None:
+        if self._changing.turn is not None or self._queued is not None:
             return {}
-        server = self._server
-        profiles = {name: profile.base_url for name, profile in self._chat.config.profiles.items()}
-        offered = {
-            "/model": Slash(server.choose_model, "choose what answers next", "[NAME]"),
-            "/profile": Slash(self._use_profile, "talk to another server", "[NAME]", profiles),
-            "/fork": Slash(server.fork, "go on in another session", "[LABEL]"),
-            "/export": Slash(lambda name: self._files.export(name=name), "write this session to a file", "[FILE]"),
-            "/import": Slash(self._files.take_in, "make sessions of a file", "[FILE]"),
-            "/forget": Slash(lambda _: server.forget(), "begin a new conversation"),
-            "/takeover": Slash(lambda _: self.action_take_over(), "stop another window's answer"),
-        }
-        if server.keeps:
-            offered["/adopt"] = Slash(server.adopt_named, "take over one of the server's", "ID")
-        if server.can(Can.SHARE):
-            offered["/share"] = Slash(lambda _: server.share(), "let others read this")
-            offered["/unshare"] = Slash(lambda _: server.unshare(), "let others read it no longer")
-        if server.can(Can.LIST):
-            offered["/conversations"] = Slash(lambda _: server.adopt(), "list those on the server")
-        return offered
-
-    def _use_profile(self, name: str) -> None:
-        if name:
-            self._actions.use_profile(name)
-        else:
-            self._name_profiles()
-
-    def _name_profiles(self) -> None:
-        self.say(f"Profiles: {', '.join(self._chat.config.profiles)}")
+        return self._commands.after_slash()
 
     def _session_changed(self, session: Session) -> None:
         shown = self._session
@@ -203,65 +170,26 @@ class ChatScreen(ComposerScreen):
 
     @on(TranscriptView.EditWanted)
     def _change(self, event: TranscriptView.EditWanted) -> None:
-        if self._session is None or self._session.provenance is Provenance.FOREIGN:
-            return
-        self._leave_changing()
-        self.leave_queued()
-        self._changing, self._aside = event.turn, self.prompt.kept
-        self.prompt.replace_text(event.turn.prompt)
-        self.prompt.border_title = "Changes a message: Enter sends, Esc leaves it"
-        self.prompt.focus()
-        self.refresh_bindings()
-
-    def _leave_changing(self) -> None:
-        """Back to what was being written before."""
-        if self._changing is not None:
-            self._changing = None
-            self.show_forecast()
-            self.prompt.restore(self._aside)
-            self.refresh_bindings()
+        self._changing.begin(event.turn)
 
     def action_leave_changing(self) -> None:
-        self._leave_changing()
+        self._changing.leave()
         self.leave_queued()
 
     def action_pick(self) -> None:
         """Esc twice on an empty prompt: choose one of one's own messages, to change it."""
-        if time.monotonic() - self._wants_to_pick > PICK_WITHIN:
-            self._wants_to_pick = time.monotonic()
-            self.say("Esc again: choose one of your messages, to change it")
-        elif self._session is not None:
-            self._wants_to_pick = 0.0
-            self.say("")
-            self.do(self._pick(self._session.id))
-
-    async def _pick(self, session_id: str) -> None:
-        prompts = await self._chat.prompts(session_id)
-        first = await self._chat.count(session_id) - len(prompts)
-
-        def done(choice: str | None) -> None:
-            if choice is not None:
-                self.do(self._change_at(session_id, int(choice)))
-
-        choices = [Choice(str(first + place), one_line(prompt, 100)) for place, prompt in enumerate(prompts)][::-1]
-        picker = Picker("Change a message", choices, hint="A few letters of it", empty="Nothing was said yet.")
-        self.app.push_screen(picker, done)
-
-    async def _change_at(self, session_id: str, depth: int) -> None:
-        for turn in await self._chat.turns(session_id, depth, depth + 1):
-            if self._session is not None and self._session.id == session_id:
-                self._change(TranscriptView.EditWanted(turn))
+        self._changing.pick()
 
     def show_forecast(self) -> None:
-        if self._changing is None:
+        if self._changing.turn is None:
             super().show_forecast()
 
     @property
     def draft(self) -> str:
-        return super().draft if self._changing is None else self._aside
+        return super().draft if self._changing.turn is None else self._changing.draft
 
     def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
-        self._leave_changing()
+        self._changing.leave()
         return super().visit(to)
 
     @on(TranscriptView.VariantWanted)
@@ -414,83 +342,26 @@ class ChatScreen(ComposerScreen):
 
     @on(TranscriptView.LinkClicked)
     def _click(self, event: TranscriptView.LinkClicked) -> None:
-        url = safe_url(event.url)
-        if url is None:
-            self.say(f"Not opened, only http, https and mailto are: {one_line(event.url, 120)}")
-            return
-
-        def done(agreed: bool | None) -> None:
-            if agreed:
-                self.do(self._open(url))
-
-        self.app.push_screen(ConfirmDialog("Open this address?", url, "Enter opens it, Esc does not"), done)
-
-    async def _open(self, url: str) -> None:
-        opened = await open_address(url, self._chat.config.key_variables)
-        self.say("Opened in the browser" if opened else "No browser could be started")
+        self._links.open(event.url)
 
     def commands(self) -> Iterable[Command]:
         """What the command palette offers here."""
-        keys = {key.name: f" ({key.shown})" for keys in self._keys().values() for key in keys}
-
-        def command(title: str, note: str, name: str, run: Callable[[], object]) -> Command:
-            return Command(title, note + keys.get(name, ""), run)
-
-        actions = self._actions
-        yield command("New session", "Begin another one", "session.new", self.action_new)
-        yield command("Switch session", "Find one by its name", "session.switch", self.action_switch)
-        yield command("Search", "Find what was said in any session", "session.search", self.action_search)
-        yield command("Find", "Find something in this session", "view.find", self.action_find)
-        yield command("Rename", "Change this session's label", "session.rename", actions.rename)
-        yield command("Title", "Change this session's title", "session.title", actions.title)
-        yield command("Pin", "Keep this session on top, or no longer", "session.pin", actions.pin)
-        yield command("Archive", "Take this session out of the way", "session.archive", actions.archive)
-        yield command("Delete", "Put this session into the trash", "session.delete", actions.delete)
-        if actions.deleted:
-            title = f"Bring back {actions.deleted[-1].name}"
-            yield command(title, "As it was before", "session.restore", actions.restore)
-        if self.lease is not None:
-            about = "Stop what another window answers here"
-            yield command("Take over", about, "session.take-over", self.action_take_over)
-        yield command("Archive and trash", "Bring back a session from there", "", actions.list_hidden)
-        about = "What is known of this session's conversations"
-        yield command("Conversation", about, "session.conversation", self._server.account)
-        yield command("Model", "Choose what answers the next prompt", "", self._server.choose_model)
-        yield command("Fork", "Go on from here in another session", "transcript.fork", self._server.fork)
-        yield command("Forget conversation", "Begin a new one on the server; it is not told", "", self._server.forget)
-        for title, note, run in self._files.commands():
-            yield Command(title, note, run)
-        if self._server.can(Can.SHARE):
-            yield command("Share", "Let others read this up to its last answer", "", self._server.share)
-            yield command("Stop sharing", "Let others read this no longer", "", self._server.unshare)
-        if self._server.can(Can.LIST):
-            title = "Conversations on the server"
-            yield command(title, "Make a session of one", "", self._server.adopt)
-        asked = self.transcript.question
-        if asked is not None:
-            name = asked[1].name or "it"
-            for title, yes in ((f"Approve {name}", True), (f"Deny {name}", False)):
-                yield Command(title, "What the server asks", partial(self._server.answer, *asked, Wished(yes)))
-        yield command("Sidebar", "Show or hide it", "view.sidebar", self.action_sidebar)
-        yield command("Help", "All keys", "app.help", self.action_help)
-        for name, profile in self._chat.config.profiles.items():
-            title = f"Profile {name}: {profile.base_url}"
-            yield Command(title, "Let this session talk to this server", partial(actions.use_profile, name))
+        return self._commands.in_palette(key for keys in self._keys().values() for key in keys)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         match action:
             case "stop":
                 is_running = self._session is not None and self._chat.is_running(self._session.id)
-                return is_running and self._changing is None and self._queued is None
+                return is_running and self._changing.turn is None and self._queued is None
             case "leave_changing":
-                return self._changing is not None or self._queued is not None
-            case "send_next" | "change_queued" | "unqueue" if self._changing is not None:
+                return self._changing.turn is not None or self._queued is not None
+            case "send_next" | "change_queued" | "unqueue" if self._changing.turn is not None:
                 return False
             case "pick":
                 has_said = self._session is not None and self.transcript.count > 0
                 return (
                     has_said
-                    and self._changing is None
+                    and self._changing.turn is None
                     and self._queued is None
                     and self.prompt.has_focus
                     and not self.prompt.text

@@ -1,4 +1,4 @@
-"""The part of a transcript's widget that finds: what is marked in it, and the keys that go from one match to the next."""
+"""The part of a transcript's widget that finds: what is marked in it, with the way from one match to the next."""
 
 from __future__ import annotations
 

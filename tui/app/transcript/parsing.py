@@ -1,4 +1,4 @@
-"""The parser of Markdown: made for text from anyone, it gives up on nothing and takes no longer than it should."""
+"""The parser of Markdown, made for text from anyone: nothing in it is lost, or takes longer than it should."""
 
 from __future__ import annotations
 

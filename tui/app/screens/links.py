@@ -1,0 +1,36 @@
+"""A link that was clicked: shown in full before it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tui.app.browser import open_address
+from tui.app.screens.session_actions import Stage
+from tui.app.widgets.dialogs import ConfirmDialog
+from tui.text import one_line, safe_url
+
+
+class Links:
+    """Opens addresses once the user agrees. The browser does not see `key_variables` of the environment."""
+
+    def __init__(self, key_variables: Collection[str], stage: Stage) -> None:
+        self._key_variables = key_variables
+        self._stage = stage
+
+    def open(self, address: str) -> None:
+        """Ask whether to open what a link goes to, if that is anything to be opened."""
+        url = safe_url(address)
+        if url is None:
+            self._stage.say(f"Not opened, only http, https and mailto are: {one_line(address, 120)}")
+            return
+
+        def done(agreed: bool | None) -> None:
+            if agreed:
+                self._stage.do(self._open(url))
+
+        question = ConfirmDialog("Open this address?", url, "Enter opens it, Esc does not")
+        self._stage.app.push_screen(question, done)
+
+    async def _open(self, url: str) -> None:
+        opened = await open_address(url, self._key_variables)
+        self._stage.say("Opened in the browser" if opened else "No browser could be started")
