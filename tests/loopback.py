@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -66,8 +67,8 @@ class Call:
     def well(self, text: str = "fine", response_id: str = "resp_1") -> Call:
         """A response from its first byte to its last."""
         self.head()
-        for word in text.split(" "):
-            self.event(delta(f"{word} "))
+        for word in re.findall("[^ ]* |[^ ]+", text):
+            self.event(delta(word))
         return self.event(completed(text, response_id))
 
     def hold(self, text: str) -> Call:
