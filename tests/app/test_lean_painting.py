@@ -138,6 +138,18 @@ def test_a_frame_is_handed_to_the_terminal_whole() -> None:
     assert len(writer._waiting) == 2
 
 
+def test_a_terminal_left_amid_a_frame_is_left_all_the_same() -> None:
+    """A signal to stop comes between any two steps, also while a frame is being drawn."""
+    terminal = io.StringIO()
+    writer = Writer(terminal)
+    writer.start()
+    writer.write(SYNC_START)
+    writer.write("\x1b[?1049l")
+    writer.stop()
+    assert terminal.getvalue() == f"{SYNC_START}\x1b[?1049l{SYNC_END}"
+    assert not writer.is_stuck
+
+
 def test_the_compositor_is_what_ours_was_made_for() -> None:
     chops = inspect.getsource(Compositor._render_chops)
     assert "self._get_renders(crop)" in chops

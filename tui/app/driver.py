@@ -90,6 +90,11 @@ class Writer:
     def stop(self) -> None:
         """Write what is left, if the terminal takes it within reason."""
         with self._changed:
+            if self._frame is not None:
+                # A signal has come amid a frame, and what leaves the terminal was taken for a part of it.
+                text, self._frame = "".join([*self._frame, _FRAME_ENDS]), None
+                self._waiting.append(text)
+                self._size += len(text)
             self._stopping = True
             self._changed.notify()
         self._thread.join(LEAVE_WAIT)
