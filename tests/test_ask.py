@@ -17,6 +17,7 @@ import pytest
 
 from tests.fake_server import completed, delta
 from tests.loopback import Call, loopback, palaver, plain_environment, profile_text, start
+from tests.test_pictures import DOT, PICTURE, URL
 
 Write = Callable[[str], Path]
 
@@ -483,13 +484,28 @@ def test_ask_loads_no_textual(write_config: Write) -> None:
     assert "pygments" not in modules
 
 
+def test_a_picture_is_shown_with_a_session_and_without_one(write_config: Write, tmp_path: Path) -> None:
+    (tmp_path / "dot.png").write_bytes(DOT)
+    with loopback(well) as server:
+        write_config(profile_text(server.url))
+        for words in (["ask"], ["ask", "-s", "work"]):
+            assert palaver(*words, "what is it?", "--attach", str(tmp_path / "dot.png")).returncode == 0
+    named = f"what is it?\n\n@{tmp_path}/dot.png (70 bytes, picture {PICTURE.key})"
+    shown = [{"type": "input_text", "text": named}, {"type": "input_image", "image_url": URL}]
+    assert [call.json["input"] for call in server.calls] == [[{"role": "user", "content": shown}]] * 2
+
+
 def test_files_are_attached_as_in_the_window(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\n")
     (tmp_path / "b.bin").write_bytes(b"\xff")
+    (tmp_path / "dot.png").write_bytes(DOT)
     words = ["ask", "-s", "with files", "-p", "guide", "why?", "--attach", str(tmp_path / "a.txt")]
     assert palaver(*words).returncode == 0
     shown = palaver("sessions", "show", "with files", "--json")
     assert f"why?\\n\\n@{tmp_path}/a.txt (3 bytes):\\n\\n```\\none\\n```" in shown.stdout
+    shown = palaver("ask", "what is it?", "--attach", str(tmp_path / "dot.png"), "-p", "guide")
+    assert shown.returncode == 2
+    assert shown.stderr == "palaver: The guide protocol takes no pictures — leave them out\n"
     refused = palaver(*words, "--attach", str(tmp_path / "b.bin"))
     assert refused.returncode == 2
     assert "b.bin is not UTF-8 text." in refused.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from tui.client import MAY_BE_RECEIVED, Request
 from tui.config import Profile
 from tui.continuity import DAY, Start, mapping_after, take_up
 from tui.model import Failure, Item, ItemKind, Mapping, MappingState, Message, Turn, TurnStatus
+from tui.pictures import Picture
 
 NOW = 1_000_000.0
 LIFETIME = 14 * DAY
@@ -42,6 +44,11 @@ def mapping(depth: int = 1, *, idle: float = 0.0, state: MappingState = MappingS
     return Mapping("s", "o", "responses", "me", "conv_1", depth, NOW - 50 * DAY, NOW - idle, state)
 
 
+async def pictures(keys: Collection[str]) -> dict[str, Picture]:
+    """All there are but one."""
+    return {key: Picture("image/png", key.encode()) for key in keys if not key.startswith("0")}
+
+
 async def start(
     profile: Profile, known: Mapping | None, *turns: Turn, preface: str = "", lifetime: float = LIFETIME
 ) -> Start:
@@ -49,7 +56,7 @@ async def start(
         return [one for one in turns if one.depth > after]
 
     request = Request(profile, "now", session_id="s", preface=preface)
-    return await take_up(request, known, earlier, now=NOW, lifetime=lifetime)
+    return await take_up(request, known, earlier, pictures, now=NOW, lifetime=lifetime)
 
 
 def taken(start: Start) -> tuple[str, tuple[Message, ...], str, bool]:
@@ -221,6 +228,20 @@ async def test_a_request_can_recall_all_that_was_said_and_is_else_as_it_was(
     assert await request.recall() == (Message("system", "of others"), *said(0, 1, 2))
     assert (request.profile, request.prompt, request.session_id) == (profile, "now", "s")
     assert (await request.fresh(with_history=True)).history == await request.recall()
+
+
+ILLUSTRATED = replace(
+    turn(0), prompt="look\n\n@a.png (1 KB, picture 10000000000000ab)\n\n@b (1 KB, picture 00000000000000cd)"
+)
+
+
+@pytest.mark.parametrize(("profile", "count"), [(NONE_KEPT, 1), (ALL_TOLD, 0)])
+async def test_what_was_said_is_told_with_its_pictures_where_the_server_takes_them(
+    profile: Profile, count: int
+) -> None:
+    history = (await start(profile, None, ILLUSTRATED, turn(1))).request.history
+    assert [one.text for one in history] == [ILLUSTRATED.prompt, "answer 0", "prompt 1", "answer 1"]
+    assert [len(one.pictures) for one in history] == [count, 0, 0, 0]
 
 
 # What is kept

@@ -10,6 +10,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,9 +23,11 @@ from tui.console import print_error
 from tui.errors import Exit, PalaverError, StoreError, UsageError
 from tui.model import HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
+from tui.pictures import Picture
 from tui.store import Store
 from tui.store.access import Health
 from tui.text import one_line, shell_word
+from tui.turns import refuse_pictures
 
 INPUT_LIMIT = 8 * 1024 * 1024
 """The most input that is read, in bytes."""
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         action="append",
         default=[],
-        help="a text file to attach, as @FILE does in the window",
+        help="a text file or a picture to attach, as @FILE does in the window",
     )
     parser.add_argument("--output", choices=("text", "json", "jsonl"), default="text", help="how to print the answer")
     parser.add_argument("--raw", action="store_true", help="print the server's own bytes; tracks no conversation")
@@ -68,7 +71,7 @@ def main(args: argparse.Namespace) -> int:
     if args.raw and args.output != "text":
         raise UsageError("--raw and --output do not go together.")
     label = check_label(args.session) if args.session is not None else ""
-    prompt = _prompt(args)
+    prompt, pictures = _prompt(args)
     is_answer = args.approve or args.deny
     if is_answer and not label:
         raise UsageError("Only a session can be answered in.", hint="name it with -s")
@@ -84,16 +87,19 @@ def main(args: argparse.Namespace) -> int:
         _say("--raw tracks no conversation: the session is left out")
         label = ""
     config.profile(args.profile)
-    return asyncio.run(_Ask(args, config, label, prompt).run())
+    return asyncio.run(_Ask(args, config, label, prompt, pictures).run())
 
 
 class _Ask:
     """One question on its way."""
 
-    def __init__(self, args: argparse.Namespace, config: Config, label: str, prompt: str) -> None:
+    def __init__(
+        self, args: argparse.Namespace, config: Config, label: str, prompt: str, pictures: Sequence[Picture]
+    ) -> None:
         self._args = args
         self._label = label
         self._prompt = prompt
+        self._pictures = pictures
         self._out = Emitter(sys.stdout.fileno())
         self._printer = self._make_printer()
         self._store = Store(paths.find().history_file, kind=HolderKind.ASK, on_health=self._health)
@@ -176,6 +182,9 @@ class _Ask:
         profile = self._chat.profile_of(session, args.profile, args.model)
         if args.system is not None:
             profile = replace(profile, system=args.system)
+        refuse_pictures(profile, self._prompt)
+        for picture in self._pictures:
+            await self._chat.keep_picture(picture)
         if session is not None and args.fresh:
             await self._chat.conversations.forget(session, profile)
         self._chat.send(
@@ -285,17 +294,18 @@ class _Ask:
             _say(f"palaver ask -s {shell_word(self._label)} --approve (or --deny) answers it")
 
 
-def _prompt(args: argparse.Namespace) -> str:
-    """The words, the input and the files, as one prompt."""
+def _prompt(args: argparse.Namespace) -> tuple[str, tuple[Picture, ...]]:
+    """The words, the input and the files, as one prompt; with the pictures among them."""
     parts = [" ".join(args.prompt)] if args.prompt else []
     given = _read_input()
     if given.strip():
         parts.append(given)
     parts += [_read_file(name) for name in args.file]
-    prompt = with_attachments("\n\n".join(parts), [read_attachment(name) for name in args.attach])
+    attached = [read_attachment(name) for name in args.attach]
+    prompt = with_attachments("\n\n".join(parts), [file for file, _ in attached])
     if len(prompt) > INPUT_LIMIT:
         raise UsageError(f"The prompt is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
-    return prompt
+    return prompt, tuple(picture for _, picture in attached if picture is not None)
 
 
 def _read_yes() -> bool:

@@ -1,4 +1,4 @@
-"""Text files sent along with a prompt: read, put after it, and told apart from it again."""
+"""Files sent along with a prompt: read, put after it, and told apart from it again."""
 
 from __future__ import annotations
 
@@ -10,33 +10,41 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tui.errors import UsageError
+from tui.pictures import Picture, picture_of
 from tui.text import one_line, typed
 
 LARGEST = 1024 * 1024
-"""The most bytes a file may have."""
+"""The most bytes a text file may have."""
 
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
-_HEAD = re.compile(r"@([^\n]+) \((\d+ bytes?|[\d,]+ KB)\):\n\n(`{3,})\n")
+LARGEST_PICTURE = 5 * LARGEST
+"""The same for a picture: servers take no larger ones."""
+
+_HEAD = re.compile(r"^@([^\n]+) \((\d+ bytes?|[\d,]+ KB)(?:, picture ([0-9a-f]{16})\)$|\):\n\n(`{3,})\n)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file's text, clean and without its last line end, under the name the user gave it."""
+    """A file under the name the user gave it: its text, clean and without its last line end; or the `picture` it is, by
+    that one's key, with its size in words."""
 
     name: str
-    text: str
+    text: str = ""
+    picture: str = ""
+    size: str = ""
 
     @property
     def chip(self) -> str:
         """What stands for it."""
+        if self.picture:
+            return f"@{self.name} ({self.size}, picture)"
         return f"@{self.name} ({size_words(len(self.text.encode()))})"
 
 
-def read_attachment(path: str, name: str = "") -> Attachment:
-    """The text of a file, called `name`, or else as its path is.
+def read_attachment(path: str, name: str = "") -> tuple[Attachment, Picture | None]:
+    """A file, called `name`, or else as its path is; with the picture that it is, if it is one.
 
     Raises:
-        UsageError: It is no text file, too large, or cannot be read.
+        UsageError: It is neither text nor a picture, too large, or cannot be read.
     """
     name = one_line(name or path, 200)
     try:
@@ -45,14 +53,16 @@ def read_attachment(path: str, name: str = "") -> Attachment:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb") as stream:
             found = os.fstat(stream.fileno())
             _check_kind(name, found.st_mode)
-            raw = stream.read(LARGEST + 1)
+            raw = stream.read(LARGEST_PICTURE + 1)
     except (OSError, ValueError) as error:
         raise UsageError(_trouble(name, error)) from None
-    if len(raw) > LARGEST:
+    picture = picture_of(raw)
+    what, most = ("file", LARGEST) if picture is None else ("picture", LARGEST_PICTURE)
+    if len(raw) > most:
         size = size_words(max(found.st_size, len(raw)))
-        raise UsageError(f"{name} has {size}; a file may have up to {size_words(LARGEST)}.")
-    if raw.startswith(_PICTURES) or (raw[:4] == b"RIFF" and raw[8:12] == b"WEBP"):
-        raise UsageError(f"{name} is a picture; only text can be attached.")
+        raise UsageError(f"{name} has {size}; a {what} may have up to {size_words(most)}.")
+    if picture is not None:
+        return Attachment(name, picture=picture.key, size=size_words(len(raw))), picture
     if b"\x00" in raw:
         raise UsageError(f"{name} is not text.")
     try:
@@ -61,13 +71,16 @@ def read_attachment(path: str, name: str = "") -> Attachment:
         raise UsageError(f"{name} is not UTF-8 text.") from None
     if not text.strip():
         raise UsageError(f"{name} is empty.")
-    return Attachment(name, text)
+    return Attachment(name, text), None
 
 
 def with_attachments(prompt: str, attachments: Iterable[Attachment]) -> str:
-    """A prompt with files after it: each under its name, in a fence longer than any in it."""
+    """A prompt with files after it: a text under its name, in a fence longer than any in it; a picture by its key."""
     parts = [prompt] if prompt else []
     for one in dict.fromkeys(attachments):
+        if one.picture:
+            parts.append(f"@{one.name} ({one.size}, picture {one.picture})")
+            continue
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", one.text)), default=0))
         parts.append(f"{one.chip}:\n\n{fence}\n{one.text}\n{fence}")
     return "\n\n".join(parts)
@@ -75,7 +88,7 @@ def with_attachments(prompt: str, attachments: Iterable[Attachment]) -> str:
 
 def parted(prompt: str) -> tuple[str, tuple[Attachment, ...]]:
     """What was said in a prompt, and the files that were put after it."""
-    if prompt.endswith("```"):
+    if prompt.endswith(("```", ")")):
         for match in _HEAD.finditer(prompt):
             at = match.start()
             if at == 0 or prompt[at - 2 : at] == "\n\n":
@@ -83,6 +96,11 @@ def parted(prompt: str) -> tuple[str, tuple[Attachment, ...]]:
                 if found:
                     return prompt[: max(0, at - 2)], found
     return prompt, ()
+
+
+def pictures_in(prompt: str) -> tuple[str, ...]:
+    """The keys of the pictures that were put after a prompt."""
+    return tuple(one.picture for one in parted(prompt)[1] if one.picture)
 
 
 def size_words(size: int) -> str:
@@ -97,13 +115,15 @@ def _read_all(prompt: str, at: int) -> tuple[Attachment, ...]:
     found: list[Attachment] = []
     while True:
         match = _HEAD.match(prompt, at)
-        end = prompt.find(f"\n{match[3]}", match.end()) if match is not None else -1
-        if match is None or end < 0:
+        if match is None:
             return ()
-        one = Attachment(match[1], prompt[match.end() : end])
-        at = end + 1 + len(match[3])
-        if not match[0].startswith(f"{one.chip}:"):
-            return ()
+        if match[3]:
+            one, at = Attachment(match[1], picture=match[3], size=match[2]), match.end()
+        else:
+            end = prompt.find(f"\n{match[4]}", match.end())
+            one, at = Attachment(match[1], prompt[match.end() : end]), end + 1 + len(match[4])
+            if end < 0 or not match[0].startswith(f"{one.chip}:"):
+                return ()
         found.append(one)
         if at == len(prompt):
             return tuple(found)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
 
+from tui.attachments import pictures_in
 from tui.client import MAY_BE_RECEIVED, Request, fresh_note
 from tui.config import Profile
 from tui.model import Mapping, MappingState, Message, Turn, TurnStatus, messages_of
-from tui.traits import Telling
+from tui.pictures import Picture
+from tui.traits import Can, Telling
 
 DAY = 86400.0
 
 Earlier = Callable[[int], Awaitable[list[Turn]]]
 """Gives the session's turns after a depth; after -1, all of them."""
+
+Pictures = Callable[[Collection[str]], Awaitable[Map[str, Picture]]]
+"""Gives those of some pictures that are there, by their keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +73,15 @@ def plan(profile: Profile, mapping: Mapping | None, *, was_stopped: bool, now: f
     return Plan(goes_on=False, after=-1 if is_told else None)
 
 
-async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *, now: float, lifetime: float) -> Start:
+async def take_up(
+    request: Request, mapping: Mapping | None, earlier: Earlier, pictures: Pictures, *, now: float, lifetime: float
+) -> Start:
     """`request` with the conversation that `mapping` names, or with all that was said where there is none to go on with,
     as `plan` has it."""
     traits = request.profile.traits
 
     async def said(after: int = -1) -> tuple[Message, ...]:
-        messages = messages_of(await earlier(after))
+        messages = await _illustrated(messages_of(await earlier(after)), request.profile, pictures)
         if after == -1 and messages and request.preface:
             return (Message("system", request.preface), *messages)
         return messages
@@ -98,6 +106,21 @@ async def take_up(request: Request, mapping: Mapping | None, earlier: Earlier, *
     told = sum(one.role == "user" for one in history)
     is_news = bool(told) or mapping is not None
     return Start(replace(request, history=history), fresh_note(told, why=why) if is_news else "")
+
+
+async def _illustrated(messages: tuple[Message, ...], profile: Profile, pictures: Pictures) -> tuple[Message, ...]:
+    """Messages with the pictures they name, where the server can be shown some."""
+    if Can.PICTURES not in profile.traits.can:
+        return messages
+    named = [pictures_in(one.text) if one.role == "user" else () for one in messages]
+    keys = {key for some in named for key in some}
+    if not keys:
+        return messages
+    found = await pictures(keys)
+    return tuple(
+        replace(one, pictures=tuple(found[key] for key in some if key in found))
+        for one, some in zip(messages, named, strict=True)
+    )
 
 
 async def was_stopped(profile: Profile, mapping: Mapping | None, earlier: Earlier) -> bool:

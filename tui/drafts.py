@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from tui.attachments import Attachment, parted, with_attachments
 
-OPEN, CLOSE, NAME = "\ufdd0", "\ufdd1", "\ufdd2"
-"""The marks around what is folded, and the one after its name."""
+OPEN, CLOSE, NAME, PICTURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
+"""The marks around what is folded, the one after its name, and the one before what a picture is known by."""
 
 PASTE_LINES, PASTE_CHARACTERS = 20, 2000
 """A paste with more than that is folded."""
@@ -27,7 +27,8 @@ PLACEHOLDER = re.compile(f"{OPEN}[^{_MARKS}\n]*{CLOSE}")
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Something that a placeholder stands for: pasted text, or that of a file, which has a name."""
+    """Something that a placeholder stands for: pasted text, or that of a file, which has a name. Of a picture there is
+    what it is known by."""
 
     text: str
     name: str = ""
@@ -36,7 +37,7 @@ class Folded:
     def label(self) -> str:
         """What the placeholder says."""
         if self.name:
-            return Attachment(self.name, self.text).chip
+            return _file(self.name, self.text).chip
         lines = self.text.count("\n") + (not self.text.endswith("\n"))
         if lines > PASTE_LINES:
             return f"Pasted {lines:,} lines"
@@ -50,7 +51,14 @@ def is_long(text: str) -> bool:
 
 def without_marks(text: str) -> str:
     """`text` with nothing in it that could be taken for a mark."""
-    return re.sub(f"[{_MARKS}]", "\ufffd", text) if any(mark in text for mark in _MARKS) else text
+    marks = _MARKS + PICTURE
+    return re.sub(f"[{marks}]", "\ufffd", text) if any(mark in text for mark in marks) else text
+
+
+def folded_file(file: Attachment) -> Folded:
+    """What a placeholder stands for where a file was named."""
+    text = f"{PICTURE}{file.picture} {file.size}" if file.picture else without_marks(file.text)
+    return Folded(text, without_marks(file.name))
 
 
 def fold(folded: Folded, known: dict[str, Folded]) -> str:
@@ -82,7 +90,7 @@ def sent(draft: str) -> str:
     """A kept draft as it is sent: pastes in their places, files after it all."""
     if OPEN not in draft:
         return draft
-    files = [Attachment(match[1], match[2]) for match in _FOLDED.finditer(draft) if match[1]]
+    files = [_file(match[1], match[2]) for match in _FOLDED.finditer(draft) if match[1]]
     return with_attachments(unfolded(draft), files)
 
 
@@ -101,9 +109,16 @@ def written(prompt: str) -> str:
         if place < 0:
             said = f"{said} {name}" if said else name
             place = len(said) - len(name)
-        draft += said[at:place] + _kept(Folded(one.text, one.name))
+        draft += said[at:place] + _kept(folded_file(one))
         at = place + len(name)
     return draft + said[at:]
+
+
+def _file(name: str, text: str) -> Attachment:
+    if not text.startswith(PICTURE):
+        return Attachment(name, text)
+    key, _, size = text.removeprefix(PICTURE).partition(" ")
+    return Attachment(name, picture=key, size=size)
 
 
 def _folded(match: re.Match[str]) -> Folded:

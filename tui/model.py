@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from tui.errors import UsageError
+from tui.pictures import Picture
 
 LABEL_LIMIT = 1024
 """The longest label, in bytes of UTF-8."""
@@ -373,10 +374,11 @@ class Conversation:
 @dataclass(frozen=True, slots=True)
 class Message:
     """Something said earlier, as it is told to a server again. `role` is "user", "assistant", or "system" for what we
-    have to say of the rest."""
+    have to say of the rest. `pictures` go along with a text that names them."""
 
     role: str
     text: str
+    pictures: tuple[Picture, ...] = ()
 
 
 def messages_of(turns: list[Turn]) -> tuple[Message, ...]:

@@ -11,7 +11,7 @@ from tui.config import Config
 from tui.errors import PalaverError, UsageError
 from tui.model import Provenance, Queued, Session, Turn, TurnStatus, new_id, title_from
 from tui.store import Store
-from tui.turns import Run, Turns
+from tui.turns import Run, Turns, refuse_pictures
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,12 @@ class Queues(Turns):
         """Have a prompt sent once the answer that is coming is done. None where no answer is coming: it can be sent.
 
         Raises:
-            UsageError: There is nothing to say.
+            UsageError: There is nothing to say, or something to show that the server cannot be shown.
             StoreError: It cannot be kept.
         """
         if not prompt.strip():
             raise UsageError("The prompt is empty.", hint="say something")
+        refuse_pictures(self.profile_of(session), prompt)
         follows = ""
         if session.id in self._runs:
             follows = self._runs[session.id].turn.id

@@ -25,6 +25,7 @@ class Can(StrEnum):
     the next turn. `CONFIRM`: it asks in the middle of a turn, and waits. `MODELS`: it lists its models. `LIST` and
     `READ`: it lists its conversations, and tells what was said in one. `SHARE`: it lets others read one. `FORK`: it makes
     a conversation from another one; `FORK_AT`: also of its beginning. `STEER`: more can be said while it answers.
+    `PICTURES`: they can be shown to it.
     """
 
     STOP = "stop"
@@ -39,6 +40,7 @@ class Can(StrEnum):
     FORK = "fork"
     FORK_AT = "fork at"
     STEER = "steer"
+    PICTURES = "pictures"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +66,19 @@ class Traits:
 
 _RESPONSES = Traits(
     names_point=True,
-    can=frozenset({Can.STOP, Can.RESUME, Can.APPROVE, Can.MODELS}),
+    can=frozenset({Can.STOP, Can.RESUME, Can.APPROVE, Can.MODELS, Can.PICTURES}),
     options=MappingProxyType({"background": bool}),
 )
 
 TRAITS: Mapping[str, Traits] = MappingProxyType(
     {
         "responses": _RESPONSES,
-        "chat": Traits(keeps=False, telling=Telling.ALL, can=frozenset({Can.MODELS})),
-        "anthropic": Traits(keeps=False, telling=Telling.ALL, can=frozenset({Can.MODELS})),
+        "chat": Traits(keeps=False, telling=Telling.ALL, can=frozenset({Can.MODELS, Can.PICTURES})),
+        "anthropic": Traits(keeps=False, telling=Telling.ALL, can=frozenset({Can.MODELS, Can.PICTURES})),
         "ollama": Traits(
             keeps=False,
             telling=Telling.ALL,
-            can=frozenset({Can.MODELS}),
+            can=frozenset({Can.MODELS, Can.PICTURES}),
             options=MappingProxyType({"keep_alive": str}),
             idle_timeout=300.0,  # a large model takes minutes to load, in silence
         ),
@@ -112,7 +114,11 @@ TRAITS: Mapping[str, Traits] = MappingProxyType(
             ),
         ),
         "docker-chat": Traits(
-            telling=Telling.ALL, mints=True, survives_stop=False, can=frozenset({Can.MODELS}), idle_timeout=300.0
+            telling=Telling.ALL,
+            mints=True,
+            survives_stop=False,
+            can=frozenset({Can.MODELS, Can.PICTURES}),
+            idle_timeout=300.0,
         ),
         "docker-agent": Traits(
             telling=Telling.NOTHING,

@@ -9,12 +9,13 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tui.attachments import pictures_in
 from tui.changes import SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
-from tui.errors import PalaverError, UsageError
+from tui.errors import PalaverError, Refused, UsageError
 from tui.events import ConversationUnsupported, ItemDelta, ItemWhole, Noted, Placed, TurnEvent, WindowTold
 from tui.figures import Figures, figures_of
 from tui.model import (
@@ -31,6 +32,7 @@ from tui.model import (
     new_id,
     title_from,
 )
+from tui.pictures import Picture
 from tui.runner import run, to_end
 from tui.sessions import Sessions
 from tui.store import Store
@@ -209,7 +211,8 @@ class Turns(Sessions):
         With `at` the session goes on from its first `at` turns; those after them stay on a branch of their own.
 
         Raises:
-            UsageError: There is nothing to say, the session is answering already, or it is in the trash.
+            UsageError: There is nothing to say, or something to show that the server cannot be shown; the session is
+                answering already, or it is in the trash.
         """
         if not prompt.strip():
             raise UsageError("The prompt is empty.", hint="say something")
@@ -218,6 +221,7 @@ class Turns(Sessions):
         if session is not None and session.provenance is Provenance.FOREIGN:
             raise UsageError("This conversation is someone else's.", hint="fork it to go on: /fork")
         profile = profile or self.profile_of(session)
+        refuse_pictures(profile, prompt)
         key = session.id if session else ""
         is_forked = session is not None and session.provenance is Provenance.FORKED
         request = Request(profile, prompt, key, allow_fresh=allow_fresh, is_forked=is_forked, budget=budget)
@@ -388,7 +392,12 @@ class Turns(Sessions):
         if stopping is not None:
             # Where a session's work has no name of its own, a stop that came late would end the next turn's.
             await asyncio.wait({stopping})
-        events = self._client.stream(replace(request, is_watched=lambda: self._is_watched(turn.session_id)))
+        request = replace(
+            request,
+            pictures=() if request.run or request.answers else await self._pictures(run_.profile, turn.prompt),
+            is_watched=lambda: self._is_watched(turn.session_id),
+        )
+        events = self._client.stream(request)
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, ConversationUnsupported):
@@ -396,6 +405,24 @@ class Turns(Sessions):
                 elif isinstance(event, WindowTold):
                     self._windows[turn.origin, turn.profile] = event.tokens
                 yield event
+
+    async def keep_picture(self, picture: Picture) -> None:
+        """Keep a picture, so that prompts can name it."""
+        await self._store.pictures.add(picture)
+
+    async def _pictures(self, profile: Profile, prompt: str) -> tuple[Picture, ...]:
+        """The pictures that a prompt names.
+
+        Raises:
+            UsageError: The server cannot be shown any.
+            Refused: One is not there.
+        """
+        refuse_pictures(profile, prompt)
+        keys = pictures_in(prompt)
+        found = await self._store.pictures.get(keys)
+        if any(key not in found for key in keys):
+            raise Refused("A picture that the prompt names is not there any more.", hint="attach it again")
+        return tuple(found[key] for key in dict.fromkeys(keys))
 
     def _is_watched(self, session_id: str) -> bool:
         """Whether a turn is before someone's eyes: a command's always is."""
@@ -423,7 +450,10 @@ class Turns(Sessions):
         )
         if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
             request = replace(request, preface=IMPORTED_PREFACE)
-        start = await take_up(request, mapping, earlier, now=self._clock.now(), lifetime=self.config.conversation_ttl)
+        pictures = self._store.pictures.get
+        start = await take_up(
+            request, mapping, earlier, pictures, now=self._clock.now(), lifetime=self.config.conversation_ttl
+        )
         run_.is_stateless = start.is_stateless
         return start
 
@@ -481,6 +511,16 @@ class Turns(Sessions):
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
         return task
+
+
+def refuse_pictures(profile: Profile, prompt: str) -> None:
+    """See to it that a prompt names no pictures where none can be shown.
+
+    Raises:
+        UsageError: It does.
+    """
+    if Can.PICTURES not in profile.traits.can and pictures_in(prompt):
+        raise UsageError(f"The {profile.protocol} protocol takes no pictures.", hint="leave them out")
 
 
 def outline(turn: Turn) -> Outline:

@@ -13,6 +13,7 @@ from tests.app.driving import Window, window
 from tests.app.driving import input_seen as seen
 from tests.app.driving import prompt_sent as sent
 from tests.chatting import answer_well, talk
+from tests.test_pictures import DOT, PICTURE, URL
 from tui.app.path_offers import MOST, Folders, path_word
 
 
@@ -163,6 +164,34 @@ async def test_a_chip_unfolds_and_a_changed_prompt_keeps_it(history: Path, folde
         await w.until(lambda: "print(1)" in w.transcript)
         await w.press("e")
         assert seen(w) == "[@main.py (8 bytes)]"
+
+
+async def test_a_picture_is_a_chip_is_shown_to_the_model_and_has_no_more_to_unfold(history: Path, folder: Path) -> None:
+    (folder / "dot.png").write_bytes(DOT)
+    async with window(history) as w:
+        await w.type("@dot.png")
+        await shows(w, "dot.png")
+        await w.press("tab")
+        await w.until(lambda: seen(w) == "[@dot.png (70 bytes, picture)]")
+        (folder / "dot.png").unlink()
+    async with window(history) as w:
+        assert seen(w) == "[@dot.png (70 bytes, picture)]"
+        await w.press("enter")
+        exchange = await w.server.request()
+        named = f"@dot.png\n\n@dot.png (70 bytes, picture {PICTURE.key})"
+        shown = [{"type": "input_text", "text": named}, {"type": "input_image", "image_url": URL}]
+        assert exchange.json["input"][-1]["content"] == shown
+        answer_well(exchange, "A dot.", "resp_1")
+        await w.until(lambda: "done in" in w.status and "A dot." in w.transcript)
+        assert "▪ @dot.png (70 bytes, picture)" in w.transcript
+        assert PICTURE.key not in w.transcript
+        await w.press("tab")
+        await w.until(lambda: w.screen.transcript.has_focus)
+        before = w.transcript
+        await w.press("up", "enter")
+        assert w.transcript == before
+        await w.press("e")
+        assert seen(w) == "[@dot.png (70 bytes, picture)]"
 
 
 async def test_enter_right_after_a_file_was_chosen_sends_it_along(history: Path, folder: Path) -> None:

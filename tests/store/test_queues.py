@@ -182,6 +182,7 @@ async def test_a_history_from_before_gets_its_queue(history: Path) -> None:
         history,
         "DROP TABLE queue",
         "DROP TABLE leases",
+        "DROP TABLE pictures",
         "DELETE FROM _sqlite_migrations WHERE name >= 'm005'",
         "PRAGMA user_version = 4",
     )

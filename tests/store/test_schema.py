@@ -135,6 +135,7 @@ async def test_many_processes_open_one_fresh_file_at_once(history: Path) -> None
             schema.m004_originals,
             schema.m005_queue,
             schema.m006_leases,
+            schema.m007_pictures,
         )
     ]
     assert is_whole(history)

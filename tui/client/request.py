@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tui.config import Profile
 from tui.model import Item, Message, Verdict
+from tui.pictures import Picture
 
 
 async def _nothing() -> tuple[Message, ...]:
@@ -20,9 +21,10 @@ class Request:
     `conversation_id` is the server's, or empty. `history` is what was said that the server does not know yet: all of it
     without an id, what happened elsewhere since with one. `recall` gives all that was said, for starting afresh. `answers`
     are the user's words to what the turn before asked; `run` is a run to take up again, instead of asking anything.
-    `preface` is what the model is told of what was said before, where it is told that. `is_forked` is whether the
-    conversation was made from one that may be someone else's. `budget` is how many seconds may be spent waiting between
-    attempts. `is_watched` says whether the user looks at what comes: else it may come a moment later.
+    `pictures` are those that `prompt` names. `preface` is what the model is told of what was said before, where it is told
+    that. `is_forked` is whether the conversation was made from one that may be someone else's. `budget` is how many seconds
+    may be spent waiting between attempts. `is_watched` says whether the user looks at what comes: else it may come a moment
+    later.
     """
 
     profile: Profile
@@ -33,6 +35,7 @@ class Request:
     conversation_id: str = ""
     answers: tuple[tuple[Item, Verdict], ...] = ()
     run: str = ""
+    pictures: tuple[Picture, ...] = ()
     preface: str = ""
     allow_fresh: bool = True
     is_forked: bool = False

@@ -20,6 +20,7 @@ from tui.store.branches import Branches
 from tui.store.conversations import Conversations
 from tui.store.finds import Finds
 from tui.store.leases import Leases
+from tui.store.pictures import Pictures
 from tui.store.queues import Queues
 from tui.store.sql import saving
 from tui.store.sql import sessions as session_sql
@@ -53,6 +54,7 @@ class Store(Access):
         self.agent_items = AgentItems(self)
         self.finds = Finds(self)
         self.conversations = Conversations(self)
+        self.pictures = Pictures(self)
         self.watch = Watch(self)
 
     # Sessions

@@ -130,6 +130,11 @@ class Access:
         self._thread = None
 
     @property
+    def is_begun(self) -> bool:
+        """Whether it was opened, with or without success, and not closed since."""
+        return self._thread is not None
+
+    @property
     def health(self) -> Health:
         """How the history fares at this moment."""
         new = self.notices[self._first_notices :]

@@ -8,9 +8,11 @@ from typing import Any
 
 from tui.errors import LabelTaken
 from tui.model import Mapping, Session, Turn
+from tui.pictures import Picture
 from tui.store.sql import sessions as session_sql
 from tui.store.sql.conversations import put_mapping
 from tui.store.sql.leases import Writer
+from tui.store.sql.pictures import put_picture
 from tui.store.sql.saving import put_turn
 
 LIMIT = 64 * 1024 * 1024
@@ -29,9 +31,10 @@ class Overlay:
         self.turns: dict[str, Turn] = {}
         self.homes: dict[str, Session] = {}
         self.mappings: dict[tuple[str, str, str, str], Mapping] = {}
+        self.pictures: dict[str, Picture] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.sessions or self.changes or self.turns or self.mappings)
+        return bool(self.sessions or self.changes or self.turns or self.mappings or self.pictures)
 
     def copy(self) -> Overlay:
         """The same at this moment, for another thread."""
@@ -41,6 +44,7 @@ class Overlay:
         other.turns = dict(self.turns)
         other.homes = dict(self.homes)
         other.mappings = dict(self.mappings)
+        other.pictures = dict(self.pictures)
         return other
 
     def write(self, conn: Connection, writer: Writer) -> list[Turn]:
@@ -56,6 +60,8 @@ class Overlay:
         ]
         for mapping in self.mappings.values():
             put_mapping(conn, mapping)
+        for picture in self.pictures.values():
+            put_picture(conn, picture)
         return wanted
 
     def _change(self, conn: Connection, session_id: str) -> None:
@@ -71,6 +77,7 @@ class Overlay:
         _forget(self.sessions, written.sessions)
         _forget(self.turns, written.turns)
         _forget(self.mappings, written.mappings)
+        _forget(self.pictures, written.pictures)
         for session_id, changes in written.changes.items():
             kept = self.changes.get(session_id, {})
             _forget(kept, changes)

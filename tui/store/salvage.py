@@ -11,7 +11,7 @@ from typing import Any
 from tui.model import Session
 from tui.store.sql import items, sessions
 
-_TABLES = ("sessions", "branches", "turns", "items", "chunks", "attempts", "conversations", "queue")
+_TABLES = ("sessions", "branches", "turns", "items", "chunks", "attempts", "conversations", "queue", "pictures")
 
 _AMENDS = (
     # Branches: each session's own is there, each has its session, and none is its own ancestor.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 6
+VERSION = 7
 """The number of migrations, kept in `PRAGMA user_version`: a file with a higher one was made by a newer Palaver."""
 
 
@@ -36,7 +36,7 @@ def migrations() -> Migrations:
     from sqlite_utils.migrations import Migrations
 
     steps = Migrations("palaver")
-    for step in (m001_initial, m002_runs, m003_sources, m004_originals, m005_queue, m006_leases):
+    for step in (m001_initial, m002_runs, m003_sources, m004_originals, m005_queue, m006_leases, m007_pictures):
         steps()(step)
     return steps
 
@@ -112,6 +112,11 @@ def m006_leases(db: Database) -> None:
         ) WITHOUT ROWID
         """
     )
+
+
+def m007_pictures(db: Database) -> None:
+    """What was shown to a model, under the keys that prompts name it by: the same picture is there once."""
+    db.execute("CREATE TABLE pictures (key TEXT PRIMARY KEY, kind TEXT NOT NULL, data BLOB NOT NULL)")
 
 
 _INITIAL = (

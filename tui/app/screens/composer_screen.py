@@ -16,12 +16,14 @@ from tui.app.screens.queue_screen import QueueScreen
 from tui.app.widgets.offer_list import OfferList
 from tui.app.widgets.prompt import Prompt
 from tui.aside import aside
-from tui.attachments import read_attachment
+from tui.attachments import Attachment, read_attachment, with_attachments
 from tui.chat import Chat
-from tui.drafts import Folded, without_marks
+from tui.drafts import Folded, folded_file
 from tui.errors import UsageError
+from tui.pictures import Picture
 from tui.store import Store
 from tui.text import one_line
+from tui.turns import refuse_pictures
 
 READING = 10.0
 """Seconds a file may take to be read."""
@@ -82,12 +84,18 @@ class ComposerScreen(QueueScreen):
         file: Folded | None = None
         try:
             async with asyncio.timeout(READING):
-                read = await aside(lambda: read_attachment(chosen.path))
-            file = Folded(without_marks(read.text), without_marks(read.name))
+                read, picture = await aside(lambda: read_attachment(chosen.path))
+            if picture is not None:
+                await self._keep_picture(read, picture)
+            file = folded_file(read)
         except TimeoutError:
             raise UsageError(f"{one_line(chosen.path, 200)} could not be read in {READING:.0f} s.") from None
         finally:
             self.prompt.attach(chosen, file)
+
+    async def _keep_picture(self, file: Attachment, picture: Picture) -> None:
+        refuse_pictures(self._chat.profile_of(self.session), with_attachments("", [file]))
+        await self._chat.keep_picture(picture)
 
     # In an editor
 

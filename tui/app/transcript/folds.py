@@ -71,7 +71,10 @@ class FoldBlock(Block):
             if text:
                 segments.append(Segment(text, style))
                 room -= cell_len(text)
-        return Line(segments, mark=Segment("▸ " if self.is_folded else "▾ ", palette.muted))
+        return Line(segments, mark=Segment(self._mark(), palette.muted))
+
+    def _mark(self) -> str:
+        return "▸ " if self.is_folded else "▾ "
 
     def _label(self) -> tuple[str, str]:
         """What the one line says: a name, and more."""
@@ -139,7 +142,15 @@ class AttachmentBlock(FoldBlock):
 
     @property
     def source(self) -> str:
-        return self._file.text
+        return self._file.text or self._file.chip
+
+    def toggle(self) -> None:
+        # Of a picture there is no more to show.
+        if not self._file.picture:
+            super().toggle()
+
+    def _mark(self) -> str:
+        return "▪ " if self._file.picture else super()._mark()
 
     def _label(self) -> tuple[str, str]:
         return one_line(self._file.chip), ""

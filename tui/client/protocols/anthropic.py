@@ -38,7 +38,7 @@ def body(request: Request) -> dict[str, Any]:
     sent: dict[str, Any] = {
         "model": profile.model,
         "max_tokens": MAX_TOKENS,
-        "messages": _messages([*_said(request.history), Message("user", request.prompt)]),
+        "messages": _messages([*_said(request.history), Message("user", request.prompt, request.pictures)]),
         "stream": True,
     }
     system = [profile.system, *(message.text for message in request.history if message.role == "system")]
@@ -68,14 +68,26 @@ def _said(history: tuple[Message, ...]) -> list[Message]:
     return [message for message in history if message.role != "system"]
 
 
-def _messages(said: list[Message]) -> list[dict[str, str]]:
+def _messages(said: list[Message]) -> list[dict[str, Any]]:
     """What was said, with roles that alternate and no message that is blank: the server takes no others."""
-    found: list[dict[str, str]] = []
+    found: list[Message] = []
     for message in said:
         if not message.text.strip():
             continue
-        if found and found[-1]["role"] == message.role:
-            found[-1]["content"] += f"\n\n{message.text}"
-        else:
-            found.append({"role": message.role, "content": message.text})
-    return found
+        if found and found[-1].role == message.role:
+            last = found.pop()
+            text = f"{last.text}\n\n{message.text}"
+            message = Message(message.role, text, (*last.pictures, *message.pictures))
+        found.append(message)
+    return [{"role": message.role, "content": _content(message)} for message in found]
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """What is said, as the server takes it: in blocks where a picture is among it, which it wants before the words."""
+    if not message.pictures:
+        return message.text
+    shown = [
+        {"type": "image", "source": {"type": "base64", "media_type": picture.kind, "data": picture.base64}}
+        for picture in message.pictures
+    ]
+    return [*shown, {"type": "text", "text": message.text}]

@@ -15,6 +15,7 @@ from tui.client.request import Request
 from tui.errors import Refused
 from tui.events import Finished, ItemDelta, ItemWhole, ModelNamed, TurnEvent, Used
 from tui.model import Item, ItemKind, Usage
+from tui.pictures import Picture
 
 headers = bearer
 models = list_models
@@ -22,10 +23,10 @@ models = list_models
 
 def body(request: Request) -> dict[str, Any]:
     """The JSON to send: everything said so far, each time."""
-    messages = [{"role": said.role, "content": said.text} for said in request.history]
+    messages = [{"role": said.role, "content": _parts(said.text, said.pictures)} for said in request.history]
     if request.profile.system:
         messages.insert(0, {"role": "system", "content": request.profile.system})
-    messages.append({"role": "user", "content": request.prompt})
+    messages.append({"role": "user", "content": _parts(request.prompt, request.pictures)})
     sent = {"model": request.profile.model, "messages": messages, "stream": True}
     return sent | {"stream_options": {"include_usage": True}} | dict(request.profile.params)
 
@@ -225,6 +226,14 @@ class InlineReasoning:
     def _take(self) -> str:
         held, self._held = self._held, ""
         return held
+
+
+def _parts(said: str, pictures: tuple[Picture, ...]) -> str | list[dict[str, Any]]:
+    """What is said, as the server takes it: in parts where a picture is among it."""
+    if not pictures:
+        return said
+    shown = [{"type": "image_url", "image_url": {"url": picture.url}} for picture in pictures]
+    return [{"type": "text", "text": said}, *shown]
 
 
 def _content(value: object) -> str:

@@ -18,7 +18,7 @@ from tui.client.request import Request
 from tui.config import Profile
 from tui.errors import Incomplete, NotAllowed, Refused, TurnError
 from tui.events import Finished, ItemDelta, ItemWhole, ModelNamed, TurnEvent, Used
-from tui.model import Item, ItemKind, Usage
+from tui.model import Item, ItemKind, Message, Usage
 
 headers = bearer
 
@@ -35,10 +35,10 @@ _NO_MODEL = re.compile(r"(?i)\bmodel\b.*\bnot found\b")
 def body(request: Request) -> dict[str, Any]:
     """The JSON to send. What a model is sampled with may be written in `params` with or without `options` around it."""
     profile = request.profile
-    messages = [{"role": said.role, "content": said.text} for said in request.history]
+    messages = [_message(said) for said in request.history]
     if profile.system:
         messages.insert(0, {"role": "system", "content": profile.system})
-    messages.append({"role": "user", "content": request.prompt})
+    messages.append(_message(Message("user", request.prompt, request.pictures)))
     sent: dict[str, Any] = {"model": profile.model, "messages": messages, "stream": True}
     if profile.option("keep_alive"):
         sent["keep_alive"] = _duration(profile.option("keep_alive"))
@@ -47,6 +47,11 @@ def body(request: Request) -> dict[str, Any]:
     if sampling:
         sent["options"] = sampling | dict(table(sent.get("options")))
     return sent
+
+
+def _message(said: Message) -> dict[str, Any]:
+    shown = {"images": [picture.base64 for picture in said.pictures]} if said.pictures else {}
+    return {"role": said.role, "content": said.text} | shown
 
 
 def is_stale(reply: Reply, request: Request) -> bool:  # noqa: ARG001 - the contract's shape

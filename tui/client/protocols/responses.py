@@ -51,7 +51,7 @@ def body(request: Request) -> dict[str, Any]:
     for item, verdict in request.answers:
         sent["input"] += _answer(item, verdict, known=bool(request.conversation_id))
     if not request.answers:
-        sent["input"].append({"role": "user", "content": request.prompt})
+        sent["input"].append(_message(Message("user", request.prompt, request.pictures)))
     if profile.options.get("background"):
         # Without `store` said so, a run is forgotten ten minutes after its end.
         sent |= {"background": True, "store": True}
@@ -183,5 +183,8 @@ def _answer(item: Item, verdict: Verdict, *, known: bool) -> list[dict[str, Any]
     return [asked | ({"server_label": server} if name else {}), said]
 
 
-def _message(message: Message) -> dict[str, str]:
-    return {"role": message.role, "content": message.text}
+def _message(message: Message) -> dict[str, Any]:
+    if not message.pictures:
+        return {"role": message.role, "content": message.text}
+    shown = [{"type": "input_image", "image_url": picture.url} for picture in message.pictures]
+    return {"role": message.role, "content": [{"type": "input_text", "text": message.text}, *shown]}
