@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chatting import Talk, talk
+from tests.chatting import Talk, answer_well, talk
 from tests.exchange import files
 from tests.exchange.taking import take_in, written
 from tests.fake_server import PROFILE, delta
+from tests.test_pictures import PICTURE, SEE, SHOWN
 from tui.credentials import KeySource
 from tui.errors import FileRefused, StoreError, UsageError
 from tui.exchange import Form
@@ -328,3 +329,44 @@ async def test_a_file_of_a_colleague_s_is_gone_on_with(t: Talk, tmp_path: Path) 
     text = await text_of(t, outcome.session, Form.BUNDLE)
     assert [json.loads(line).get("prompt") for line in text.splitlines()[1:-1]] == ["a", "mine"]
     assert "begun by someone else" not in text
+
+
+# Pictures
+
+
+async def test_pictures_go_along_in_a_bundle_are_there_where_it_is_taken_in_and_are_shown_again(
+    t: Talk, tmp_path: Path
+) -> None:
+    await t.chat.keep_picture(PICTURE)
+    session = await keep(t, a_turn(SEE), a_turn("and now?"))
+    exported = await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / "b.palaver.jsonl")
+    lines = [json.loads(line) for line in exported.file.read_text().splitlines()]
+    assert [line.get("pictures") for line in lines] == [None, [PICTURE.base64], None, None]
+    async with talk(tmp_path / "theirs" / "history.db") as other:
+        (outcome,) = await take_in(other.chat, exported.file)
+        assert outcome.session is not None
+        other.chat.send(outcome.session, "what was it?")
+        exchange = await other.server.request()
+        assert SHOWN in exchange.json["input"]
+        answer_well(exchange, "A dot.", "resp_9")
+        await other.chat.settled(outcome.session.id)
+
+
+async def test_a_page_shows_pictures_by_itself_and_markdown_names_them(t: Talk, tmp_path: Path) -> None:
+    await t.chat.keep_picture(PICTURE)
+    session = await keep(t, a_turn(SEE))
+    page = (await t.chat.exchange.export(session, Form.HTML, tmp_path / "a.html")).file.read_text()
+    assert page.count("<img") == 1
+    assert f'<img src="{PICTURE.url}" alt="">' in page
+    assert "img-src data:;" in POLICY
+    prose = (await t.chat.exchange.export(session, Form.MARKDOWN, tmp_path / "a.md")).file.read_text()
+    assert "@dot.png (70 bytes, picture" in prose
+    assert PICTURE.base64 not in prose
+
+
+@pytest.mark.parametrize("data", ["", "bm8gcGljdHVyZQ==", "no base64!", 5, {"a": 1}])
+async def test_what_is_no_picture_in_a_bundle_is_refused(t: Talk, tmp_path: Path, data: object) -> None:
+    bundle = written(tmp_path / "b.palaver.jsonl", files.bundle(files.turn(pictures=[data])))
+    (outcome,) = await take_in(t.chat, bundle)
+    assert outcome.why == "b.palaver.jsonl has something else than a picture in line 2."
+    assert await t.chat.sessions() == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -17,10 +17,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tui.attachments import pictures_in
 from tui.clock import Clock
 from tui.config import Config
 from tui.errors import FileRefused, StoreError, UsageError
 from tui.model import Provenance, Session, TitleSource, Turn, TurnStatus, new_id
+from tui.pictures import Picture
 from tui.store import Store
 from tui.text import one_line
 
@@ -93,13 +95,13 @@ class Outcome:
 
 
 class Writer(Protocol):
-    """Writes a thread in one form, from its head to its foot."""
+    """Writes a thread in one form, from its head to its foot. `pictures` are those there are, by their keys."""
 
     suffix: str
 
     def head(self, outline: Outline) -> str: ...
 
-    def turn(self, turn: Turn) -> str: ...
+    def turn(self, turn: Turn, pictures: Mapping[str, Picture]) -> str: ...
 
     def foot(self, outline: Outline) -> str: ...
 
@@ -158,7 +160,9 @@ class Exchange:
         for start in range(0, plan.stop, _PAGE):
             page = await self._store.turns(plan.session.id, start, min(start + _PAGE, plan.stop))
             kept = [plan.mask.turn(turn) for turn in page if turn.status in _WRITTEN]
-            out(await asyncio.to_thread(lambda turns: "".join(map(writer.turn, turns)), kept))
+            named = [key for turn in kept for key in pictures_in(turn.prompt)]
+            pictures = await self._store.pictures.get(named) if named else {}
+            out(await asyncio.to_thread(_written, writer, kept, pictures))
             written += len(kept)
         if written != len(plan.outline.turns):
             raise StoreError("The session changed while it was written.", hint="try again")
@@ -248,6 +252,8 @@ class Exchange:
             provenance=Provenance.IMPORTED if found.is_foreign else Provenance.OWN,
         )
         source = hashlib.sha256(f"{found.program}\0{found.source}".encode("utf-8", "replace")).hexdigest()
+        for picture in found.pictures:
+            await self._store.pictures.add(picture)
         session, is_new = await self._store.take_in(session, found.turns, source, on_top=total == 1)
         if is_new:
             self._changed(session)
@@ -336,6 +342,10 @@ def summary(found: Sequence[Outcome]) -> str:
 
 def _threads(count: int) -> str:
     return f"{count:,} thread{'s' if count != 1 else ''}"
+
+
+def _written(writer: Writer, turns: Sequence[Turn], pictures: Mapping[str, Picture]) -> str:
+    return "".join(writer.turn(turn, pictures) for turn in turns)
 
 
 def _light(turn: Turn) -> Turn:

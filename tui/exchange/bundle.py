@@ -6,12 +6,14 @@ fields and kinds it does not know, so that only what an older one would misread 
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tui.attachments import LARGEST_PICTURE, pictures_in
 from tui.errors import FileRefused
 from tui.exchange import strict_json
 from tui.exchange.fields import rows, seconds, table, text
@@ -20,6 +22,7 @@ from tui.exchange.outline import Outline, iso_moment
 from tui.exchange.strict_json import BadJson
 from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Thread
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus, new_id
+from tui.pictures import Picture, picture_of
 from tui.text import FORBIDDEN
 
 VERSION = 1
@@ -38,7 +41,7 @@ class BundleWriter:
     def head(self, outline: Outline) -> str:
         return _line({"palaver": "thread", "version": VERSION, "label": outline.label, "title": outline.title})
 
-    def turn(self, turn: Turn) -> str:
+    def turn(self, turn: Turn, pictures: Mapping[str, Picture]) -> str:
         calls: dict[str, str] = {}
         answer = []
         for item in turn.items:
@@ -52,6 +55,8 @@ class BundleWriter:
         fields_of_turn: dict[str, Any] = {"prompt": turn.prompt, "status": turn.status.value}
         fields_of_turn |= {"at": at} if at else {}
         fields_of_turn |= {"model": turn.model} if turn.model else {}
+        shown = [pictures[key].base64 for key in dict.fromkeys(pictures_in(turn.prompt)) if key in pictures]
+        fields_of_turn |= {"pictures": shown} if shown else {}
         return _line({**fields_of_turn, "answer": answer})
 
     def foot(self, outline: Outline) -> str:
@@ -74,6 +79,7 @@ class Bundle(OneThread):
     def _read(self) -> Thread:
         digest = hashlib.sha256()
         turns: list[Turn] = []
+        pictures: dict[str, Picture] = {}
         head: dict[str, Any] | None = None
         end: dict[str, Any] | None = None
         for number, line in enumerate(self._lines(), 1):
@@ -87,6 +93,7 @@ class Bundle(OneThread):
             else:
                 digest.update(line)
                 turns.append(self._turn(fields, number, turns))
+                pictures |= self._pictures(fields, number)
         if head is None or end is None or end["end"] != len(turns):
             raise FileRefused(f"{self._name} is cut off: it ends after {len(turns):,} turns.")
         if not turns:
@@ -99,6 +106,7 @@ class Bundle(OneThread):
             title=text(head.get("title")),
             created_at=turns[0].created_at,
             is_foreign=True,
+            pictures=tuple(pictures.values()),
         )
 
     def _lines(self) -> Iterator[bytes]:
@@ -162,6 +170,19 @@ class Bundle(OneThread):
             ended_at=at or None,
             model=text(fields.get("model")),
         )
+
+    def _pictures(self, fields: dict[str, Any], number: int) -> dict[str, Picture]:
+        found = {}
+        given = fields.get("pictures")
+        for one in given if isinstance(given, list) else []:
+            try:
+                picture = picture_of(base64.b64decode(text(one), validate=True))
+            except ValueError:
+                picture = None
+            if picture is None or len(picture.data) > LARGEST_PICTURE:
+                raise FileRefused(f"{self._name} has something else than a picture in line {number:,}.")
+            found[picture.key] = picture
+        return found
 
 
 def _item(fields: dict[str, Any], place: int) -> Item:

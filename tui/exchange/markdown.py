@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from tui.exchange.moments import moment
 from tui.exchange.outline import Outline
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
+from tui.pictures import Picture
 from tui.text import clean, one_line
 
 ENDINGS = {TurnStatus.CANCELLED: "Stopped here.", TurnStatus.INTERRUPTED: "Broke off here."}
@@ -35,7 +37,7 @@ class MarkdownWriter:
         facts += [_plain(one_line(model, 60)) for model in outline.models[:5]]
         return "\n".join([*lines, " · ".join(filter(None, facts)), "", ""])
 
-    def turn(self, turn: Turn) -> str:
+    def turn(self, turn: Turn, pictures: Mapping[str, Picture]) -> str:  # noqa: ARG002 - named, not shown
         parts = ["---", _quoted(clean(turn.prompt))]
         for item in turn.items:
             if item.kind is ItemKind.MESSAGE:

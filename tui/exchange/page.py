@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
+from tui.attachments import pictures_in
 from tui.exchange.markdown import ENDINGS, title_of
 from tui.exchange.moments import moment
 from tui.exchange.outline import Outline
 from tui.exchange.page_style import STYLE
 from tui.exchange.prose import prose
 from tui.model import Item, ItemKind, Turn
+from tui.pictures import Picture
 from tui.text import clean, one_line
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 CONTENTS_FROM = 4
 """How many turns make a list of contents worth its place."""
@@ -64,14 +67,14 @@ class PageWriter:
             contents=_contents(outline),
         )
 
-    def turn(self, turn: Turn) -> str:
+    def turn(self, turn: Turn, pictures: Mapping[str, Picture]) -> str:
         self._number += 1
         number = self._number
         when = " · ".join(_shown(part) for part in (moment(turn.created_at), one_line(turn.model, 60)) if part)
         parts = [
             f'<article id="turn-{number}">',
             f'<section class="prompt" aria-label="Prompt {number}"><a class="number" href="#turn-{number}">{number}</a>'
-            f'<div class="said">{escape(clean(turn.prompt))}</div></section>',
+            f'<div class="said">{escape(clean(turn.prompt))}{_shown_pictures(turn, pictures)}</div></section>',
             '<section class="answer" aria-label="Answer">',
             *(_item(item) for item in turn.items if item.text or item.name),
         ]
@@ -83,6 +86,11 @@ class PageWriter:
 
     def foot(self, outline: Outline) -> str:
         return _FOOT.format(count=_count(outline))
+
+
+def _shown_pictures(turn: Turn, pictures: Mapping[str, Picture]) -> str:
+    named = [pictures[key] for key in dict.fromkeys(pictures_in(turn.prompt)) if key in pictures]
+    return "".join(f'<img src="{escape(picture.url)}" alt="">' for picture in named)
 
 
 def _item(item: Item) -> str:

@@ -36,6 +36,7 @@ nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 summary { cursor: pointer; }
 article { margin: 0 0 2.5rem; scroll-margin-top: 1rem; }
+.prompt img { display: block; max-width: 100%; max-height: 24rem; margin-top: .6rem; border-radius: 4px; }
 .prompt {
   position: relative; background: var(--surface); border-left: 3px solid var(--primary);
   border-radius: 0 6px 6px 0; padding: .75rem 1rem; margin-bottom: 1rem;

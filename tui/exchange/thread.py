@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus, new_id
+from tui.pictures import Picture
 
 THREAD_LIMIT = 64 * 1024 * 1024
 """The longest thread that is taken in, in bytes of its file."""
@@ -23,7 +24,8 @@ class Thread:
 
     `program` is what it was held in, `source` its name there, by which it is known again. `label` and `title` are what it
     was called. `left_out` counts messages that stayed behind because they are on branches not shown there. `is_foreign`:
-    someone else may have said it. Times are seconds since the epoch.
+    someone else may have said it. `pictures` are those its prompts name, as far as they came along. Times are seconds
+    since the epoch.
     """
 
     program: str
@@ -34,6 +36,7 @@ class Thread:
     created_at: float = 0.0
     left_out: int = 0
     is_foreign: bool = False
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
