@@ -39,7 +39,7 @@ class Talk:
 
     async def until(self, ready: Callable[[], object]) -> None:
         """Let the loop run until `ready` holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not ready():
                 await asyncio.sleep(0.001)
 

@@ -109,7 +109,7 @@ class FakeServer(httpx.AsyncBaseTransport):
 
     async def request(self) -> Exchange:
         """The next request, once the client has made it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await self._new.get()
 
 

@@ -382,7 +382,7 @@ async def test_cancelled_while_waiting_to_try_again(history: Path) -> None:
         session = await t.chat.open("work")
         t.chat.send(session, "hello")
         (await t.server.request()).answer(429, {"error": {"message": "slow down"}}, {"retry-after": "7"})
-        await asyncio.wait_for(waiting.wait(), 5)
+        await asyncio.wait_for(waiting.wait(), 20)
         await t.until(lambda: t.turns[-1].waiting_for)
         assert "too many requests" in t.turns[-1].waiting_for
         t.chat.cancel(session.id)

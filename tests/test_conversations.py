@@ -159,7 +159,7 @@ async def test_an_answer_that_could_not_be_told_can_be_given_again(server: Runni
             before, _ = await t.chat.turns(session.id)
             return bool(before.open_approvals)
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not await is_open():
                 await asyncio.sleep(0.005)
         await t.chat.answer(session, turn, turn.items[0], Verdict(True))

@@ -247,7 +247,7 @@ async def test_taking_over_stops_the_other_keeps_what_came_and_lets_one_send(his
         taken = await there.chat.take_over(session.id)
         assert taken is not None
         assert (taken.holder, taken.turn_id) == (lease.holder, lease.turn_id)
-        await asyncio.wait_for(exchange.closed.wait(), 5)
+        await asyncio.wait_for(exchange.closed.wait(), 20)
         (turn,) = await there.chat.turns(session.id)
         assert (turn.text, turn.status, turn.notes) == ("Once", TurnStatus.CANCELLED, (leases.YIELDED,))
         assert there.chat.lease(session.id) is None
@@ -268,7 +268,7 @@ async def test_a_process_that_follows_no_one_gives_way_too_before_anything_came(
         assert await there.chat.take_over(session.id) is not None
         turn = await here.chat.settled(session.id) or here.turns[-1]
         assert (turn.status, turn.text, turn.notes) == (TurnStatus.CANCELLED, "", (leases.YIELDED,))
-        await asyncio.wait_for(exchange.closed.wait(), 5)
+        await asyncio.wait_for(exchange.closed.wait(), 20)
         await here.until(lambda: here.chat._watching is not None and here.chat._watching.done())
 
 
@@ -338,7 +338,7 @@ async def test_a_turn_that_is_silent_says_that_it_goes_on(history: Path, monkeyp
             while (await here.store.leases.all())[0].heartbeat == lease.heartbeat:
                 await asyncio.sleep(0.001)
 
-        await asyncio.wait_for(beaten(), 5)
+        await asyncio.wait_for(beaten(), 20)
         answer_well(exchange, "well", "resp_1")
         await here.chat.settled(session.id)
         assert await here.store.leases.all() == ()

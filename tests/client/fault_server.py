@@ -163,7 +163,7 @@ class FaultServer:
 
     async def all_gone(self) -> None:
         """Wait until every client has left."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             for gone in self.gone:
                 await gone.wait()
 

@@ -64,7 +64,7 @@ class Asked:
 
     async def end(self) -> Told:
         """The turn's end, with nothing left open."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await self.task
         for exchange in self.server.seen:
             response = exchange.response
@@ -868,7 +868,7 @@ async def test_cancelled_after_any_event(events: int, again: bool) -> None:
         for event in FULL[:events]:
             exchange.event(event)
         shown = max(events - 1, 0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while sum("ItemDelta" in type(event).__name__ for event in one.told.events) < shown:
                 await asyncio.sleep(0)
         one.task.cancel()
@@ -937,7 +937,7 @@ async def test_cancelled_during_a_pause() -> None:
     told = Told(new_turn())
     task = asyncio.create_task(take(Client(transport_of=lambda _: server), told=told))
     (await server.request()).answer(429, {}, {"retry-after": "50"})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not any(isinstance(event, Waiting) for event in told.events):
             await asyncio.sleep(0)
     task.cancel()

@@ -867,7 +867,7 @@ async def test_a_cancelled_turn_leaves_its_server(script: Script, said: str, aga
         told = Told(new_turn())
         task = asyncio.create_task(take(Client(), profile_for(server.url), told=told))
         await server.connected.wait()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not (told.shown and told.shown[-1].text == said) if said else not server.received:
                 await asyncio.sleep(0.001)
         for _ in range(20):

@@ -383,7 +383,7 @@ async def test_agent_server_18_a_run_that_began_anew_elsewhere(server: Running) 
     running = asyncio.create_task(
         take(Client(sleep=Waits()), profile_of(server, background=True), "hang on", told=told)
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not told.shown or told.shown[-1].text != "1 prompt so ":
             await asyncio.sleep(0.005)
         server.call(service(server).crash)

@@ -101,7 +101,7 @@ async def test_an_answer_that_breaks_off_with_an_error_keeps_what_was_said(serve
 async def test_an_answer_that_is_let_go_of_ends_at_the_server(server: Running) -> None:
     told = Told(new_turn(PROFILE, "hang"))
     running = asyncio.create_task(take(Client(), profile_of(server), "hang", told=told))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not (told.shown and told.shown[-1].text == "1 prompt so "):
             await asyncio.sleep(0.005)
         running.cancel()

@@ -72,7 +72,7 @@ async def test_it_reasons_and_calls_tools(server: Running) -> None:
 async def test_an_answer_that_is_let_go_of_ends_at_the_server(server: Running) -> None:
     told = Told(new_turn(CHAT_PROFILE, "hang"))
     running = asyncio.create_task(take(Client(), profile_of(server), "hang", told=told))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not (told.shown and told.shown[-1].text == "1 prompt so "):
             await asyncio.sleep(0.005)
         running.cancel()

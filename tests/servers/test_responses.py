@@ -66,7 +66,7 @@ async def test_without_it_the_same_answer_is_incomplete(server: Running) -> None
 async def test_the_name_of_a_run_is_known_while_it_runs(server: Running) -> None:
     told = Told(new_turn(PROFILE, "hang on"))
     running = asyncio.create_task(take(client(), profile(server, background=True), "hang on", told=told))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not any(isinstance(event, RunNamed) for event in told.events):
             await asyncio.sleep(0.005)
     server.service.go_on.set()

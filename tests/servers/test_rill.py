@@ -265,7 +265,7 @@ async def test_rill_16_after_a_stop_the_conversation_is_read_as_the_server_has_i
     known, _ = await talk(server, "one")
     told = Told(new_turn(profile(server), "hang on"))
     work = asyncio.create_task(ask(server, "hang on", told=told, conversation_id=known))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while not told.shown or not told.shown[-1].items:
             await asyncio.sleep(0.005)
         work.cancel()

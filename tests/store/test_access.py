@@ -104,7 +104,7 @@ async def test_what_a_user_waits_for_is_given_up_soon_while_another_program_writ
         }
         with closing(sqlite3.connect(history, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 if doing in ("choose", "reopen"):
                     with pytest.raises(StoreError) as caught:
                         await works[doing]()
@@ -134,7 +134,7 @@ async def test_it_is_told_once_and_heals_by_itself(history: Path, disk: Disk, mo
                 await store.save(said(turn, "word " * number), turn, session)
             assert healths.messages == [f"History is not saved: {history} is read-only."]
             assert store.health.unsaved
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while store.health.message:
                 await asyncio.sleep(0.001)
         assert healths.messages == [f"History is not saved: {history} is read-only.", ""]

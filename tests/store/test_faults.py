@@ -833,7 +833,7 @@ async def test_a_wait_that_ends_in_a_refusal_is_over_all_the_same(
         with Other(history) as other:
             other.do("take_lock")
             waiting = asyncio.ensure_future(second.begin(a_turn(session), session))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 while not healths.seen:
                     await asyncio.sleep(0.001)
             other.do("free_lock")
@@ -1036,7 +1036,7 @@ async def test_a_stop_during_a_write_lets_it_finish(history: Path, disk: Disk) -
 
         disk.on_statement = wait
         exchange.event(delta("half"))
-        await asyncio.wait_for(within.wait(), 10)
+        await asyncio.wait_for(within.wait(), 20)
         assert t.chat.cancel(session.id)
         await t.until(exchange.closed.is_set)
         await t.until(lambda: t.turns[-1].status is TurnStatus.CANCELLED)

@@ -206,11 +206,11 @@ async def test_a_search_that_is_left_ends_in_the_middle_of_a_statement(history: 
             patch.setattr(search.Search, "_look_through", endless)
             steps = store.finds.search(parse_query('"日本"', NOW), limit=9)
             task = asyncio.ensure_future(anext(steps))
-            await asyncio.wait_for(reached.wait(), 10)
+            await asyncio.wait_for(reached.wait(), 20)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
             # The thread is free again, and the connection as it was.
-            assert await asyncio.wait_for(store.count(session.id), 10) == 1
+            assert await asyncio.wait_for(store.count(session.id), 20) == 1
         assert store.health.message == ""
         assert await hits(store, '"日本"') == [("work", 0, "user")]

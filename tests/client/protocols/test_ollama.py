@@ -384,7 +384,7 @@ async def test_the_address_may_be_that_of_one_of_its_apis(base_url: str, path: s
 
 
 async def both(*work: Any) -> list[Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return list(await asyncio.gather(*work))
 
 
