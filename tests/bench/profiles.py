@@ -1,4 +1,4 @@
-"""Where the time goes, by py-spy: `python -m tests.bench profile [B1|B2|B4...] [--of DIRECTORY] [--name NAME]`.
+"""Where the time goes, by py-spy: `python -m tests.bench profile [B1|B2|B4|B6...] [--of DIRECTORY] [--name NAME]`.
 
 Of each row three files are written into .bench: collapsed stacks (which speedscope and flamegraph.pl read), a flame graph as
 SVG, a table of functions.
@@ -24,7 +24,7 @@ from tests.bench.watched import Watched
 
 _SPY = PYTHON.with_name("py-spy")
 _DOWN, _UP, _QUIT = "\x1b[1;3B", "\x1b[1;3A", "\x11"
-_ROWS = ("B1", "B2", "B4")
+_ROWS = ("B1", "B2", "B4", "B6")
 
 
 def main(argv: list[str]) -> int:
@@ -53,6 +53,8 @@ def main(argv: list[str]) -> int:
                 _starts(tree, file)
             case "B2":
                 _openings(tree, file)
+            case "B6":
+                _switches(tree, file)
             case _:
                 with Stand() as stand:
                     stream = Stream(args.shape, 15, args.rate, is_typed_beside=True)
@@ -109,6 +111,27 @@ def _openings(tree: Path, file: Path) -> None:
                     since = program.mark()
                     program.type(key)
                     program.wait_for(histories.end_of(label), since, 5)
+
+
+def _switches(tree: Path, file: Path) -> None:
+    """To and fro between two sessions of 10,000 messages, one of which answers."""
+    histories.seed(history("switch"), {"answers": 10_000, "rests": 10_000})
+    argv, more = argv_of(tree)
+    with Stand() as stand:
+        env = home("switch", url=stand.url, model="paragraph-400000-1000") | more
+        with Watched([*argv, "answers"], env=env) as program:
+            program.wait_for(histories.end_of("answers"))
+            program.wait_quiet(0.5)
+            program.type("go\r")
+            stand.newest(0, "sent")
+            with _spied(program.pid, file, 10):
+                ends = time.monotonic() + 10
+                while time.monotonic() < ends:
+                    for seen, key in ((histories.end_of("rests"), _DOWN), ("answers · bench", _UP)):
+                        since = program.mark()
+                        program.type(key)
+                        program.wait_for(seen, since, 5)
+                        program.wait_quiet(0.1, 0.5)
 
 
 def _stacks(file: Path) -> Counter[tuple[str, ...]]:
