@@ -30,7 +30,17 @@ from tui.events import (
     Waiting,
 )
 from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, Turn, TurnStatus, Usage
-from tui.runner import ANSWER_LIMIT, PUBLISH_EVERY, SAVE_AFTER, YIELD_AFTER, Fold, run, to_end
+from tui.runner import (
+    ANSWER_LIMIT,
+    PUBLISH_EVERY,
+    PUBLISH_LATEST,
+    SAVE_AFTER,
+    SHOWN_AT_MOST,
+    YIELD_AFTER,
+    Fold,
+    run,
+    to_end,
+)
 
 PENDING, STREAMING, DONE, CANCELLED, INTERRUPTED, FAILED = TurnStatus
 TURN = Turn("turn", "session", 0, "hello")
@@ -428,6 +438,23 @@ def test_a_stream_that_just_ends_is_not_done(events: list[Any]) -> None:
     assert turn.status is (INTERRUPTED if events and isinstance(events[0], ItemDelta) else FAILED)
     assert turn.error is not None
     assert "broke off" in turn.error.message
+
+
+def test_what_is_dear_to_show_is_shown_less_often() -> None:
+    """A snapshot of 64 MiB takes 35 ms: thirty a second would leave no time for anything else."""
+
+    def slowly(_: Turn) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.spend(takes)
+
+    for takes in (0.035, 0.2):
+        scene = Scene([*words(2000, 0.001), Finished()], on_publish=slowly)
+        assert played(scene).text == "".join(f"{number} " for number in range(2000))
+        gaps = [later - earlier for earlier, later in pairwise([at for at, _ in scene.shown][:-1])]
+        every = min(PUBLISH_LATEST, SHOWN_AT_MOST * takes)
+        assert gaps == [pytest.approx(every, abs=0.01)] * len(gaps)
+        assert len(gaps) > 5
 
 
 def test_an_answer_that_is_too_long_is_stopped_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
