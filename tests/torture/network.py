@@ -47,9 +47,10 @@ def floods(events: int, _seed: int) -> Report:
 async def _floods(report: Report, events: int) -> None:
     with tempfile.TemporaryDirectory(prefix="palaver-floods-") as name:
         talks = [await told_by_stand_in(case, "plain one", Path(name)) for case in CASES]
-    # As the window does: what the tests have loaded is not to be looked through for garbage while a turn runs.
+    # As the window does: what the tests have loaded is not looked through for garbage while a turn runs, and all else seldom.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
     for talk in talks:
         for kind in KINDS:
             if kind.status is not None:
