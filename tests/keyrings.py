@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from keyring.backend import KeyringBackend
-from keyring.errors import InitError, KeyringLocked
+from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
 from tests import canary
 
@@ -17,10 +17,10 @@ class _Backend(KeyringBackend):
     priority = 1
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        raise NotImplementedError
+        raise PasswordSetError("nothing is written here")
 
     def delete_password(self, service: str, username: str) -> None:
-        raise NotImplementedError
+        raise PasswordDeleteError("nothing is deleted here")
 
 
 class Open(_Backend):

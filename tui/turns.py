@@ -15,7 +15,7 @@ from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
-from tui.errors import PalaverError, Refused, UsageError
+from tui.errors import PalaverError, UsageError
 from tui.events import ConversationUnsupported, ItemDelta, ItemWhole, Noted, Placed, TurnEvent, WindowTold
 from tui.figures import Figures, figures_of
 from tui.model import (
@@ -392,9 +392,14 @@ class Turns(Sessions):
         if stopping is not None:
             # Where a session's work has no name of its own, a stop that came late would end the next turn's.
             await asyncio.wait({stopping})
+        if not request.run and not request.answers:
+            keys = dict.fromkeys(pictures_in(turn.prompt))
+            pictures = await self._pictures(run_.profile, turn.prompt)
+            if len(pictures) < len(keys):
+                yield Noted("A picture that the prompt names is not here; it was not shown.")
+            request = replace(request, pictures=pictures)
         request = replace(
             request,
-            pictures=() if request.run or request.answers else await self._pictures(run_.profile, turn.prompt),
             is_watched=lambda: self._is_watched(turn.session_id),
         )
         events = self._client.stream(request)
@@ -411,18 +416,15 @@ class Turns(Sessions):
         await self._store.pictures.add(picture)
 
     async def _pictures(self, profile: Profile, prompt: str) -> tuple[Picture, ...]:
-        """The pictures that a prompt names.
+        """The pictures that a prompt names, as far as they are there: a text may only quote such a name.
 
         Raises:
             UsageError: The server cannot be shown any.
-            Refused: One is not there.
         """
         refuse_pictures(profile, prompt)
-        keys = pictures_in(prompt)
-        found = await self._store.pictures.get(keys)
-        if any(key not in found for key in keys):
-            raise Refused("A picture that the prompt names is not there any more.", hint="attach it again")
-        return tuple(found[key] for key in dict.fromkeys(keys))
+        keys = dict.fromkeys(pictures_in(prompt))
+        found = await self._store.pictures.get(keys) if keys else {}
+        return tuple(found[key] for key in keys if key in found)
 
     def _is_watched(self, session_id: str) -> bool:
         """Whether a turn is before someone's eyes: a command's always is."""

@@ -29,7 +29,7 @@ import pyte
 from tests.store.histories import is_whole, rows
 from tests.torture.report import Report
 from tests.torture.server import Manner, Server, serving
-from tests.torture.warm import Warm
+from tests.torture.warm import Warm, environment
 
 ROOT = Path(__file__).parent.parent.parent
 DURABLE_AFTER = 0.25
@@ -95,9 +95,7 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {f"PALAVER_{kind}_DIR": str(self.folder / kind.lower()) for kind in ("CONFIG", "DATA", "LOG")}
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return kept | own | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+        return environment(self.folder, COLORTERM="truecolor")
 
 
 def ask(count: int, seed: int) -> Report:

@@ -20,7 +20,7 @@ from typing import Any
 from tests.servers.base import Running, serving
 from tests.store.histories import is_whole, rows
 from tests.torture.report import Report
-from tests.torture.warm import Warm
+from tests.torture.warm import Warm, environment
 
 NAMES = ("responses", "agenta", "agent-server")
 PACE = 0.02
@@ -56,9 +56,7 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {f"PALAVER_{kind}_DIR": str(self.folder / kind.lower()) for kind in ("CONFIG", "DATA", "LOG")}
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return kept | own | {"TERM": "xterm-256color"}
+        return environment(self.folder)
 
     def begun(self, prompt: str) -> bool:
         """Whether the server has begun to answer a prompt."""

@@ -30,6 +30,13 @@ class Done:
     stderr: str
 
 
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """That of a program whose folders are in `folder`, and nowhere else."""
+    own = {f"PALAVER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "LOG")}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | own | {"TERM": "xterm-256color"} | more
+
+
 class Warm:
     """Starts programs by forking. To be used as a context."""
 

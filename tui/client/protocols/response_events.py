@@ -1,4 +1,4 @@
-"""The events of the OpenAI Responses API, and the items they add up to.
+"""The events of the OpenAI Responses API, read into the items they add up to.
 
 Events are told apart by their `type` alone, and only `type` and `delta` are relied on: servers leave out the SSE event
 name, indices, sequence numbers, `.added` and `.done` in every combination (recordings of four servers).
