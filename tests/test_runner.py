@@ -302,6 +302,16 @@ def test_what_comes_is_visible_within_a_sixtieth_of_a_second() -> None:
         assert seen - came <= PUBLISH_EVERY + 1e-6
 
 
+@pytest.mark.parametrize("silent", [0.0, 0.001, 0.02, 5.0])
+def test_the_first_word_is_visible_at_once_whatever_came_before_it(silent: float) -> None:
+    before = [AttemptStarted(AttemptKind.FIRST), silent, ItemDelta("m", MESSAGE), 0.001]
+    scene = Scene([*before, *words(100, 0.001), Finished()])
+    played(scene)
+    seen = [time for time, turn in scene.shown if turn.text]
+    assert seen[0] - silent <= 0.001 + 1e-6
+    assert seen[1] - seen[0] >= PUBLISH_EVERY - 1e-9
+
+
 def test_nothing_is_shown_while_nothing_changes() -> None:
     scene = Scene([said("a"), 60.0, said("b"), 60.0, Finished()])
     played(scene)

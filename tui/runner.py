@@ -111,6 +111,11 @@ class Fold:
         """The name of the server's work that goes on without us, once it has one."""
         return self._turn.run
 
+    @property
+    def is_visible(self) -> bool:
+        """Whether something of the answer has come."""
+        return self._turn.first_text_at is not None
+
     def apply(self, event: TurnEvent) -> None:
         """Take in one event.
 
@@ -255,6 +260,7 @@ class _Outlet:
         self._loop = asyncio.get_running_loop()
         self._next_at = 0.0
         self._publishing: asyncio.TimerHandle | None = None
+        self._is_first_word_due = True
         self._unsaved_since: float | None = None
         self._save_timer: asyncio.TimerHandle | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -262,6 +268,13 @@ class _Outlet:
         self.bug: Exception | None = None
 
     def changed(self) -> None:
+        if self._is_first_word_due and self._fold.is_visible:
+            # It is what was waited for, and comes soon after other events that show nothing.
+            self._is_first_word_due = False
+            self._next_at = 0.0
+            if self._publishing is not None:
+                self._publishing.cancel()
+                self._publishing = None
         if self._publishing is None:
             self._publishing = self._loop.call_at(self._next_at, self._show)
 
