@@ -25,7 +25,9 @@ from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
 from tui.app.driver import Writer
 from tui.app.keyboard import is_busy
+from tui.app.transcript.painted_view import KEPT_SCREENS
 from tui.app.transcript.view import TranscriptView
+from tui.app.widgets.sidebar import Sidebar
 
 LONG = "\n\n".join(f"Paragraph {number} with **strong** words and `code`." for number in range(40))
 
@@ -110,6 +112,56 @@ async def test_what_streams_costs_the_transcript_alone(history: Path, monkeypatc
         assert not {"Prompt", "KeyBar", "ChatScreen", "Horizontal", "Vertical"} & set(asked)
         exchange.event(completed("One word and another")).end()
         await w.until(lambda: not w.talk.chat.running())
+
+
+@contextmanager
+def lines_of(cls: type[Widget], name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The lines for which a widget's method is called meanwhile."""
+    drawn: list[int] = []
+    real = getattr(cls, name)
+
+    def draw(widget: Widget, y: int) -> Strip:
+        drawn.append(y)
+        strip: Strip = real(widget, y)
+        return strip
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cls, name, draw)
+        yield drawn
+
+
+async def test_going_to_another_session_draws_two_lines_of_the_list(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with window(history) as w:
+        for label in ("one", "two", "three"):
+            await w.talk.chat.open(label)
+        await w.exchange("first", LONG)
+        await w.until(lambda: w.screen._sidebar_timer is None)
+        for key in ("alt+down", "alt+down", "alt+up"):
+            left = w.screen.session
+            with lines_of(Sidebar, "render_line", monkeypatch) as drawn:
+                await w.press(key)
+                await w.until(lambda left=left: w.screen.session not in (None, left))
+                await w.until(lambda: w.screen._sidebar_timer is None)
+                await w.pilot.pause()
+            assert len(drawn) == 2, (key, drawn)
+
+
+async def test_coming_back_to_a_session_paints_no_line_again(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with window(history) as w:
+        await w.exchange("first", LONG)
+        first = w.screen.session
+        assert first is not None
+        await w.press("ctrl+n")
+        await w.exchange("second", "\n\n".join(f"Section {number}" for number in range(400)), "resp_2")
+        w.screen.transcript.focus()
+        await w.press(*["pageup"] * (KEPT_SCREENS + 2))
+        with lines_of(TranscriptView, "_line_strip", monkeypatch) as painted:
+            w.screen.do(w.screen.visit(first))
+            await w.until(lambda: "Paragraph" in w.transcript)
+            await w.pilot.pause()
+        assert not painted
 
 
 async def test_a_draft_that_is_kept_repaints_no_list(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:

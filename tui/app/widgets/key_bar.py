@@ -9,7 +9,8 @@ from rich.segment import Segment
 from textual import events
 from textual.screen import Screen
 from textual.strip import Strip
-from textual.widget import Widget
+
+from tui.app.widgets.base_style import BaseStyled
 
 
 class Hint(NamedTuple):
@@ -20,7 +21,7 @@ class Hint(NamedTuple):
     text: str
 
 
-class KeyBar(Widget):
+class KeyBar(BaseStyled):
     """Keys from the bindings in force, so that it cannot say anything untrue. A click presses the key."""
 
     DEFAULT_CSS = """
@@ -75,7 +76,7 @@ class KeyBar(Widget):
             segments += [Segment(hint.shown, key_style), Segment(f" {hint.text}  ")]
             self._places.append((at, at + width - 2, hint.key))
             at += width
-        return Strip(segments).adjust_cell_length(self.size.width).apply_style(self.rich_style)
+        return Strip(segments).adjust_cell_length(self.size.width).apply_style(self.base_style)
 
     def on_click(self, event: events.Click) -> None:
         for start, end, key in self._places:

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.app.widgets.base_style import BaseStyled
 from tui.model import Session, TurnStatus
 from tui.text import one_line
 
@@ -63,7 +64,7 @@ def entries_of(sessions: Sequence[Session], today: date) -> list[Entry]:
     return entries
 
 
-class Sidebar(ScrollView, can_focus=True):
+class Sidebar(BaseStyled, ScrollView, can_focus=True):
     """Sessions to choose from."""
 
     DEFAULT_CSS = """
@@ -104,7 +105,7 @@ class Sidebar(ScrollView, can_focus=True):
         self._current = ""
         self._answering: frozenset[str] = frozenset()
         self._cursor = -1
-        self._looks: list[tuple[str, ...]] = []
+        self._looks: list[tuple[str | bool, ...]] = []
 
     def show(self, sessions: Sequence[Session], current: str, running: Collection[str], today: date) -> None:
         """Show these sessions, given in the order of their use."""
@@ -119,15 +120,24 @@ class Sidebar(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(entries))
         if moved:
             self._reveal()
-        looks = [self._look(entry) for entry in entries]
-        if moved or looks != self._looks:
-            self._looks = looks
+        before, self._looks = self._looks, [self._look(place) for place in range(len(entries))]
+        if len(before) != len(entries):
             self.refresh()
+            return
+        for place, (old, new) in enumerate(zip(before, self._looks, strict=True)):
+            if old != new:
+                self.refresh_line(place)
 
-    def _look(self, entry: Entry) -> tuple[str, ...]:
+    def _look(self, place: int) -> tuple[str | bool, ...]:
         """All that is drawn of a row: much of a session changes without being seen here."""
+        entry = self._entries[place]
         session = entry.session
-        return (entry.heading,) if session is None else (session.id, session.name, *self._mark(session))
+        if session is None:
+            return (entry.heading,)
+        return (session.name, *self._mark(session), session.id == self._current, self._has_cursor(place))
+
+    def _has_cursor(self, place: int) -> bool:
+        return place == self._cursor and self.has_focus
 
     def action_move(self, step: int) -> None:
         """Move the cursor over headings, by a number of sessions."""
@@ -160,20 +170,20 @@ class Sidebar(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         place = y + self.scroll_offset.y
         if not 0 <= place < len(self._entries):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, self.base_style)
         entry = self._entries[place]
         if entry.session is None:
             style = self.get_component_rich_style("sidebar--heading", partial=True)
             line = [Segment(set_cell_size(f" {entry.heading}", width), style)]
         else:
             line = self._session_line(entry.session, place, width)
-        return Strip(line).adjust_cell_length(self.size.width).apply_style(self.rich_style)
+        return Strip(line).adjust_cell_length(self.size.width).apply_style(self.base_style)
 
     def _session_line(self, session: Session, place: int, width: int) -> list[Segment]:
         style = Style()
         if session.id == self._current:
             style = self.get_component_rich_style("sidebar--current", partial=True)
-        if place == self._cursor and self.has_focus:
+        if self._has_cursor(place):
             style = self.get_component_rich_style("sidebar--cursor", partial=True)
         mark, look = self._mark(session)
         name = one_line(session.name, 200)

@@ -6,8 +6,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
-from textual.widget import Widget
 
+from tui.app.widgets.base_style import BaseStyled
 from tui.text import one_line
 
 _BETWEEN = " · "
@@ -16,7 +16,7 @@ PARTS_KEPT = 2
 """Parts of the left text that the right one leaves room for, with what more there is to it: label and profile."""
 
 
-class StatusBar(Widget):
+class StatusBar(BaseStyled):
     """Two texts on one line. The right one, being news, is never cut for the left one's sake; what more there is to it is
     shown as far as there is room beside the left one."""
 
@@ -85,7 +85,7 @@ class StatusBar(Widget):
         used = sum(cell_len(segment.text) for segment in segments)
         segments.append(Segment(" " * max(1, width - used - cell_len(right) - 1)))
         segments.append(Segment(right, busy if self._is_busy else Style()))
-        return Strip(segments).adjust_cell_length(width).apply_style(self.rich_style)
+        return Strip(segments).adjust_cell_length(width).apply_style(self.base_style)
 
 
 def _cut(text: str, room: int) -> str:
