@@ -211,7 +211,7 @@ def _check_written(thread: Thread, file: Path) -> None:
     headings = tuple(heading(turn, number) for number, turn in enumerate(turns, 1))
     outline = Outline(mended_label(thread.label), storable(thread.title), headings)
     for writer in (BundleWriter(), MarkdownWriter(), PageWriter()):
-        told = writer.head(outline) + "".join(map(writer.turn, turns)) + writer.foot(outline)
+        told = writer.head(outline) + "".join(writer.turn(turn, {}) for turn in turns) + writer.foot(outline)
         file.write_text(told, encoding="utf-8")
         assert not FORBIDDEN.search(told.replace("\n", "").replace("\t", "")), writer
         if isinstance(writer, BundleWriter):

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from tests.fuzz import engine, machines
+from tests.fuzz import engine, imports, machines
 from tests.fuzz.engine import Differs, Target
 from tests.fuzz.targets import TARGETS
 
@@ -44,9 +44,17 @@ QUICK = {name: target for name, target in TARGETS.items() if name not in machine
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_target_takes_some_inputs_and_the_same_ones_for_the_same_seed(name: str) -> None:
+def test_a_target_takes_some_inputs_and_the_same_ones_for_the_same_seed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "WRITTEN_EVERY", 1)
     make, check = QUICK[name].ready()
     for number in range(20):
         data = make(Random(number))
         assert data == make(Random(number))
         check(data)
+
+
+@pytest.mark.parametrize(("name", "data"), [("anthropic", b"\x99\x0ce")])
+def test_what_was_found_once_is_right_now(name: str, data: bytes) -> None:
+    TARGETS[name].ready()[1](data)

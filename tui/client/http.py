@@ -198,7 +198,7 @@ class Http:
                 if len(head) > _BLANKS_KEPT:
                     # Of blanks it makes no difference how many there are, but all would be looked at for each chunk.
                     head = head[-1:]
-            if not head.strip():
+            if not head.strip(_BLANK):
                 raise Refused(f"{self.host} sent an empty answer.", status=response.status_code)
             kind = self._kind(response, head, lines)
             if kind != "events":

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from textual import events, on
@@ -162,7 +163,7 @@ class SessionScreen(Screen[None]):
         self._keeper.begin(session)
         self._chat.attend(session.id)
         self.app.come_back = session.label  # type: ignore[attr-defined]
-        self.transcript.hint = hint(self._chat, session, self._first_keys())
+        self.transcript.hint = hint(self._chat, session, self._first_keys)
         if session.draft:
             self.prompt.restore(session.draft + self.prompt.kept)
         self.remove_class("-over")
@@ -183,6 +184,7 @@ class SessionScreen(Screen[None]):
             self.transcript.show_again(count, turns)
             self._refresh_all()
 
+    @cached_property
     def _first_keys(self) -> dict[str, str]:
         """The first key of each action, as it is bound."""
         return {key.name: key.shown.split(" ")[0] for keys in self._keys().values() for key in keys}

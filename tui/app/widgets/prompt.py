@@ -107,7 +107,7 @@ class Prompt(FoldingArea):
 
     def set_history(self, prompts: list[str]) -> None:
         """What was said before in this session, oldest first."""
-        self._recall.set(map(plain, prompts))
+        self._recall.set(prompts)
         self._steps = 0
 
     @property
@@ -117,17 +117,17 @@ class Prompt(FoldingArea):
 
     def fill_history(self, prompts: list[str]) -> None:
         """Add what was said before what is known so far; who has begun to recall stays where they are."""
-        self._recall.fill(map(plain, prompts))
+        self._recall.fill(prompts)
 
     def fill_others(self, prompts: list[str]) -> None:
         """Take what was said in other sessions, oldest first, and go on to it."""
-        self._recall.fill_others(map(plain, prompts))
+        self._recall.fill_others(prompts)
         steps, self._steps = self._steps, 0
         for _ in range(steps):
             self._step_back(-1)
 
     def add_history(self, prompt: str) -> None:
-        self._recall.add(plain(prompt))
+        self._recall.add(prompt)
 
     def keep_folded(self) -> None:
         """Remember what is folded in the text: it is so again when the text comes back."""
@@ -279,6 +279,8 @@ class Prompt(FoldingArea):
         text = self._recall.step(step, self.kept)
         if text is None:
             return False
+        if self._recall.is_back:
+            text = plain(text)
         super().restore(self._folded.get(text) or (text if OPEN in text else written(text)))
         self._recalled = self.whole
         if step < 0:
