@@ -150,16 +150,22 @@ async def test_going_to_another_session_draws_two_lines_of_the_list(
 
 async def test_coming_back_to_a_session_paints_no_line_again(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with window(history) as w:
+        view = w.screen.transcript
+
+        async def go(key: str, words: str) -> None:
+            await w.press(key)
+            await w.until(lambda: words in w.transcript)
+            await w.until(lambda: {id(row.line) for row in view.port.rows} <= view._strips[view.port].keys())
+
         await w.exchange("first", LONG)
-        first = w.screen.session
-        assert first is not None
         await w.press("ctrl+n")
         await w.exchange("second", "\n\n".join(f"Section {number}" for number in range(400)), "resp_2")
-        w.screen.transcript.focus()
+        await go("alt+down", "Paragraph")
+        await go("alt+up", "Section")
+        view.focus()
         await w.press(*["pageup"] * (KEPT_SCREENS + 2))
         with lines_of(TranscriptView, "_line_strip", monkeypatch) as painted:
-            w.screen.do(w.screen.visit(first))
-            await w.until(lambda: "Paragraph" in w.transcript)
+            await go("alt+down", "Paragraph")
             await w.pilot.pause()
         assert not painted
 
