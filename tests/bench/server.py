@@ -25,6 +25,7 @@ from tests.bench.program import ROOT
 END = "ENDOFANSWER"
 
 _DETAILS = {
+    "parent_model": "",
     "format": "gguf",
     "family": "llama",
     "families": ["llama"],

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.peers [PROGRAM...] [--quick] [--only start|open|stream]`: one table, ours beside the others'."""
+"""`python -m tests.bench.peers [PROGRAM...] [--quick] [--only WORK]`: one table, ours beside the others'."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.bench import histories
 from tests.bench.__main__ import keep, machine
 from tests.bench.figures import Figure, Samples
+from tests.bench.peers import commands
 from tests.bench.peers.programs import PEERS, Peer, weight
 from tests.bench.server import END, Stand
 from tests.bench.watched import Watched
@@ -134,6 +136,11 @@ def streaming(rate: int, seconds: int) -> Callable[[Taken, Peer, str], None]:
     return measure
 
 
+def _by_command(measure: Callable[[commands.Add, Peer, str], None], taken: Taken, peer: Peer, url: str) -> None:
+    """What is done without a window."""
+    measure(taken.add, peer, url)
+
+
 def _model(rate: int, characters: int = 2000) -> str:
     return f"mixed-{characters}-{rate}"
 
@@ -149,7 +156,9 @@ def main(argv: list[str]) -> int:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.peers", description=__doc__)
     parser.add_argument("programs", metavar="PROGRAM", nargs="*", help=f"of {', '.join(PEERS)}; all of them")
-    parser.add_argument("--only", choices=("start", "open", "stream"), action="append", help="only this work")
+    parser.add_argument(
+        "--only", choices=("start", "open", "stream", "ask", "help"), action="append", help="only this work"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each is done, in turn (5)")
     parser.add_argument("--quick", action="store_true", help="shorter streams and conversations")
     args = parser.parse_args(argv)
@@ -161,6 +170,8 @@ def main(argv: list[str]) -> int:
     described = machine() | {"programs": ", ".join(f"{name} {version}" for name, version in versions.items())}
     few = max(1, args.rounds // 2)
     works = [("start", args.rounds, start), ("open", args.rounds, opening(100))]
+    works += [("ask", args.rounds, partial(_by_command, commands.ask))]
+    works += [("help", args.rounds, partial(_by_command, commands.show_help))]
     works += [("stream", few, streaming(1_000, 5 if args.quick else 20))]
     if not args.quick:
         works += [("open", few, opening(1_000)), ("stream", few, streaming(5_000, 20))]
@@ -175,8 +186,7 @@ def main(argv: list[str]) -> int:
                     measure(taken, PEERS[name], stand.url)
             keep("peers-so-far", list(taken.figures(names)), described, is_quick=args.quick)
     for name in names:
-        if name != "palaver":
-            taken.add("B12", "installed", "MB", PEERS[name], weight(PEERS[name]))
+        taken.add("B12", "installed, with pip", "MB", PEERS[name], weight(PEERS[name]))
     print(keep("peers", list(taken.figures(names)), described, is_quick=args.quick))
     return 0
 

@@ -25,8 +25,8 @@ class Peer:
     """A program, and what a user does with it.
 
     `ready` stands on the screen once it can be used. `opens` are the keys that open the long conversation, `sends` those
-    that ask for an answer; None where the program has no such thing. `pause` is how long it needs between two of them,
-    in seconds.
+    that ask for an answer, `asks` the words of a command that prints one; None where the program has no such thing.
+    `pause` is how long it needs between two keys, in seconds.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Peer:
     seed: Callable[[seeds.Home], None]
     opens: tuple[str, ...] | None
     sends: tuple[str, ...]
+    asks: tuple[str, ...] | None = None
     pause: float = 0.4
     has_screen: bool = True
 
@@ -53,12 +54,10 @@ class Peer:
         done = subprocess.run([str(where / "bin" / "python"), "-c", ask], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def argv(self, model: str) -> list[str]:
-        """What starts it."""
-        if self.name == "palaver":
-            return [str(PALAVER), *self.command[1:]]
-        words = [word.format(model=model) for word in self.command[1:]]
-        return [str(ROOT / self.package / "bin" / self.command[0]), *words]
+    def argv(self, model: str, words: tuple[str, ...] | None = None) -> list[str]:
+        """What starts it, with other words than it is otherwise started with where there are some."""
+        program = PALAVER if self.name == "palaver" else ROOT / self.package / "bin" / self.command[0]
+        return [str(program), *(word.format(model=model) for word in words or self.command[1:])]
 
     def prepare(self, messages: int, url: str, model: str) -> dict[str, str]:
         """A home with a conversation of 10 messages and one of so many, made once. Gives the environment to start in."""
@@ -87,6 +86,7 @@ PEERS: Mapping[str, Peer] = {
             seed=_nothing,
             opens=("\x1b[1;3B",),
             sends=("\x0e", "hello", ENTER),
+            asks=("ask", "hello"),
         ),
         Peer(
             name="elia",
@@ -124,6 +124,7 @@ PEERS: Mapping[str, Peer] = {
             seed=seeds.llm,
             opens=None,
             sends=("hello", ENTER),
+            asks=("-m", "{model}", "hello"),
             has_screen=False,
         ),
     )
@@ -132,8 +133,8 @@ PEERS: Mapping[str, Peer] = {
 
 
 def weight(peer: Peer) -> float:
-    """What its environment weighs beside an empty one, in MB; not a number for ours, which has a row of its own."""
+    """What the environment it is installed into weighs, in MB."""
     from tests.bench.rows.weight import size
 
-    where: Path = ROOT / peer.package
-    return size(where) / 1e6 if where.exists() else float("nan")
+    where: Path = FOLDER / "program" if peer.name == "palaver" else ROOT / peer.package
+    return size(where) / 1e6

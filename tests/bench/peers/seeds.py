@@ -115,7 +115,13 @@ def oterm(home: Home) -> None:
 
 
 def parllama(home: Home) -> None:
-    """parllama 0.10: a JSON file for each chat; the newest is listed first."""
+    """parllama 0.10: a JSON file for each chat; the newest is listed first. It begins where chats are, asking the model."""
+    settings = {
+        "starting_tab": "Chat", "use_last_tab_on_startup": False, "ui": {"show_first_run": False},
+        "last_llm_config": {"provider": "Ollama", "model_name": home.model, "temperature": 0.5, "num_ctx": 2048},
+        "provider": {"provider_base_urls": {"Ollama": home.url}},
+    }  # fmt: skip
+    (home.make("data", "parllama") / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     folder = home.make("data", "parllama", "chats")
     for old in folder.iterdir():
         old.unlink()

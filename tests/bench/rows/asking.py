@@ -23,7 +23,7 @@ def measure(setting: Setting) -> list[Figure]:
         curl = ["curl", "-sN", f"{stand.url}/v1/chat/completions", "-H", "content-type: application/json", "-d", body]
         for number in range(setting.rounds(20)):
             for turn, (name, argv) in enumerate((("curl", curl), ("ask", [str(PALAVER), "ask", "hello"]))):
-                _once(stand, taken, name, argv, env, number * 2 + turn)
+                once(stand, taken, name, argv, env, number * 2 + turn)
     return [
         Figure("B8", "CPU of palaver ask", "ms", taken.of("cpu ask"), taken.of("cpu curl"), "curl", limit=250.0),
         Figure(
@@ -39,7 +39,8 @@ def measure(setting: Setting) -> list[Figure]:
     ]
 
 
-def _once(stand: Stand, taken: Samples, name: str, argv: list[str], env: dict[str, str], before: int) -> None:
+def once(stand: Stand, taken: Samples, name: str, argv: list[str], env: dict[str, str], before: int) -> None:
+    """Run what asks the server once, which has answered `before` times by then; take what it needs under its `name`."""
     reading, writing = os.pipe()
     began = time.monotonic()
     with open(os.devnull, "rb") as nothing:
