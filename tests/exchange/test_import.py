@@ -19,6 +19,7 @@ from tests.exchange.taking import take_in, written
 from tests.fake_server import PROFILE
 from tui.errors import UsageError
 from tui.exchange import Result
+from tui.exchange.sources import open_source
 from tui.exchange.thread import THREAD_LIMIT
 from tui.model import ItemKind, ItemState, Provenance, Turn, TurnStatus
 from tui.turns import IMPORTED_PREFACE
@@ -129,6 +130,25 @@ async def test_the_agents_sdk(t: Talk, tmp_path: Path) -> None:
         ("Where is my order?", [("tool_call", "lookup", "{}"), ("tool_result", "", "lost"), ("message", "", "Lost.")])
     ]
     assert [item.call_id for item in turn.items] == ["1", "1", ""]
+
+
+def test_the_sessions_of_a_damaged_file_are_counted_as_they_are_read(tmp_path: Path) -> None:
+    file = files.agents_sessions(tmp_path / "s.db", {"role": "user", "content": "hello"})
+    conn = sqlite3.connect(file, isolation_level=None)
+    conn.executescript(
+        """
+        CREATE TABLE empty (name TEXT PRIMARY KEY);
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_empty_1')
+        WHERE name = 'sqlite_autoindex_agent_sessions_1';
+        """
+    )
+    conn.close()
+    source = open_source(file)
+    try:
+        assert source.count(lambda: None) == len(list(source.threads())) == 1
+    finally:
+        source.close()
 
 
 async def test_aichat(t: Talk, tmp_path: Path) -> None:

@@ -32,13 +32,15 @@ class AgentsSessions:
         self._db.close()
 
     def count(self, go_on: Callable[[], None]) -> int:  # noqa: ARG002 - it is over soon
-        return sum(int(number) for (number,) in self._db.rows("SELECT count(*) FROM agent_sessions"))
+        # Not counted by SQLite: in a damaged file an index may know of fewer than there are.
+        return len(self._names())
 
     def threads(self) -> Iterator[Thread | Refusal]:
-        for name, at in list(
-            self._db.rows("SELECT session_id, created_at FROM agent_sessions ORDER BY created_at, session_id")
-        ):
+        for name, at in self._names():
             yield self._read(words(name), at)
+
+    def _names(self) -> list[tuple[Any, ...]]:
+        return list(self._db.rows("SELECT session_id, created_at FROM agent_sessions ORDER BY created_at, session_id"))
 
     def _read(self, name: str, at: Any) -> Thread | Refusal:
         said: list[Said] = []
