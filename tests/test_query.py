@@ -54,7 +54,7 @@ def test_conditions() -> None:
 
 @pytest.mark.parametrize("text", ["before:soon", "after:2026-13", "role:server", "label:", "before:2026-02-30"])
 def test_what_is_not_understood_is_said(text: str) -> None:
-    assert parsed(f"word {text}").problem.startswith(text.partition(":")[0])
+    assert parsed(f"word {text}").problem.startswith(f"“{text.split(':')[0]}:” takes ")
 
 
 @given(st.text(max_size=80))

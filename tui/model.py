@@ -279,6 +279,11 @@ class Session:
     branch: str = field(default="", compare=False)
 
     @property
+    def last_used_at(self) -> float:
+        """When something was last said in it, or when it was made, as a fork of old turns is."""
+        return max(self.created_at, self.last_turn_at or 0.0)
+
+    @property
     def name(self) -> str:
         """What to call it: its title, or its label while it has none."""
         return self.title or self.label

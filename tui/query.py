@@ -131,10 +131,10 @@ def _with_condition(query: Query, field: str, value: str, now: float) -> Query:
 
 
 _WANTED = {
-    "label": "label: takes a session's label",
-    "role": "role: takes user or assistant",
-    "before": "before: takes a day such as 2026-11-05, 2026-11, yesterday, or 7d",
-    "after": "after: takes a day such as 2026-11-05, 2026-11, yesterday, or 7d",
+    "label": "“label:” takes a session's label",
+    "role": "“role:” takes user or assistant",
+    "before": "“before:” takes a day such as 2026-11-05, 2026-11, yesterday, or 7d",
+    "after": "“after:” takes a day such as 2026-11-05, 2026-11, yesterday, or 7d",
 }
 
 

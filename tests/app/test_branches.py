@@ -93,3 +93,30 @@ async def test_another_session_does_not_get_what_was_being_changed(history: Path
         await w.press("alt+down")
         await w.until(lambda: w.label == "chat-1")
         assert w.screen.prompt.text == "mine"
+
+
+async def test_what_was_sent_in_place_is_seen_wherever_the_cursor_was(history: Path) -> None:
+    async with window(history) as w:
+        for number in range(1, 4):
+            await w.exchange(f"prompt {number}", "line  \n" * 20, f"resp_{number}")
+        await w.press("tab", "up", "up", "up", "up", "up", "up", "escape")
+        await w.press("escape", "escape")
+        await w.until(lambda: "Change a message" in w.picture)
+        await w.press("enter")
+        await w.until(lambda: w.screen.prompt.text == "prompt 3")
+        await w.type("!")
+        await w.press("enter")
+        answer_well(await w.server.request(), "the new end", "resp_4")
+        await w.until(lambda: not w.talk.chat.running() and "‹ 2/2 ›" in w.transcript)
+        assert "the new end" in w.transcript
+        assert w.screen.transcript.following
+
+
+async def test_once_the_newest_line_is_wanted_keys_mean_the_newest_turn(history: Path) -> None:
+    async with window(history) as w:
+        await two(w)
+        await w.press("tab", "up", "up", "up", "ctrl+end", "r")
+        exchange = await w.server.request()
+        assert exchange.json["input"] == [{"role": "user", "content": "two"}]
+        answer_well(exchange, "another answer", "resp_3")
+        await w.until(lambda: "another answer" in w.said)

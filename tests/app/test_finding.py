@@ -142,7 +142,7 @@ async def test_conditions_that_mean_nothing_are_said_and_names_are_found(history
     async with window(history, wish=Wish("other")) as w:
         await w.press("ctrl+r")
         await w.type("before:soon")
-        await w.until(lambda: "Before: takes a day" in w.picture)
+        await w.until(lambda: "“before:” takes a day" in w.picture)
         await w.press("enter")
         assert isinstance(w.app.screen, SearchScreen)
         await w.press(*["backspace"] * 11)

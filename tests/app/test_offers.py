@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from tests.app.driving import Window, window
 from tests.fake_server import PROFILE
@@ -146,3 +147,14 @@ async def test_a_long_list_follows_what_is_chosen_in_any_window(
         assert "› name 19" in w.picture
         assert "name 0 " not in w.picture
         assert all(len(line) <= size[0] for line in w.picture.splitlines())
+
+
+async def test_enter_takes_what_is_listed_for_all_that_was_typed_before_it(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "hi")
+        await w.type("/fo")
+        for character in "rk other":
+            w.app.post_message(events.Key("space" if character == " " else character, character))
+        w.app.post_message(events.Key("enter", "\r"))
+        await w.until(lambda: w.label == "other")
+        assert w.screen.prompt.text == ""

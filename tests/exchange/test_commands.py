@@ -120,6 +120,26 @@ async def test_in_the_window(history: Path, tmp_path: Path, monkeypatch: pytest.
         await w.until(lambda: "nothing cannot be read" in w.status)
 
 
+async def test_many_stand_below_what_was_used_here_by_their_last_turn(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    talks = [files.chatgpt(("user", "hello"), ("assistant", "hi"), source=f"c{at}", title=f"T{at}") for at in (2, 3, 1)]
+    for talk in talks:
+        for node in talk["mapping"].values():
+            if node.get("message"):
+                node["message"]["create_time"] = 1_700_000_000.0 + int(talk["title"][1:])
+    written(tmp_path / "conversations.json", json.dumps(talks))
+    async with window(history) as w:
+        await w.exchange("hello", "fine")
+        await w.send("/import conversations.json")
+        await w.until(lambda: "Imported 3 threads" in w.status)
+        await w.until(lambda: "T3" in w.picture)
+        entries = [one.session for one in w.screen.sidebar._entries if one.session is not None]
+        assert [one.title for one in entries] == ["hello", "T3", "T2", "T1"]
+        assert [one.title for one in await w.talk.chat.sessions()] == ["hello", "T3", "T2", "T1"]
+
+
 def test_asking_for_help_loads_nothing_heavy() -> None:
     heavy = {"yaml", "markdown_it", "zipfile", "textual"}
     code = f"import sys, tui.exchange; print(sorted({heavy} & set(sys.modules)))"

@@ -66,6 +66,13 @@ async def test_it_stands_on_top_or_below_all_that_were_used_here(history: Path) 
         assert [one.label for one in await store.sessions()] == ["top", "mine", "below"]
 
 
+async def test_those_below_are_in_the_order_of_their_last_turns(history: Path) -> None:
+    async with opened(history) as store:
+        for label, at in (("older", NOW - 500), ("newest", NOW), ("oldest", -5.0), ("old", NOW - 100)):
+            await store.take_in(a_session(label, created_at=at - 10), a_thread("x", "one", at=at), label, on_top=False)
+        assert [one.label for one in await store.sessions()] == ["newest", "old", "older", "oldest"]
+
+
 async def test_many_of_one_name_get_the_numbers_that_are_free(history: Path) -> None:
     async def taken(number: int) -> str:
         session, _ = await store.take_in(a_session("same"), [], str(number), on_top=True)

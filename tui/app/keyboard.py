@@ -68,6 +68,7 @@ class Keyboard:
         self._is_open = False
         self._seen: WeakSet[Screen[Any]] = WeakSet()
         self._following: asyncio.Task[None] | None = None
+        self._has_text = False
 
     @property
     def is_open(self) -> bool:
@@ -78,9 +79,16 @@ class Keyboard:
         if not self._is_open or self._following is not None:
             self._waiting.append(event)
             self._hasten(event)
-        elif not self._is_text(event) and self._arrival is not None:
+        elif self._is_text(event):
+            self._has_text = True
+            await self._let_in(event)
+        elif self._arrival is not None:
             self._waiting.append(event)
             self._following = asyncio.create_task(self._follow(is_text=True))
+        elif self._has_text and self._is_reading:
+            # What a key means may depend on the text before it, as Enter does on what is listed for that.
+            self._waiting.append(event)
+            self._following = asyncio.create_task(self._follow(is_text=False))
         else:
             await self._let_in(event)
 
@@ -109,6 +117,12 @@ class Keyboard:
         if focused is None:
             return False
         return isinstance(event, events.Paste) or focused.check_consume_key(event.key, event.character)
+
+    @property
+    def _is_reading(self) -> bool:
+        """Whether what was let in is not all done with yet, as seen by the app while it deals with a key."""
+        focused = self._app.focused
+        return focused is not None and any(is_busy(one) for one in focused.ancestors_with_self if one is not self._app)
 
     @property
     def _arrival(self) -> asyncio.Event | None:
@@ -144,11 +158,15 @@ class Keyboard:
                 self._following = None
                 return
             await self._session_for(self._waiting[0])
+            if self._has_text and not self._is_text(self._waiting[0]):
+                await self._settled()
             event = self._waiting.popleft()
             is_text = self._is_text(event)
+            self._has_text |= is_text
             await _through(self._app, partial(self._take, event))
 
     async def _settled(self) -> None:
+        self._has_text = False
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST):
                 await self._done()

@@ -220,7 +220,7 @@ async def _list(chat: Chat, args: argparse.Namespace) -> None:
             session.title,
             str(session.turns),
             _marks(session),
-            moment(session.last_turn_at or session.created_at),
+            moment(session.last_used_at),
         )
         for session in sessions
     ]

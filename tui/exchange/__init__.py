@@ -247,7 +247,8 @@ class Exchange:
             mended_label(label or found.label) if label or found.label else handle(found.title),
             title=title,
             title_source=TitleSource.GENERATED if title else TitleSource.NONE,
-            created_at=found.created_at or self._clock.now(),
+            # A single thread comes to the front, as what is made now; one of many keeps its place in time.
+            created_at=(found.created_at if total > 1 else 0) or self._clock.now(),
             notice=_notice(found),
             provenance=Provenance.IMPORTED if found.is_foreign else Provenance.OWN,
         )

@@ -62,6 +62,10 @@ class FileActions:
                 found.append(outcome)
                 if outcome.total > _SAID_EVERY and outcome.done % _SAID_EVERY == 0:
                     self._stage.say(f"Importing: {outcome.done:,} of {outcome.total:,}")
+        if len(found) > 1:
+            # Each came to the front as it was told of; they stand below what was used here.
+            self._list.reset(await self._chat.sessions())
+            self._stage.show_list()
         if len(found) == 1 and found[0].session is not None and found[0].session.deleted_at is None:
             self._list.put(found[0].session)
             await self._stage.visit(found[0].session)

@@ -75,7 +75,8 @@ class SearchScreen(ModalScreen[Chosen | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content("Search")
-            yield Line(self._last.text if self._last else "", placeholder=_HINT)
+            box.border_subtitle = Content("Enter goes there, Esc goes back")
+            yield Line(self._last.text if self._last else "", placeholder="Search everything said")
             yield OptionList(markup=False)
             yield Static(Content(""), classes="search--state")
 
@@ -173,7 +174,7 @@ def _line(hit: Hit) -> Content:
 
 def _state(found: Found, text: str, problem: str) -> str:
     if problem:
-        return f"{problem[:1].upper()}{problem[1:]}"
+        return problem
     if not text.strip():
         return _HINT
     more = "+" if found.is_more else ""

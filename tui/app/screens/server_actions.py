@@ -96,7 +96,8 @@ class ServerActions:
         if label:
             done(label)
         else:
-            question = "The new session's label" if at is None else f"The new session's label (its first {at} turns)"
+            turns = "its first turn" if at == 1 else f"its first {at} turns"
+            question = "The new session's label" if at is None else f"The new session's label ({turns})"
             self._stage.app.push_screen(TextDialog(question, self._free_label(session), check_label), done)
 
     def _free_label(self, session: Session) -> str:

@@ -33,6 +33,8 @@ class Stage(Protocol):
 
     def refresh_bindings(self) -> None: ...
 
+    def show_list(self) -> None: ...
+
 
 class SessionActions:
     """Each action asks what it has to ask, has `Chat` do it, and tells what came of it. `deleted` can be brought back."""

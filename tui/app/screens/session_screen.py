@@ -356,6 +356,10 @@ class SessionScreen(Screen[None]):
         if self._sidebar_timer is None:
             self._sidebar_timer = self.set_timer(0.05, self._refresh_sidebar)
 
+    def show_list(self) -> None:
+        """Show the sessions as the list has them now."""
+        self._refresh_sidebar_soon()
+
     def _refresh_sidebar(self) -> None:
         self._sidebar_timer = None
         if self.is_attached:

@@ -32,8 +32,6 @@ class SessionList:
         if known is not None and known.turns == session.turns:
             self._sessions[session.id] = session
             return
-        if known is None and not session.turns and session.last_turn_at is None and self._sessions:
-            self._sessions[session.id] = session
         self._sessions.pop(session.id, None)
         self._sessions = {session.id: session, **self._sessions}
 

@@ -82,7 +82,7 @@ class CursorView(ScrollView):
         if beside is not None:
             self._set_cursor(beside)
         elif direction > 0:
-            self.go_to_end()
+            self._go_down()
 
     def action_toggle_fold(self) -> None:
         if self._cursor.fold is not None:
@@ -152,6 +152,10 @@ class CursorView(ScrollView):
 
     def go_to_end(self) -> None:
         """Go to the live end."""
+        raise NotImplementedError
+
+    def _go_down(self) -> None:
+        """Go to the live end, with the cursor where it is."""
         raise NotImplementedError
 
     def _toggle(self, block: FoldBlock) -> None:

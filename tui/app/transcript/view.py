@@ -190,7 +190,15 @@ class TranscriptView(PointerView, PaintedView, FindingView, can_focus=True):
     # Moving
 
     def go_to_end(self) -> None:
-        """Go back to the live end, and follow it."""
+        """Go back to the live end, and follow it. Keys mean the newest turn again."""
+        if self._cursor.depth >= 0:
+            self._cursor = Cursor(self._port)
+            self._paint(everything=True)
+            if self.is_attached:
+                self.refresh_bindings()
+        self._go_down()
+
+    def _go_down(self) -> None:
         self._port.following = True
         self.has_news = False
         self._paint()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -35,9 +36,8 @@ def group_of(session: Session, today: date) -> int:
     """The group a session belongs to, as an index into GROUPS."""
     if session.pinned:
         return 0
-    moment = session.last_turn_at or session.created_at
     try:
-        day = datetime.fromtimestamp(moment).date()  # noqa: DTZ006 - a day is meant as the user counts it
+        day = datetime.fromtimestamp(session.last_used_at).date()  # noqa: DTZ006 - a day is meant as the user counts it
     except (ValueError, OverflowError, OSError):
         return len(GROUPS) - 1
     if day >= today:
@@ -62,6 +62,22 @@ def entries_of(sessions: Sequence[Session], today: date) -> list[Entry]:
             shown = group
         entries.append(Entry(session=session))
     return entries
+
+
+def alike(sessions: Sequence[Session]) -> frozenset[str]:
+    """The names that several sessions have."""
+    counts = Counter(session.name for session in sessions)
+    return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def named(name: str, label: str, room: int) -> str:
+    """A name with the label that tells it from others, in so many cells: of the two the name is cut first."""
+    label = _cut(label, max(1, room // 2))
+    return f"{_cut(name, room - cell_len(label) - 3)} · {label}" if label else _cut(name, room)
+
+
+def _cut(text: str, room: int) -> str:
+    return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)).rstrip() + "…"
 
 
 class Sidebar(BaseStyled, ScrollView, can_focus=True):
@@ -106,6 +122,7 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
         self._answering: frozenset[str] = frozenset()
         self._cursor = -1
         self._looks: list[tuple[str | bool, ...]] = []
+        self._alike: frozenset[str] = frozenset()
 
     def show(self, sessions: Sequence[Session], current: str, running: Collection[str], today: date) -> None:
         """Show these sessions, given in the order of their use."""
@@ -113,6 +130,8 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
         running = frozenset(running)
         if (entries, current, running) == (self._entries, self._current, self._answering):
             return
+        if entries != self._entries:
+            self._alike = alike(sessions)
         under = self._session_at(self._cursor)
         moved = current != self._current
         self._entries, self._current, self._answering = entries, current, running
@@ -134,7 +153,13 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
         session = entry.session
         if session is None:
             return (entry.heading,)
-        return (session.name, *self._mark(session), session.id == self._current, self._has_cursor(place))
+        return (
+            session.name,
+            self._told_by(session),
+            *self._mark(session),
+            session.id == self._current,
+            self._has_cursor(place),
+        )
 
     def _has_cursor(self, place: int) -> bool:
         return place == self._cursor and self.has_focus
@@ -186,12 +211,14 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
         if self._has_cursor(place):
             style = self.get_component_rich_style("sidebar--cursor", partial=True)
         mark, look = self._mark(session)
-        name = one_line(session.name, 200)
         room = max(1, width - 4)
-        if cell_len(name) > room:
-            name = set_cell_size(name, room - 1).rstrip() + "…"
+        name = named(one_line(session.name, 200), self._told_by(session), room)
         mark_style = style + Style(color=self.get_component_rich_style(look, partial=True).color, bold=True)
         return [Segment(f" {mark} ", mark_style), Segment(set_cell_size(name, room + 1), style)]
+
+    def _told_by(self, session: Session) -> str:
+        """The label that tells a session from others of its title; empty where there are none."""
+        return one_line(session.label, 200) if session.name in self._alike and session.title else ""
 
     def _mark(self, session: Session) -> tuple[str, str]:
         if session.id in self._answering or session.last_status in (TurnStatus.PENDING, TurnStatus.STREAMING):

@@ -9,13 +9,16 @@ from sqlite3 import Connection
 from tui.model import Session, Turn
 from tui.store.sql import saving, sessions
 
+_FAR = 10**12
+"""Seconds since the epoch that no turn comes near to: below it, times are in order, before all places given by use."""
+
 
 def put_thread(
     conn: Connection, session: Session, said: Sequence[Turn], source: str, on_top: bool
 ) -> tuple[Session, bool]:
     """Insert a session with its turns. Gives it, or the one that came from `source` before, and whether it is new.
 
-    `on_top` makes it the one used last; else it stands below all that were used here.
+    `on_top` makes it the one used last; else it stands below all that were used here, among others like it by its last turn.
     """
     known = find_source(conn, source)
     if known is not None:
@@ -30,8 +33,8 @@ def put_thread(
     )
     sessions.put_session(conn, session)
     conn.execute(
-        "UPDATE sessions SET source = ?, touched = CASE ? WHEN 1 THEN touched ELSE 0 END WHERE id = ?",
-        (source, int(on_top), session.id),
+        "UPDATE sessions SET source = ?, touched = CASE ? WHEN 1 THEN touched ELSE ? END WHERE id = ?",
+        (source, int(on_top), min(0, int(session.last_used_at) - _FAR), session.id),
     )
     branch, revision = conn.execute("SELECT branch_id, revision FROM sessions WHERE id = ?", (session.id,)).fetchone()
     for depth, turn in enumerate(said):
