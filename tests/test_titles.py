@@ -53,7 +53,7 @@ async def test_a_title_the_user_wrote_meanwhile_stays(history: Path) -> None:
         exchange = await t.server.request()
         await t.chat.set_title(session.id, "Mine")
         answer_well(exchange, "Theirs", "resp_t")
-        await t.until(lambda: not t.chat._naming)
+        await t.until(lambda: not t.chat._namer.is_busy)
         assert await titled(t, session) == ("Mine", TitleSource.USER)
 
 
@@ -63,7 +63,7 @@ async def test_trouble_with_a_title_is_no_trouble(history: Path) -> None:
         session = await t.chat.open("work")
         await t.answered(session, "hello", "hi", "resp_1")
         (await t.server.request()).answer(429, {"error": {"message": "slow down"}})
-        await t.until(lambda: not t.chat._naming)
+        await t.until(lambda: not t.chat._namer.is_busy)
         assert await titled(t, session) == ("hello", TitleSource.GENERATED)
         assert t.turns[-1].text == "hi"
 

@@ -24,10 +24,10 @@ from tui.errors import Exit, PalaverError, StoreError, UsageError
 from tui.model import HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.pictures import Picture
+from tui.shown_pictures import refuse_pictures
 from tui.store import Store
 from tui.store.access import Health
 from tui.text import one_line, shell_word
-from tui.turns import refuse_pictures
 
 INPUT_LIMIT = 8 * 1024 * 1024
 """The most input that is read, in bytes."""

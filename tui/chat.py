@@ -18,9 +18,9 @@ from tui.leases import Leases
 from tui.matching import literal
 from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
 from tui.query import parse_query
+from tui.runs import Run
 from tui.store import Store
 from tui.traits import Can
-from tui.turns import Run
 
 __all__ = ["Change", "Chat", "HealthChanged", "LeaseChanged", "QueueChanged", "SessionChanged", "TurnChanged"]
 

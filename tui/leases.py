@@ -11,9 +11,9 @@ from tui.clock import Clock
 from tui.config import Config
 from tui.model import Queued, Session, SessionLease, Turn, TurnStatus
 from tui.queues import Queues
+from tui.runs import Run, outline
 from tui.store import Store
 from tui.store.watch import Changes
-from tui.turns import Run, outline
 
 FOLLOW_EVERY = 0.1
 """Seconds between two looks at what other processes did."""

@@ -10,8 +10,10 @@ from tui.clock import Clock
 from tui.config import Config
 from tui.errors import PalaverError, UsageError
 from tui.model import Provenance, Queued, Session, Turn, TurnStatus, new_id, title_from
+from tui.runs import Run
+from tui.shown_pictures import refuse_pictures
 from tui.store import Store
-from tui.turns import Run, Turns, refuse_pictures
+from tui.turns import Turns
 
 log = logging.getLogger(__name__)
 

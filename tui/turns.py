@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from tui.attachments import pictures_in
@@ -16,16 +16,13 @@ from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
 from tui.errors import PalaverError, UsageError
-from tui.events import ConversationUnsupported, ItemDelta, ItemWhole, Noted, Placed, TurnEvent, WindowTold
+from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent, WindowTold
 from tui.figures import Figures, figures_of
 from tui.model import (
     Branch,
-    ItemKind,
-    ItemState,
     Mapping,
     Provenance,
     Session,
-    TitleSource,
     Turn,
     TurnStatus,
     Variants,
@@ -34,9 +31,11 @@ from tui.model import (
 )
 from tui.pictures import Picture
 from tui.runner import run, to_end
+from tui.runs import Outline, Run, outline
 from tui.sessions import Sessions
+from tui.shown_pictures import pictures_shown, refuse_pictures
 from tui.store import Store
-from tui.titles import question, title_in, title_profile
+from tui.titles import Namer
 from tui.traits import Can
 
 log = logging.getLogger(__name__)
@@ -47,53 +46,8 @@ IMPORTED_PREFACE = (
 )
 """What a model is told of a conversation that came from someone else, before it is told what was said in it."""
 
-TITLE_PATIENCE = 60.0
-"""Seconds a model may take to name a session."""
-
 STOP_PATIENCE = 5.0
 """Seconds the server's own call for stopping a run may take."""
-
-
-Outline = tuple[TurnStatus, float | None, str, tuple[ItemState, ...]]
-
-
-@dataclass(slots=True)
-class Run:
-    """A turn that is running.
-
-    `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
-    after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
-    stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
-    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on.
-    """
-
-    session: Session | None
-    turn: Turn
-    profile: Profile
-    task: asyncio.Task[Turn] | None = None
-    saved: Turn | None = None
-    stop: TurnStatus | None = None
-    lets_go: bool = False
-    is_stateless: bool = False
-    is_resumed: bool = False
-    at: int | None = None
-    name: str = ""
-    beaten: float = 0.0
-    states: dict[str, ItemState] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def seen(self, turn: Turn) -> Turn:
-        """`turn` with what was learnt beside its stream."""
-        self.name = turn.run or self.name
-        if self.notes:
-            turn = replace(turn, notes=(*turn.notes, *self.notes))
-        if self.states:
-            items = (replace(item, state=self.states.get(item.key, item.state)) for item in turn.items)
-            turn = replace(turn, items=tuple(items))
-        if self.is_resumed and turn.error is not None and turn.error.kind == "refused":
-            # The server does not know the run any more: there is nothing to take up a third time.
-            turn = replace(turn, run="")
-        return turn
 
 
 class Turns(Sessions):
@@ -110,7 +64,7 @@ class Turns(Sessions):
         # Sessions that are held though their turn has ended.
         self._kept: set[str] = set()
         self._chores: set[asyncio.Task[Any]] = set()
-        self._naming: set[asyncio.Task[None]] = set()
+        self._namer = Namer(store, client, lambda session: self._publish(SessionChanged(session)))
         # As servers told them, by origin and profile.
         self._windows: dict[tuple[str, str], int] = {}
         self.stays = False
@@ -296,11 +250,7 @@ class Turns(Sessions):
         tasks = [run_.task for run_ in runs if run_.task is not None]
         for session_id in self.running():
             self.cancel(session_id, status, lets_go=True)
-        namings = set(self._naming)
-        for naming in namings:
-            naming.cancel()
-        if namings:
-            await asyncio.wait(namings)
+        await self._namer.stop()
         for task in tasks:
             with suppress(Exception):
                 await to_end(task)
@@ -394,7 +344,7 @@ class Turns(Sessions):
             await asyncio.wait({stopping})
         if not request.run and not request.answers:
             keys = dict.fromkeys(pictures_in(turn.prompt))
-            pictures = await self._pictures(run_.profile, turn.prompt)
+            pictures = await pictures_shown(self._store, run_.profile, turn.prompt)
             if len(pictures) < len(keys):
                 yield Noted("A picture that the prompt names is not here; it was not shown.")
             request = replace(request, pictures=pictures)
@@ -414,17 +364,6 @@ class Turns(Sessions):
     async def keep_picture(self, picture: Picture) -> None:
         """Keep a picture, so that prompts can name it."""
         await self._store.pictures.add(picture)
-
-    async def _pictures(self, profile: Profile, prompt: str) -> tuple[Picture, ...]:
-        """The pictures that a prompt names, as far as they are there: a text may only quote such a name.
-
-        Raises:
-            UsageError: The server cannot be shown any.
-        """
-        refuse_pictures(profile, prompt)
-        keys = dict.fromkeys(pictures_in(prompt))
-        found = await self._store.pictures.get(keys) if keys else {}
-        return tuple(found[key] for key in keys if key in found)
 
     def _is_watched(self, session_id: str) -> bool:
         """Whether a turn is before someone's eyes: a command's always is."""
@@ -480,32 +419,7 @@ class Turns(Sessions):
         await self._tell_session(run_.turn.session_id)
         turn, profile = run_.turn, run_.profile
         if self.stays and turn.status is TurnStatus.DONE and not turn.depth and turn.text and profile.titles == "model":
-            naming = asyncio.get_running_loop().create_task(self._name(turn, profile))
-            self._naming.add(naming)
-            naming.add_done_callback(self._naming.discard)
-
-    async def _name(self, turn: Turn, profile: Profile) -> None:
-        """Have the model give a session its title. Where it gives none, the one made of the prompt stays."""
-        asked = title_profile(profile)
-        session = await self._store.session(turn.session_id)
-        if asked is None or session is None or session.title_source is TitleSource.USER:
-            return
-        request = Request(asked, question(turn), allow_fresh=False, budget=0.0)
-        said: dict[str, str] = {}
-        try:
-            async with asyncio.timeout(TITLE_PATIENCE), aclosing(self._client.stream(request)) as events:
-                async for event in events:
-                    if isinstance(event, ItemDelta) and event.kind is ItemKind.MESSAGE:
-                        said[event.key] = said.get(event.key, "") + event.text
-                    elif isinstance(event, ItemWhole) and event.item.kind is ItemKind.MESSAGE:
-                        said[event.item.key] = event.item.text
-            title = title_in("\n".join(said.values()))
-            named = await self._store.name(turn.session_id, title) if title else None
-        except (PalaverError, TimeoutError) as error:
-            log.info("no title was made: %s", error)
-            return
-        if named is not None:
-            self._publish(SessionChanged(named))
+            self._namer.begin(turn, profile)
 
     def _chore(self, work: Any) -> asyncio.Task[Any]:
         """Do something small beside all else, and have it done before closing."""
@@ -513,18 +427,3 @@ class Turns(Sessions):
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
         return task
-
-
-def refuse_pictures(profile: Profile, prompt: str) -> None:
-    """See to it that a prompt names no pictures where none can be shown.
-
-    Raises:
-        UsageError: It does.
-    """
-    if Can.PICTURES not in profile.traits.can and pictures_in(prompt):
-        raise UsageError(f"The {profile.protocol} protocol takes no pictures.", hint="leave them out")
-
-
-def outline(turn: Turn) -> Outline:
-    """What tells of a turn that has ended whether someone has changed it since."""
-    return turn.status, turn.ended_at, turn.run, tuple(item.state for item in turn.items)

@@ -11,8 +11,8 @@ import pytest
 from httpcore._backends.auto import AutoBackend
 
 from tests.virtual_time import play
-from tui.client.http import _network
 from tui.client.pacing import DENSE, LARGE, READ_EVERY, UNWATCHED_EVERY, PacedBackend, PacedStream
+from tui.client.transport import network
 from tui.config import Profile
 
 
@@ -110,7 +110,7 @@ def test_a_full_pipe_is_emptied_without_waiting() -> None:
 async def test_what_the_network_is_replaced_in_is_still_there() -> None:
     """Private in httpx: a change of it would only make streams dearer, and no other test would fail."""
     watched: list[bool] = [False]
-    transport = await _network(Profile("p", "chat", "http://127.0.0.1:1"), "", "", watched.pop)
+    transport = await network(Profile("p", "chat", "http://127.0.0.1:1"), "", "", watched.pop)
     backend = transport._pool._network_backend
     assert isinstance(backend, PacedBackend)
     assert backend._is_watched() is False

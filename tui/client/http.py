@@ -7,28 +7,24 @@ bytes can become gigabytes), and loopback never goes through a proxy.
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import os
 import re
-import socket
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from functools import lru_cache
 from typing import Any, Self, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from tui import __version__
-from tui.addresses import is_loopback, origin_of
+from tui.addresses import origin_of
+from tui.client.connecting import explain
 from tui.client.library import httpx
 from tui.client.ndjson import LineDecoder
-from tui.client.pacing import PacedBackend
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
 from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
+from tui.client.transport import find_proxy, network
 from tui.config import Profile
 from tui.credentials import Secret
-from tui.errors import ConfigError, Incomplete, Refused, TurnError, Unreachable
+from tui.errors import ConfigError, Incomplete, Refused, TurnError
 from tui.runner import YIELD_AFTER, to_end
 
 BODY_WAIT = 10.0
@@ -37,14 +33,6 @@ BODY_WAIT = 10.0
 _BLANK = b"\xef\xbb\xbf\r\n\t "
 _BLANKS_KEPT = 4096
 _SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
-_KEEPALIVE = [
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *(
-        (socket.IPPROTO_TCP, getattr(socket, name), value)
-        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-        if hasattr(socket, name)
-    ),
-]
 
 
 class Http:
@@ -85,9 +73,9 @@ class Http:
         transport = self._transport
         if transport is None:
             parts = urlsplit(self.profile.base_url)
-            variable, proxy = _proxy(parts.scheme, parts.hostname or "")
+            variable, proxy = find_proxy(parts.scheme, parts.hostname or "")
             self.proxy = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
-            transport = await _network(self.profile, variable, proxy, self._is_watched)
+            transport = await network(self.profile, variable, proxy, self._is_watched)
         timeout = httpx.Timeout(self.profile.idle_timeout, connect=self.profile.connect_timeout, pool=None)
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -250,9 +238,9 @@ class Http:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError):
             raise self._no_address() from None
         except TimeoutError:
-            raise self._explain(httpx.ReadTimeout("")) from None
+            raise explain(httpx.ReadTimeout(""), self) from None
         except httpx.HTTPError as error:
-            raise self._explain(error) from None
+            raise explain(error, self) from None
         try:
             await self._check(response, may_be_empty)
             yield response
@@ -375,45 +363,6 @@ class Http:
     def _no_address(self) -> ConfigError:
         return ConfigError(f"{self.profile.base_url!r} is not a valid address.", hint="check base_url")
 
-    def _explain(self, error: httpx.HTTPError) -> TurnError:
-        """The words for a request that got no response."""
-        host = self.host
-        near = f"the proxy {self.proxy}" if self.proxy else host
-        match error:
-            case httpx.ProxyError():
-                return Unreachable(
-                    f"{_capital(near)} refused to connect to {host}: {self.said(str(error), 100)}.",
-                    hint="check the proxy settings",
-                    retryable=False,
-                )
-            case httpx.ConnectTimeout():
-                return Unreachable(f"{_capital(near)} did not answer in {self.profile.connect_timeout:.0f} s.")
-            case httpx.ConnectError():
-                return _explain_connect(error, host, near, self.profile)
-            case httpx.ReadTimeout():
-                return Unreachable(
-                    f"{host} took the request and said nothing for {self.profile.idle_timeout:.0f} s.", sent=True
-                )
-            case httpx.WriteTimeout():
-                return Unreachable(f"{_capital(near)} stopped reading the request.", sent=True)
-            case httpx.LocalProtocolError():
-                return Refused(
-                    "The request cannot be sent: a header is not valid.", hint="check headers in the profile"
-                )
-            case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
-                return Unreachable(f"{_capital(near)} closed the connection without an answer.", sent=True)
-            case httpx.RemoteProtocolError() if re.search("(status|request) line", str(error)):
-                return Unreachable(
-                    f"{_capital(near)} is not an HTTP server.",
-                    hint="check base_url (https:// or http://?)",
-                    sent=True,
-                    retryable=False,
-                )
-            case httpx.RemoteProtocolError():
-                return Refused(f"{_capital(near)} sent a malformed response.")
-            case _:
-                return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
-
 
 async def _with(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     yield head
@@ -435,117 +384,6 @@ def _secrets(profile: Profile, key: Secret | None) -> list[str]:
     return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
 
 
-def _capital(text: str) -> str:
-    """`text` as a sentence begins, where it is words and not the name of a host."""
-    return f"T{text[1:]}" if text.startswith("the ") else text
-
-
 def _is_malformed(error: httpx.RemoteProtocolError) -> bool:
     text = str(error).lower()
     return "closed connection" not in text and "disconnected" not in text
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """An error and everything it came from."""
-    found: list[BaseException] = []
-    todo: list[BaseException | None] = [error]
-    while todo:
-        one = todo.pop()
-        if one is None or one in found:
-            continue
-        found.append(one)
-        todo += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            todo += one.exceptions
-    return found
-
-
-def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: Profile) -> Unreachable:
-    """The same for a connection that was never made. `near` is what it is made to first: the host, or a proxy."""
-    causes = _causes(error)
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            why = cause.verify_message or "it cannot be verified"
-            return Unreachable(
-                f"The certificate of {host} is not accepted: {why}.",
-                hint="if your network uses its own authority, name its file in ca_file",
-                retryable=False,
-            )
-        if isinstance(cause, ssl.SSLError):
-            if "WRONG_VERSION_NUMBER" in str(cause) or "RECORD_LAYER" in str(cause):
-                return Unreachable(f"{host} speaks plain HTTP.", hint="did you mean http://?", retryable=False)
-            return Unreachable(f"No secure connection to {host}: {cause.reason or 'TLS error'}.", retryable=False)
-        if isinstance(cause, socket.gaierror):
-            if near != host:
-                return Unreachable(f"{_capital(near)} cannot be found.", hint="check the proxy settings")
-            name = urlsplit(profile.base_url).hostname
-            return Unreachable(f"The host {name} cannot be found.", hint="check base_url and the network")
-        if isinstance(cause, ConnectionRefusedError):
-            hint = "is the server running?" if near == host else "check the proxy settings"
-            return Unreachable(f"Nothing answers at {near}.", hint=hint)
-        if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-            return Unreachable(f"There is no route to {near}.", hint="is the network up?")
-    if any(isinstance(cause, TimeoutError) for cause in causes):
-        return Unreachable(f"{_capital(near)} did not answer in {profile.connect_timeout:.0f} s.")
-    return Unreachable(f"No connection to {near}.")
-
-
-async def _network(
-    profile: Profile, variable: str, proxy: str, is_watched: Callable[[], bool] = lambda: True
-) -> httpx.AsyncHTTPTransport:
-    """A transport of its own for one turn, with no connection kept for another one. `variable` names the proxy."""
-    if urlsplit(profile.base_url).scheme == "https":
-        verify = await asyncio.to_thread(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", ""))
-    else:
-        verify = _no_tls()
-    try:
-        transport = httpx.AsyncHTTPTransport(
-            verify=verify,
-            proxy=proxy or None,
-            trust_env=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
-            socket_options=_KEEPALIVE,
-        )
-        # Private in httpx, whose transports take no other network; a test fails when that changes.
-        transport._pool._network_backend = PacedBackend(transport._pool._network_backend, is_watched)
-        return transport
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        raise ConfigError(f"The proxy setting {variable} is not usable: {error}.") from None
-
-
-@lru_cache(maxsize=1)
-def _no_tls() -> ssl.SSLContext:
-    """What a transport wants although no connection is secure, made once: it takes longer than the connection."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-@lru_cache(maxsize=8)
-def _tls(ca_file: str, from_environment: str) -> ssl.SSLContext:
-    """The TLS settings, made once: reading the certificates takes longer than a short turn."""
-    own = ca_file or from_environment
-    try:
-        if own:
-            return ssl.create_default_context(cafile=own)
-        return httpx.create_ssl_context(trust_env=False)
-    except (OSError, ssl.SSLError) as error:
-        name = "ca_file" if ca_file else "SSL_CERT_FILE"
-        reason = error.strerror or "it holds no certificate"
-        raise ConfigError(f"{name}: {own} cannot be used: {reason}.") from None
-
-
-def _proxy(scheme: str, host: str) -> tuple[str, str]:
-    """The proxy the environment names for a host, with the variable that names it."""
-    if is_loopback(host):
-        return "", ""
-    for name in (f"{scheme}_proxy", "all_proxy"):
-        for variable in (name, name.upper()):
-            value = os.environ.get(variable, "").strip()
-            if value and not _is_bypassed(host):
-                return variable, value if "://" in value else f"http://{value}"
-    return "", ""
-
-
-def _is_bypassed(host: str) -> bool:
-    from urllib import request
-
-    return bool(request.proxy_bypass(host))

@@ -21,9 +21,9 @@ from tui.chat import Chat
 from tui.drafts import Folded, folded_file
 from tui.errors import UsageError
 from tui.pictures import Picture
+from tui.shown_pictures import refuse_pictures
 from tui.store import Store
 from tui.text import one_line
-from tui.turns import refuse_pictures
 
 READING = 10.0
 """Seconds a file may take to be read."""

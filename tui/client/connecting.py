@@ -1,0 +1,114 @@
+"""What went wrong on the way to a server, in words."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from tui.client.library import httpx
+from tui.config import Profile
+from tui.errors import Refused, TurnError, Unreachable
+
+
+class Way(Protocol):
+    """The way a request went: under which profile, to which host, through which proxy."""
+
+    profile: Profile
+    host: str
+    proxy: str
+
+    def said(self, text: str, limit: int = ...) -> str:
+        """What a server said, as it may be repeated."""
+        ...
+
+
+def explain(error: httpx.HTTPError, way: Way) -> TurnError:
+    """The words for a request that went this way and got no response."""
+    host = way.host
+    near = f"the proxy {way.proxy}" if way.proxy else host
+    match error:
+        case httpx.ProxyError():
+            return Unreachable(
+                f"{_capital(near)} refused to connect to {host}: {way.said(str(error), 100)}.",
+                hint="check the proxy settings",
+                retryable=False,
+            )
+        case httpx.ConnectTimeout():
+            return Unreachable(f"{_capital(near)} did not answer in {way.profile.connect_timeout:.0f} s.")
+        case httpx.ConnectError():
+            return _explain_connect(error, host, near, way.profile)
+        case httpx.ReadTimeout():
+            return Unreachable(
+                f"{host} took the request and said nothing for {way.profile.idle_timeout:.0f} s.", sent=True
+            )
+        case httpx.WriteTimeout():
+            return Unreachable(f"{_capital(near)} stopped reading the request.", sent=True)
+        case httpx.LocalProtocolError():
+            return Refused("The request cannot be sent: a header is not valid.", hint="check headers in the profile")
+        case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
+            return Unreachable(f"{_capital(near)} closed the connection without an answer.", sent=True)
+        case httpx.RemoteProtocolError() if re.search("(status|request) line", str(error)):
+            return Unreachable(
+                f"{_capital(near)} is not an HTTP server.",
+                hint="check base_url (https:// or http://?)",
+                sent=True,
+                retryable=False,
+            )
+        case httpx.RemoteProtocolError():
+            return Refused(f"{_capital(near)} sent a malformed response.")
+        case _:
+            return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
+
+
+def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: Profile) -> Unreachable:
+    """The same for a connection that was never made. `near` is what it is made to first: the host, or a proxy."""
+    causes = _causes(error)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = cause.verify_message or "it cannot be verified"
+            return Unreachable(
+                f"The certificate of {host} is not accepted: {why}.",
+                hint="if your network uses its own authority, name its file in ca_file",
+                retryable=False,
+            )
+        if isinstance(cause, ssl.SSLError):
+            if "WRONG_VERSION_NUMBER" in str(cause) or "RECORD_LAYER" in str(cause):
+                return Unreachable(f"{host} speaks plain HTTP.", hint="did you mean http://?", retryable=False)
+            return Unreachable(f"No secure connection to {host}: {cause.reason or 'TLS error'}.", retryable=False)
+        if isinstance(cause, socket.gaierror):
+            if near != host:
+                return Unreachable(f"{_capital(near)} cannot be found.", hint="check the proxy settings")
+            name = urlsplit(profile.base_url).hostname
+            return Unreachable(f"The host {name} cannot be found.", hint="check base_url and the network")
+        if isinstance(cause, ConnectionRefusedError):
+            hint = "is the server running?" if near == host else "check the proxy settings"
+            return Unreachable(f"Nothing answers at {near}.", hint=hint)
+        if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            return Unreachable(f"There is no route to {near}.", hint="is the network up?")
+    if any(isinstance(cause, TimeoutError) for cause in causes):
+        return Unreachable(f"{_capital(near)} did not answer in {profile.connect_timeout:.0f} s.")
+    return Unreachable(f"No connection to {near}.")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An error and everything it came from."""
+    found: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or one in found:
+            continue
+        found.append(one)
+        todo += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            todo += one.exceptions
+    return found
+
+
+def _capital(text: str) -> str:
+    """`text` as a sentence begins, where it is words and not the name of a host."""
+    return f"T{text[1:]}" if text.startswith("the ") else text

@@ -1,0 +1,91 @@
+"""How a turn reaches its server: through which proxy, under which certificates, how it is read."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from tui.addresses import is_loopback
+from tui.client.library import httpx
+from tui.client.pacing import PacedBackend
+from tui.config import Profile
+from tui.errors import ConfigError
+
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+        if hasattr(socket, name)
+    ),
+]
+
+
+async def network(
+    profile: Profile, variable: str, proxy: str, is_watched: Callable[[], bool] = lambda: True
+) -> httpx.AsyncHTTPTransport:
+    """A transport of its own for one turn, with no connection kept for another one. `variable` names the proxy.
+
+    Raises:
+        ConfigError: The proxy or the certificates named cannot be used.
+    """
+    if urlsplit(profile.base_url).scheme == "https":
+        verify = await asyncio.to_thread(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", ""))
+    else:
+        verify = _no_tls()
+    try:
+        transport = httpx.AsyncHTTPTransport(
+            verify=verify,
+            proxy=proxy or None,
+            trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),
+            socket_options=_KEEPALIVE,
+        )
+        # Private in httpx, whose transports take no other network; a test fails when that changes.
+        transport._pool._network_backend = PacedBackend(transport._pool._network_backend, is_watched)
+        return transport
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigError(f"The proxy setting {variable} is not usable: {error}.") from None
+
+
+@lru_cache(maxsize=1)
+def _no_tls() -> ssl.SSLContext:
+    """What a transport wants although no connection is secure, made once: it takes longer than the connection."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@lru_cache(maxsize=8)
+def _tls(ca_file: str, from_environment: str) -> ssl.SSLContext:
+    """The TLS settings, made once: reading the certificates takes longer than a short turn."""
+    own = ca_file or from_environment
+    try:
+        if own:
+            return ssl.create_default_context(cafile=own)
+        return httpx.create_ssl_context(trust_env=False)
+    except (OSError, ssl.SSLError) as error:
+        name = "ca_file" if ca_file else "SSL_CERT_FILE"
+        reason = error.strerror or "it holds no certificate"
+        raise ConfigError(f"{name}: {own} cannot be used: {reason}.") from None
+
+
+def find_proxy(scheme: str, host: str) -> tuple[str, str]:
+    """The proxy the environment names for a host, with the variable that names it."""
+    if is_loopback(host):
+        return "", ""
+    for name in (f"{scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            value = os.environ.get(variable, "").strip()
+            if value and not _is_bypassed(host):
+                return variable, value if "://" in value else f"http://{value}"
+    return "", ""
+
+
+def _is_bypassed(host: str) -> bool:
+    from urllib import request
+
+    return bool(request.proxy_bypass(host))

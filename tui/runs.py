@@ -1,0 +1,56 @@
+"""A turn that is running, with what is known of it beside its stream."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+from tui.config import Profile
+from tui.model import ItemState, Session, Turn, TurnStatus
+
+Outline = tuple[TurnStatus, float | None, str, tuple[ItemState, ...]]
+"""What tells of a turn that has ended whether someone has changed it since."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A turn that is running.
+
+    `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
+    after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
+    stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
+    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on.
+    """
+
+    session: Session | None
+    turn: Turn
+    profile: Profile
+    task: asyncio.Task[Turn] | None = None
+    saved: Turn | None = None
+    stop: TurnStatus | None = None
+    lets_go: bool = False
+    is_stateless: bool = False
+    is_resumed: bool = False
+    at: int | None = None
+    name: str = ""
+    beaten: float = 0.0
+    states: dict[str, ItemState] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def seen(self, turn: Turn) -> Turn:
+        """`turn` with what was learnt beside its stream."""
+        self.name = turn.run or self.name
+        if self.notes:
+            turn = replace(turn, notes=(*turn.notes, *self.notes))
+        if self.states:
+            items = (replace(item, state=self.states.get(item.key, item.state)) for item in turn.items)
+            turn = replace(turn, items=tuple(items))
+        if self.is_resumed and turn.error is not None and turn.error.kind == "refused":
+            # The server does not know the run any more: there is nothing to take up a third time.
+            turn = replace(turn, run="")
+        return turn
+
+
+def outline(turn: Turn) -> Outline:
+    """A turn's outline."""
+    return turn.status, turn.ended_at, turn.run, tuple(item.state for item in turn.items)
