@@ -321,7 +321,7 @@ async def test_deleting_can_be_undone(history: Path) -> None:
         await w.press("f8")
         await w.until(lambda: w.label == "chat-1")
         await w.until(lambda: "second" not in w.picture.replace("Deleted second", ""))
-        assert "Deleted second; alt+z brings it back" in w.status
+        assert "Deleted second; Alt+Z brings it back" in w.status
         await w.press("alt+z")
         await w.until(lambda: w.label == "chat-2")
         assert "b" in w.transcript

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
-from tests.store.histories import a_session
+from tests.app.driving import window
+from tests.store.histories import a_session, a_turn, said
+from tui.app.screens.sessions import SessionList
+from tui.app.screens.status import outcome
 from tui.app.widgets.sidebar import alike, entries_of, named
-from tui.model import Session
+from tui.model import Session, TurnStatus
 
 TODAY = date(2026, 11, 27)
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
@@ -46,3 +51,29 @@ def test_the_label_is_seen_beside_a_long_title() -> None:
     assert named("A parser for small queries", "", 26) == "A parser for small queries"
     assert named("Same", "a-very-long-label-indeed-it-is", 26) == "Same · a-very-long-…"
     assert named("A parser for small queries indeed", "", 26) == "A parser for small querie…"
+
+
+def test_one_that_comes_back_stands_where_it_was() -> None:
+    listed = SessionList()
+    listed.reset([a_row("new", 0), a_row("old", 20)])
+    listed.put(a_row("back", 10))
+    listed.put(a_row("oldest", 30))
+    listed.put(a_row("newest", -1))
+    assert [one.label for one in listed.sessions] == ["newest", "new", "back", "old", "oldest"]
+
+
+async def test_the_session_shown_stays_in_view_where_it_goes_in_the_list(history: Path) -> None:
+    async with window(history) as w:
+        for number in range(40):
+            await w.talk.chat.open(f"number {number}")
+        await w.until(lambda: len(w.screen.sidebar._entries) > 40)
+        await w.screen.visit(w.screen._list.sessions[-1])
+        await w.until(lambda: w.screen.sidebar.scroll_offset.y > 0)
+        await w.press("f4")
+        await w.until(lambda: "Pinned" in w.picture)
+
+
+def test_how_long_is_not_told_where_it_is_not_known() -> None:
+    turn = said(a_turn(a_session()), "half", status=TurnStatus.INTERRUPTED)
+    assert outcome(turn) == "interrupted"
+    assert outcome(replace(turn, ended_at=turn.created_at + 2)) == "interrupted after 2.0 s"

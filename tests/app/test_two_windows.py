@@ -115,7 +115,7 @@ async def test_what_another_window_does_to_sessions_is_seen_in_the_sidebar_and_o
         for key, done in (("f8", "Deleted"), ("f9", "Archived")):
             await here.press(key)
             await there.until(lambda: listed(there) == ["three"])
-            assert there.status.endswith(f"{done} in another window; alt+z brings it back")
+            assert there.status.endswith(f"{done} in another window; Alt+Z brings it back")
             assert "hi" in there.transcript
             assert there.screen.prompt.text == "half a thou"
             if key == "f8":
@@ -128,7 +128,7 @@ async def test_what_another_window_does_to_sessions_is_seen_in_the_sidebar_and_o
                 await w.until(lambda w=w: sorted(listed(w)) == ["A title", "three"])
             assert there.label == "two"
             await here.until(lambda: here.label == "three")
-            await here.press("alt+up", "alt+up")
+            await here.press("alt+down")
             await here.until(lambda: here.label == "two")
 
 

@@ -142,3 +142,14 @@ async def test_only_the_newest_thousand_requests_are_told_of(history: Path) -> N
     assert rows(history, "SELECT count(*) FROM attempts") == [(1401,)]
     assert len(events) == 1000
     assert (events[0], events[-1]) == (an_event(1, 402), an_event(2, 701))
+
+
+async def test_a_request_that_ended_with_palaver_is_not_told_as_running(history: Path) -> None:
+    session = await asked(history, (replace(an_attempt(1), outcome="", ended_at=None),))
+    async with opened(history) as store:
+        change(history, "UPDATE turns SET status = 'interrupted'")
+        _, (event,) = await store.conversations.account(session.id)
+        assert event.outcome == "cut short when Palaver ended"
+        change(history, "UPDATE turns SET status = 'streaming'")
+        _, (event,) = await store.conversations.account(session.id)
+        assert event.outcome == ""

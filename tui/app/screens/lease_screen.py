@@ -52,7 +52,7 @@ class LeaseScreen(FindScreen):
         lease = self.lease
         said = ""
         if lease is not None:
-            way_out = f" · {self._key('session.take-over')} takes over"
+            way_out = f" · {self.key('session.take-over')} takes over"
             # In a narrow window the way out comes first.
             room = self.prompt.outer_size.width - _FRAME - len(way_out)
             said = next((one for one in _where(lease) if len(one) <= room), _where(lease)[-1]) + way_out
@@ -71,7 +71,7 @@ class LeaseScreen(FindScreen):
         taken = await self._chat.take_over(session_id)
         self.say("Taken over; what came is kept" if taken is not None else "The session is free")
 
-    def _key(self, name: str) -> str:
+    def key(self, name: str) -> str:
         """The first key of an action, as it is bound."""
         return next(key.shown.split(" ")[0] for keys in self._keys().values() for key in keys if key.name == name)
 

@@ -73,7 +73,7 @@ class QueueScreen(LeaseScreen):
 
     @property
     def waiting_words(self) -> str:
-        return told(len(self._queue), self._key("queue.send")) if self.is_waiting else ""
+        return told(len(self._queue), self.key("queue.send")) if self.is_waiting else ""
 
     # Adding
 
@@ -115,7 +115,7 @@ class QueueScreen(LeaseScreen):
         self._aside, self._queued = aside, before
         self.do(self._chat.hold(before))
         self.prompt.replace_text(before.prompt)
-        back, out = self._key("prompt.send"), self._key("queue.remove")
+        back, out = self.key("prompt.send"), self.key("queue.remove")
         self.prompt.border_title = Content(f"{back} puts it back · {out} takes it out")
         self.refresh_queue()
 

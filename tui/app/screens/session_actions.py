@@ -6,7 +6,6 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from textual.app import App
-from textual.binding import Binding
 
 from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.sessions import SessionList
@@ -34,6 +33,8 @@ class Stage(Protocol):
     def refresh_bindings(self) -> None: ...
 
     def show_list(self) -> None: ...
+
+    def key(self, name: str) -> str: ...
 
 
 class SessionActions:
@@ -100,7 +101,7 @@ class SessionActions:
         deleted = await self._chat.delete(session.id)
         self._list.remove(session.id)
         self.deleted.append(deleted)
-        key = self._stage.app.get_key_display(Binding("alt+z", "restore"))
+        key = self._stage.key("session.restore")
         self._stage.say(f"Deleted {deleted.name}; {key} brings it back")
         self._stage.refresh_bindings()
 
@@ -114,7 +115,7 @@ class SessionActions:
         """Go to the session beside it, and take this one out of the way. It goes on answering, if it is."""
         await leaving
         self.deleted.append(await self._chat.archive(session.id))
-        key = self._stage.app.get_key_display(Binding("alt+z", "restore"))
+        key = self._stage.key("session.restore")
         self._stage.say(f"Archived {session.name}; {key} brings it back")
         self._stage.refresh_bindings()
 
@@ -127,7 +128,7 @@ class SessionActions:
         if is_hidden:
             self.deleted.append(now)
             done = "Deleted" if now.deleted_at is not None else "Archived"
-            key = self._stage.app.get_key_display(Binding("alt+z", "restore"))
+            key = self._stage.key("session.restore")
             self._stage.say(f"{done} in another window; {key} brings it back")
         self._stage.refresh_bindings()
 

@@ -24,7 +24,7 @@ class SessionList:
         return self._sessions.get(session_id)
 
     def put(self, session: Session) -> None:
-        """Take in a session as it is now. One that was said something in comes to the front."""
+        """Take in a session as it is now. One that was said something in comes to the front, as does a new one."""
         if _is_hidden(session):
             self._sessions.pop(session.id, None)
             return
@@ -33,7 +33,17 @@ class SessionList:
             self._sessions[session.id] = session
             return
         self._sessions.pop(session.id, None)
-        self._sessions = {session.id: session, **self._sessions}
+        is_back = known is None and session.turns > 0
+        if is_back and any(one.last_used_at > session.last_used_at for one in self._sessions.values()):
+            self._put_in_its_place(session)
+        else:
+            self._sessions = {session.id: session, **self._sessions}
+
+    def _put_in_its_place(self, session: Session) -> None:
+        """Where one that came back, or comes from elsewhere, stands by its last use."""
+        others = self.sessions
+        place = next((at for at, one in enumerate(others) if one.last_used_at <= session.last_used_at), len(others))
+        self._sessions = {one.id: one for one in (*others[:place], session, *others[place:])}
 
     def remove(self, session_id: str) -> None:
         self._sessions.pop(session_id, None)

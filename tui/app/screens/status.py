@@ -42,6 +42,8 @@ def progress(turn: Turn, now: float) -> str:
 def outcome(turn: Turn) -> str:
     """What a turn came to."""
     took = f"{(turn.ended_at or turn.created_at) - turn.created_at:.1f} s"
+    if turn.status is TurnStatus.INTERRUPTED and turn.ended_at is None and not turn.run:
+        return "interrupted"
     match turn.status:
         case TurnStatus.DONE if turn.open_approvals:
             return "waits for your approval"

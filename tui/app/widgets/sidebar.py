@@ -132,12 +132,12 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
             return
         if entries != self._entries:
             self._alike = alike(sessions)
-        under = self._session_at(self._cursor)
+        under, was_seen = self._session_at(self._cursor), self._sees(self._cursor)
         moved = current != self._current
         self._entries, self._current, self._answering = entries, current, running
         self._cursor = self._place_of(current if moved or under is None else under.id)
         self.virtual_size = Size(self.size.width, len(entries))
-        if moved:
+        if moved or (was_seen and not self._sees(self._cursor)):
             self._reveal()
         before, self._looks = self._looks, [self._look(place) for place in range(len(entries))]
         if len(before) != len(entries):
@@ -237,6 +237,9 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
             if entry.session is not None and entry.session.id == session_id:
                 return place
         return -1
+
+    def _sees(self, place: int) -> bool:
+        return 0 <= place - self.scroll_offset.y < self.size.height
 
     def _reveal(self) -> None:
         if self._cursor >= 0:

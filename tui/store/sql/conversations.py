@@ -7,12 +7,14 @@ from sqlite3 import Connection
 from typing import Any
 
 from tui.account import Event
-from tui.model import AttemptKind, Mapping, MappingState
+from tui.model import AttemptKind, Mapping, MappingState, TurnStatus
 from tui.store.sql import sessions
 from tui.text import storable
 
 MOST = 1000
 """Requests told of at most: the newest ones."""
+
+_RUNNING = frozenset(status for status in TurnStatus if not status.is_final)
 
 
 def get_mapping(conn: Connection, session_id: str, origin: str, protocol: str, principal: str) -> Mapping | None:
@@ -80,12 +82,14 @@ def get_account(conn: Connection, session_id: str) -> tuple[tuple[Mapping, ...],
     found = [get_mapping(conn, session_id, *row) for row in rows]
     events: list[Event] = []
     for branch, low, high in sessions.lineage(conn, session_id):
-        for depth, kind, started_at, ended_at, sent_id, received_id, outcome in conn.execute(
-            "SELECT t.depth, a.kind, a.started_at, a.ended_at, a.sent_id, a.received_id, a.outcome "
+        for depth, kind, started_at, ended_at, sent_id, received_id, outcome, status in conn.execute(
+            "SELECT t.depth, a.kind, a.started_at, a.ended_at, a.sent_id, a.received_id, a.outcome, t.status "
             "FROM turns t JOIN attempts a ON a.turn_id = t.id "
             "WHERE t.branch_id = ? AND t.depth >= ? AND t.depth < ? ORDER BY t.depth DESC, a.number DESC",
             (branch, low, high),
         ):
+            if not outcome and status not in _RUNNING:
+                outcome = "cut short when Palaver ended"
             known = AttemptKind(kind) if kind in set(AttemptKind) else AttemptKind.RETRY
             event = Event(depth + 1, known, started_at, ended_at, sent_id, received_id, outcome)
             if event.is_remarkable and len(events) < MOST:
