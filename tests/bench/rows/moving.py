@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 from tests.bench import histories
 from tests.bench.figures import Figure, Samples
 from tests.bench.program import PALAVER, history, home
 from tests.bench.rows import Setting
-from tests.bench.watched import Watched
+from tests.bench.watched import Frame, Watched
 
 _PAGE_UP, _HOME, _END, _TAB = "\x1b[5~", "\x1b[H", "\x1b[F", "\t"
 _FIND, _CLOSE = "\x06", "\x1b"
@@ -28,9 +32,12 @@ def measure(setting: Setting) -> list[Figure]:
         program.wait_quiet(0.3)
         ends = [_HOME, _END] * (3 if setting.quick else 10)
         _press(program, taken, "ends", ends)
-        _resize(program, taken, 3 if setting.quick else 10)
+        since = program.mark()
+        done = [*_resize(program, 3 if setting.quick else 10)]
         for word in ("error", "cache", "handler", "stream") * (1 if setting.quick else 4):
-            _find(program, taken, word)
+            done += _find(program, word)
+        # All at once: what is on the screen is worked out from the program's first byte on each time.
+        _settle(taken, done, list(program.frames(since)))
     return [
         Figure(
             "B3", "PgUp to the settled frame", "ms", taken.of("page"), taken.of("idle"), "echo of a key", "p95", 50.0
@@ -60,29 +67,39 @@ def _press(program: Watched, taken: Samples, name: str, keys: list[str]) -> None
             taken.add(name, (last - at) * 1e3)
 
 
-def _resize(program: Watched, taken: Samples, rounds: int) -> None:
+@dataclass(frozen=True)
+class _Done:
+    """Something done, what it is counted as, the moment, and until when it was left alone."""
+
+    name: str
+    at: float
+    until: float
+
+
+def _resize(program: Watched, rounds: int) -> Iterator[_Done]:
     for _ in range(rounds):
         for width in (80, 200):
-            since = program.mark()
             at = program.resize(width, 40)
             program.wait_quiet(0.3)
-            frames = list(program.frames(since))
-            settled = next((frame.at for frame in frames if frame.lines == frames[-1].lines), None)
-            if settled is not None:
-                taken.add("resize", (settled - at) * 1e3)
+            yield _Done("resize", at, time.monotonic())
 
 
-def _find(program: Watched, taken: Samples, word: str) -> None:
-    """Look for a word: each of its letters takes until the last frame that it changed, the count of places included."""
+def _find(program: Watched, word: str) -> Iterator[_Done]:
+    """Look for a word, letter by letter."""
     program.type(_FIND)
     program.wait_quiet(0.3)
     for letter in word:
-        since = program.mark()
         at = program.type(letter)
         program.wait_quiet(0.4)
-        frames = list(program.frames(since))
-        settled = next((frame.at for frame in frames if frame.lines == frames[-1].lines), None)
-        if settled is not None:
-            taken.add("find", (settled - at) * 1e3)
+        yield _Done("find", at, time.monotonic())
     program.type(_CLOSE)
     program.wait_quiet(0.3)
+
+
+def _settle(taken: Samples, done: list[_Done], frames: list[Frame]) -> None:
+    """Each takes until the first frame that shows what the last one shows that came of it."""
+    for one in done:
+        came = [frame for frame in frames if one.at <= frame.at < one.until]
+        settled = next((frame.at for frame in came if frame.lines == came[-1].lines), None)
+        if settled is not None:
+            taken.add(one.name, (settled - one.at) * 1e3)
