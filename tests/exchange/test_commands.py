@@ -15,6 +15,7 @@ from tests.app.driving import window
 from tests.exchange import files
 from tests.exchange.taking import written
 from tests.loopback import palaver, plain_environment, start
+from tests.terminal import terminal
 
 
 def labels() -> list[str]:
@@ -96,6 +97,15 @@ def test_an_import_that_is_killed_goes_on_where_it_was(tmp_path: Path, history: 
     assert conn.execute("SELECT count(*), count(DISTINCT source) FROM sessions").fetchone() == (150, 150)
     conn.close()
     assert f"; {kept:,} already here" in done.stderr
+
+
+def test_a_bar_tells_how_far_a_long_thread_is_and_leaves_no_trace(tmp_path: Path) -> None:
+    file = written(tmp_path / "b.jsonl", files.bundle(*(files.turn(f"q{number}", "a") for number in range(300))))
+    with terminal("import", str(file)) as t:
+        assert t.ends() == 0
+        assert b"Reading" in t.output
+        assert b"251 of 300 turns" in t.output
+        assert [line for line in map(str.rstrip, t.screen()) if line] == ["work  300 turns  Work", "palaver: Imported 1 thread"]
 
 
 async def test_in_the_window(history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui.commands.sessions import history
 from tui.commands.table import print_line
@@ -15,6 +16,9 @@ from tui.console import print_error
 from tui.errors import Exit
 from tui.exchange import Outcome, Result, summary
 from tui.text import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SHOWN = 20
 """How many threads are named one by one; the rest is counted."""
@@ -33,16 +37,17 @@ async def _main(args: argparse.Namespace) -> int:
     counts: list[Outcome] = []
     named: dict[Result, int] = {}
     async with history() as chat:
-        with _progress() as show:
+        with _progress() as bar:
             try:
                 files = [Path(name) for name in args.files]
-                async with aclosing(chat.exchange.take_in(files, args.label)) as outcomes:
+                async with aclosing(chat.exchange.take_in(files, args.label, bar.show_turns)) as outcomes:
                     async for outcome in outcomes:
                         counts.append(_light(outcome))
-                        show(outcome)
+                        bar.show(outcome)
                         named[outcome.result] = named.get(outcome.result, 0) + 1
                         if named[outcome.result] <= SHOWN:
-                            _tell(outcome)
+                            with bar.put_away():
+                                _tell(outcome)
             except asyncio.CancelledError:
                 print_error(f"palaver: stopped. {summary(counts)}; the same command goes on from there")
                 raise
@@ -73,16 +78,55 @@ def _tell(outcome: Outcome) -> None:
         )
 
 
+class _NoBar:
+    """What is shown of an import's progress where no one looks: nothing."""
+
+    def show(self, outcome: Outcome) -> None:
+        """A thread is done with."""
+
+    def show_turns(self, saved: int, turns: int) -> None:
+        """So many turns of the only thread are saved."""
+
+    @contextmanager
+    def put_away(self) -> Iterator[None]:
+        """Room for lines of another kind."""
+        yield
+
+
+class _Bar(_NoBar):
+    """A bar: of the threads in a file, or of the turns of the only one in it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("Reading", total=None, count="")
+
+    def show(self, outcome: Outcome) -> None:
+        if outcome.total > 1:
+            self._tell(outcome.done, outcome.total, "threads")
+
+    def show_turns(self, saved: int, turns: int) -> None:
+        self._tell(saved, turns, "turns")
+
+    def _tell(self, done: int, total: int, what: str) -> None:
+        count = f"{done:,} of {total:,} {what}"
+        self._progress.update(self._task, description="Importing", completed=done, total=total, count=count)
+
+    @contextmanager
+    def put_away(self) -> Iterator[None]:
+        self._progress.stop()
+        yield
+        self._progress.start()
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[Outcome], None]]:
+def _progress() -> Iterator[_NoBar]:
     """A bar on standard error, where that is a terminal."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield _NoBar()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda outcome: progress.update(task, completed=outcome.done, total=outcome.total or None)
+        yield _Bar(progress)

@@ -204,9 +204,14 @@ class Exchange:
 
     # In
 
-    async def take_in(self, files: Sequence[Path], label: str = "") -> AsyncGenerator[Outcome, None]:
+    async def take_in(
+        self, files: Sequence[Path], label: str = "", on_saved: Callable[[int, int], None] = lambda *_: None
+    ) -> AsyncGenerator[Outcome, None]:
         """Import all threads in files, and tell what became of each as it does. What is imported stays, whatever comes
         after it; to do it again goes on from there.
+
+        Of a thread that is alone in its file `on_saved` is told how many of how many turns are saved, now and then, and
+        from another thread of execution.
 
         Raises:
             UsageError: `label` is given for several threads.
@@ -215,7 +220,7 @@ class Exchange:
         for file in files:
             reading = _Reading()
             try:
-                async with aclosing(self._take_in(reading, file, label, len(files))) as outcomes:
+                async with aclosing(self._take_in(reading, file, label, len(files), on_saved)) as outcomes:
                     async for outcome in outcomes:
                         yield outcome
             except FileRefused as error:
@@ -223,19 +228,29 @@ class Exchange:
             finally:
                 reading.close()
 
-    async def _take_in(self, reading: _Reading, file: Path, label: str, files: int) -> AsyncGenerator[Outcome, None]:
+    async def _take_in(
+        self, reading: _Reading, file: Path, label: str, files: int, on_saved: Callable[[int, int], None]
+    ) -> AsyncGenerator[Outcome, None]:
         total = await reading.open(file)
         if label and (total > 1 or files > 1):
             raise UsageError("A label is for one thread, and there are several.", hint="leave out --label")
         done = 0
         while (found := await reading.next()) is not None:
             done += 1
-            yield await self._taken(found, file, label, done, total)
+            yield await self._taken(found, file, label, (done, total), on_saved)
 
-    async def _taken(self, found: Thread | Refusal, file: Path, label: str, done: int, total: int) -> Outcome:
+    async def _taken(
+        self,
+        found: Thread | Refusal,
+        file: Path,
+        label: str,
+        place: tuple[int, int],
+        on_saved: Callable[[int, int], None],
+    ) -> Outcome:
         from tui.exchange.names import handle, mended_label
         from tui.exchange.thread import Refusal
 
+        done, total = place
         if isinstance(found, Refusal):
             return Outcome(Result.REFUSED, found.name, file, None, found.why, done, total)
         name = one_line(found.title or found.label or found.source, 80)
@@ -255,7 +270,14 @@ class Exchange:
         source = hashlib.sha256(f"{found.program}\0{found.source}".encode("utf-8", "replace")).hexdigest()
         for picture in found.pictures:
             await self._store.pictures.add(picture)
-        session, is_new = await self._store.take_in(session, found.turns, source, on_top=total == 1)
+        turns, is_one = found.turns, total == 1
+        session, is_new = await self._store.take_in(
+            session,
+            turns,
+            source,
+            on_top=is_one,
+            on_saved=(lambda saved: on_saved(saved, len(turns))) if is_one else lambda _: None,
+        )
         if is_new:
             self._changed(session)
         result = Result.IMPORTED if is_new else Result.KNOWN

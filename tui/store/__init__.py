@@ -147,10 +147,17 @@ class Store(Access):
         return made
 
     async def take_in(
-        self, session: Session, turns: Sequence[Turn], source: str, *, on_top: bool
+        self,
+        session: Session,
+        turns: Sequence[Turn],
+        source: str,
+        *,
+        on_top: bool,
+        on_saved: Callable[[int], None] = lambda _: None,
     ) -> tuple[Session, bool]:
         """Keep a session that was held elsewhere, with all of its turns or not at all. Where its label is taken, it gets
-        one like it. Gives it, or the one that came from that `source` before, and whether it is new.
+        one like it. Gives it, or the one that came from that `source` before, and whether it is new. `on_saved` is
+        told now and then, from the history's own thread, how many turns are saved.
 
         Raises:
             StoreError: It cannot be kept.
@@ -158,7 +165,7 @@ class Store(Access):
         known = await self.read(find_source, None, source)
         if known is not None:
             return known, False
-        return await self.write(put_thread, session, turns, source, on_top)
+        return await self.write(put_thread, session, turns, source, on_top, on_saved)
 
     # Turns
 

@@ -57,7 +57,7 @@ class FileActions:
     async def _take_in(self, name: str) -> None:
         self._stage.say("Reading the file…")
         found: list[Outcome] = []
-        async with aclosing(self._chat.exchange.take_in([_path(name)])) as outcomes:
+        async with aclosing(self._chat.exchange.take_in([_path(name)], on_saved=self._tell_saved)) as outcomes:
             async for outcome in outcomes:
                 found.append(outcome)
                 if outcome.total > _SAID_EVERY and outcome.done % _SAID_EVERY == 0:
@@ -71,6 +71,10 @@ class FileActions:
             await self._stage.visit(found[0].session)
         refused = [one.why for one in found if one.result is Result.REFUSED]
         self._stage.say(refused[0] if len(found) == 1 and refused else summary(found))
+
+    def _tell_saved(self, saved: int, turns: int) -> None:
+        if turns > _SAID_EVERY and saved % _SAID_EVERY == 1:
+            self._stage.app.call_later(self._stage.say, f"Importing: {saved:,} of {turns:,} turns")
 
     def _ask(self, question: str, proposal: str, then: Callable[[str], None]) -> None:
         def done(name: str | None) -> None:

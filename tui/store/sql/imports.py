@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
 
@@ -13,12 +13,22 @@ _FAR = 10**12
 """Seconds since the epoch that no turn comes near to: below it, times are in order, before all places given by use."""
 
 
+TOLD_EVERY = 50
+"""Turns after which it is told how many are saved."""
+
+
 def put_thread(
-    conn: Connection, session: Session, said: Sequence[Turn], source: str, on_top: bool
+    conn: Connection,
+    session: Session,
+    said: Sequence[Turn],
+    source: str,
+    on_top: bool,
+    on_saved: Callable[[int], None] = lambda _: None,
 ) -> tuple[Session, bool]:
     """Insert a session with its turns. Gives it, or the one that came from `source` before, and whether it is new.
 
     `on_top` makes it the one used last; else it stands below all that were used here, among others like it by its last turn.
+    `on_saved` is told now and then how many turns are saved.
     """
     known = find_source(conn, source)
     if known is not None:
@@ -39,6 +49,8 @@ def put_thread(
     branch, revision = conn.execute("SELECT branch_id, revision FROM sessions WHERE id = ?", (session.id,)).fetchone()
     for depth, turn in enumerate(said):
         saving.insert_ended(conn, replace(turn, session_id=session.id, depth=depth), branch, revision)
+        if depth % TOLD_EVERY == 0:
+            on_saved(depth + 1)
     return sessions.get_session(conn, session.id) or session, True
 
 
