@@ -76,6 +76,20 @@ def test_words_are_found_whatever_their_capitals_and_accents() -> None:
     assert literal("Straße ist").spans("STRASSE straße\nist") == [(8, 18)]
 
 
+@pytest.mark.parametrize(
+    ("typed", "text", "count"),
+    [
+        ("aa", "aaaaa AA", 3),
+        ("a.b", "a.b axb A.B", 2),
+        ("é", "é E\u0301 e", 3),
+        ("two  words", "two words, Two\nWORDS, twowords", 2),
+        ("b c d", "bcd", 0),
+    ],
+)
+def test_how_often_a_text_is_in_another(typed: str, text: str, count: int) -> None:
+    assert literal(typed).count(text) == count == len(literal(typed).spans(text))
+
+
 def test_a_passage_is_around_what_was_found() -> None:
     text = "word " * 5000 + "the zebra\n\ncrossed the river " + "word " * 5000
     line, marks = passage_of(text, matcher_of(parsed('zebra "river"')))

@@ -86,8 +86,7 @@ class Matcher:
     def count(self, text: str) -> int:
         """How often they are in a text."""
         folded = fold(text)
-        pairs = zip(self._words, self._patterns, strict=True)
-        return sum(sum(1 for _ in pattern.finditer(folded)) for word, pattern in pairs if word in folded)
+        return sum(_count(folded, *one) for one in zip(self._words, self._patterns, strict=True))
 
     def spans(self, text: str) -> list[Span]:
         """Where they are in a text, in order, none within another."""
@@ -128,6 +127,13 @@ def _pattern_of(term: Term) -> tuple[str, str]:
         return longest, _in_a_row(words, r"\s+")
     pattern = _in_a_row(words, r"[\W_]+")
     return longest, rf"(?<![^\W_]){pattern}" + ("" if term.is_prefix else r"(?![^\W_])")
+
+
+def _count(folded: str, word: str, pattern: re.Pattern[str]) -> int:
+    if pattern.pattern == re.escape(word):
+        # Nothing but the word, of which a single letter is everywhere: a quarter of the time.
+        return folded.count(word)
+    return sum(1 for _ in pattern.finditer(folded)) if word in folded else 0
 
 
 def _in_a_row(words: Sequence[str], between: str) -> str:

@@ -33,18 +33,22 @@ def measure(setting: Setting) -> list[Figure]:
         ends = [_HOME, _END] * (3 if setting.quick else 10)
         _press(program, taken, "ends", ends)
         since = program.mark()
-        done = [*_resize(program, 3 if setting.quick else 10)]
-        for word in ("error", "cache", "handler", "stream") * (1 if setting.quick else 4):
-            done += _find(program, word)
+        resized = list(_resize(program, 3 if setting.quick else 10))
+        words = ("error", "cache", "handler", "stream") * (1 if setting.quick else 4)
+        found = [letter for word in words for letter in _find(program, word)]
         # All at once: what is on the screen is worked out from the program's first byte on each time.
-        _settle(taken, done, list(program.frames(since)))
+        frames = list(program.frames(since))
+        _settle(taken, "resize", resized, frames)
+        _settle(taken, "find", found, frames, *_PANE)
+        _settle(taken, "count", found, frames)
     return [
         Figure(
             "B3", "PgUp to the settled frame", "ms", taken.of("page"), taken.of("idle"), "echo of a key", "p95", 50.0
         ),
         Figure("B3", "Home, End to the settled frame", "ms", taken.of("ends"), taken.of("idle"), "", "p95", 50.0),
         Figure("B3", "resize 80 ↔ 200 to the settled frame", "ms", taken.of("resize"), limit=120.0),
-        Figure("B3", "Ctrl+F: a key to the settled frame", "ms", taken.of("find"), taken.of("idle"), "", "p95", 50.0),
+        Figure("B3", "Ctrl+F: a key to what is marked", "ms", taken.of("find"), taken.of("idle"), "", "p95", 50.0),
+        Figure("B3", "Ctrl+F: a key to all of them counted", "ms", taken.of("count"), taken.of("idle")),
     ]
 
 
@@ -69,9 +73,8 @@ def _press(program: Watched, taken: Samples, name: str, keys: list[str]) -> None
 
 @dataclass(frozen=True)
 class _Done:
-    """Something done, what it is counted as, the moment, and until when it was left alone."""
+    """Something done, the moment, and until when it was left alone."""
 
-    name: str
     at: float
     until: float
 
@@ -81,7 +84,7 @@ def _resize(program: Watched, rounds: int) -> Iterator[_Done]:
         for width in (80, 200):
             at = program.resize(width, 40)
             program.wait_quiet(0.3)
-            yield _Done("resize", at, time.monotonic())
+            yield _Done(at, time.monotonic())
 
 
 def _find(program: Watched, word: str) -> Iterator[_Done]:
@@ -91,15 +94,17 @@ def _find(program: Watched, word: str) -> Iterator[_Done]:
     for letter in word:
         at = program.type(letter)
         program.wait_quiet(0.4)
-        yield _Done("find", at, time.monotonic())
+        yield _Done(at, time.monotonic())
     program.type(_CLOSE)
     program.wait_quiet(0.3)
 
 
-def _settle(taken: Samples, done: list[_Done], frames: list[Frame]) -> None:
-    """Each takes until the first frame that shows what the last one shows that came of it."""
+def _settle(taken: Samples, name: str, done: list[_Done], frames: list[Frame], *pane: int) -> None:
+    """Each takes until the first frame that shows, there or everywhere, what the last one shows that came of it."""
     for one in done:
-        came = [frame for frame in frames if one.at <= frame.at < one.until]
-        settled = next((frame.at for frame in came if frame.lines == came[-1].lines), None)
+        came = [
+            (frame.at, frame.part(*pane) if pane else frame.lines) for frame in frames if one.at <= frame.at < one.until
+        ]
+        settled = next((at for at, lines in came if lines == came[-1][1]), None)
         if settled is not None:
-            taken.add(one.name, (settled - one.at) * 1e3)
+            taken.add(name, (settled - one.at) * 1e3)

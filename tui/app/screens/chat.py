@@ -6,7 +6,7 @@ import time
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding
 
 from tui.app.commands import Command
@@ -279,6 +279,12 @@ class ChatScreen(ComposerScreen):
 
     def action_live_end(self) -> None:
         self.transcript.go_to_end()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """What is pasted while something else has the focus is typed text all the same."""
+        event.stop()
+        self.prompt.focus()
+        self.prompt.paste(event.text)
 
     @on(Prompt.EndWanted)
     def _end_wanted(self) -> None:

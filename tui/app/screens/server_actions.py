@@ -153,7 +153,7 @@ class ServerActions:
             if chosen is not None:
                 self._ask_label(chosen)
 
-        choices = [Choice(one.id, one_line(one.title or one.id, 100)) for one in found]
+        choices = [Choice(one.id, f"{_day(one.used_at)}  {one_line(one.title or one.id, 100)}") for one in found]
         picker = Picker(
             "Conversations on the server", choices, hint="A few letters of a title", empty="There are none."
         )
