@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from tests.app.driving import window
 from tests.chatting import talk
@@ -464,3 +465,15 @@ async def test_markup_is_only_text_wherever_it_comes_from(history: Path) -> None
         await w.press("f8")
         await w.until(lambda: f"Deleted {EVIL}" in w.status)
         assert not w.app._exit
+
+
+async def test_what_is_pasted_while_the_transcript_has_the_focus_is_typed_text(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first", "a", "resp_1")
+        await w.type("see ")
+        await w.press("tab")
+        assert w.screen.transcript.has_focus
+        w.app.post_message(events.Paste("rq\nthis"))
+        await w.until(lambda: w.screen.prompt.text == "see rq\nthis")
+        assert w.screen.prompt.has_focus
+        assert len(w.server.seen) == 1

@@ -105,7 +105,10 @@ def test_a_bar_tells_how_far_a_long_thread_is_and_leaves_no_trace(tmp_path: Path
         assert t.ends() == 0
         assert b"Reading" in t.output
         assert b"251 of 300 turns" in t.output
-        assert [line for line in map(str.rstrip, t.screen()) if line] == ["work  300 turns  Work", "palaver: Imported 1 thread"]
+        assert [line for line in map(str.rstrip, t.screen()) if line] == [
+            "work  300 turns  Work",
+            "palaver: Imported 1 thread",
+        ]
 
 
 async def test_in_the_window(history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -14,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.app.moments import moment
 from tui.app.widgets.line import Line
 from tui.chat import Chat
 from tui.found import Found, Hit, SessionHits
@@ -164,7 +164,7 @@ def _heading(session: SessionHits) -> Content:
 
 def _line(hit: Hit) -> Content:
     who = "you" if hit.role == "user" else "answer"
-    line = Content.styled(f"  {_moment(hit.created_at)}  {who:<6}  ", "$foreground 60%")
+    line = Content.styled(f"  {moment(hit.created_at)}  {who:<6}  ", "$foreground 60%")
     at = 0
     for start, end in hit.marks:
         line += Content(hit.passage[at:start]) + Content.styled(hit.passage[start:end], "bold $text-warning")
@@ -183,10 +183,3 @@ def _state(found: Found, text: str, problem: str) -> str:
         said = f"{found.count:,}{more} message{'s' if found.count != 1 else ''} in {sessions}"
         return said if found.is_done else f"{said}; still looking…"
     return "Nothing fits." if found.is_done else "Looking…"
-
-
-def _moment(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, ValueError, OSError):
-        return "?" * 16

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui.account import account_lines
+from tui.app.moments import moment
 from tui.app.screens.account import AccountScreen
 from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.session_actions import Stage
@@ -153,7 +154,7 @@ class ServerActions:
             if chosen is not None:
                 self._ask_label(chosen)
 
-        choices = [Choice(one.id, f"{_day(one.used_at)}  {one_line(one.title or one.id, 100)}") for one in found]
+        choices = [Choice(one.id, f"{one_line(one.title or one.id, 100):<46}  {moment(one.used_at)}") for one in found]
         picker = Picker(
             "Conversations on the server", choices, hint="A few letters of a title", empty="There are none."
         )
