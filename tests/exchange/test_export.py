@@ -18,6 +18,7 @@ from tests.exchange import files
 from tests.exchange.taking import take_in, written
 from tests.fake_server import PROFILE, delta
 from tests.test_pictures import PICTURE, SEE, SHOWN
+from tui.attachments import Attachment, with_attachments
 from tui.credentials import KeySource
 from tui.errors import FileRefused, StoreError, UsageError
 from tui.exchange import Form
@@ -357,11 +358,20 @@ async def test_a_page_shows_pictures_by_itself_and_markdown_names_them(t: Talk, 
     session = await keep(t, a_turn(SEE))
     page = (await t.chat.exchange.export(session, Form.HTML, tmp_path / "a.html")).file.read_text()
     assert page.count("<img") == 1
-    assert f'<img src="{PICTURE.url}" alt="">' in page
+    assert f'<img src="{PICTURE.url}" alt="@dot.png (70 bytes, picture)">' in page
+    assert PICTURE.key not in page
     assert "img-src data:;" in POLICY
     prose = (await t.chat.exchange.export(session, Form.MARKDOWN, tmp_path / "a.md")).file.read_text()
     assert "@dot.png (70 bytes, picture" in prose
     assert PICTURE.base64 not in prose
+
+
+async def test_a_page_folds_the_files_of_a_prompt(t: Talk, tmp_path: Path) -> None:
+    prompt = with_attachments("what is @a.py?", [Attachment("a.py", "if a < b:\n    ```"), Attachment("b.txt", "two")])
+    session = await keep(t, a_turn(prompt))
+    page = (await t.chat.exchange.export(session, Form.HTML, tmp_path / "a.html")).file.read_text()
+    first = '<details class="file"><summary>@a.py (17 bytes)</summary><pre><code>if a &lt; b:\n    ```</code></pre></details>'
+    assert f'<div class="said">what is @a.py?{first}<details class="file"><summary>@b.txt (3 bytes)' in page
 
 
 @pytest.mark.parametrize("data", ["", "bm8gcGljdHVyZQ==", "no base64!", 5, {"a": 1}])

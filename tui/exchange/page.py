@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from tui.attachments import pictures_in
+from tui.attachments import parted
 from tui.exchange.markdown import ENDINGS, title_of
 from tui.exchange.moments import moment
 from tui.exchange.outline import Outline
@@ -74,7 +74,7 @@ class PageWriter:
         parts = [
             f'<article id="turn-{number}">',
             f'<section class="prompt" aria-label="Prompt {number}"><a class="number" href="#turn-{number}">{number}</a>'
-            f'<div class="said">{escape(clean(turn.prompt))}{_shown_pictures(turn, pictures)}</div></section>',
+            f'<div class="said">{_said(turn.prompt, pictures)}</div></section>',
             '<section class="answer" aria-label="Answer">',
             *(_item(item) for item in turn.items if item.text or item.name),
         ]
@@ -88,9 +88,20 @@ class PageWriter:
         return _FOOT.format(count=_count(outline))
 
 
-def _shown_pictures(turn: Turn, pictures: Mapping[str, Picture]) -> str:
-    named = [pictures[key] for key in dict.fromkeys(pictures_in(turn.prompt)) if key in pictures]
-    return "".join(f'<img src="{escape(picture.url)}" alt="">' for picture in named)
+def _said(prompt: str, pictures: Mapping[str, Picture]) -> str:
+    """A prompt, and after it the files that went along: folded, or shown where they are pictures."""
+    said, files = parted(prompt)
+    shown, seen = [escape(clean(said))], set()
+    for file in files:
+        name = _shown(file.chip)
+        if not file.picture:
+            shown.append(f'<details class="file"><summary>{name}</summary>{_code(file.text)}</details>')
+        elif file.picture in pictures and file.picture not in seen:
+            seen.add(file.picture)
+            shown.append(f'<img src="{escape(pictures[file.picture].url)}" alt="{name}"><p class="facts">{name}</p>')
+        else:
+            shown.append(f'<p class="facts">{name}</p>')
+    return "".join(shown)
 
 
 def _item(item: Item) -> str:

@@ -46,6 +46,10 @@ article { margin: 0 0 2.5rem; scroll-margin-top: 1rem; }
   position: absolute; right: .8rem; top: .6rem; color: var(--faint); font-size: .8rem; text-decoration: none;
 }
 .prompt .said { padding-right: 2rem; }
+.prompt .file { color: var(--muted); font-size: .92rem; margin-top: .5rem; }
+.prompt .file > pre { max-height: 32rem; overflow-y: auto; color: var(--text); margin: .4rem 0 0; }
+.prompt .facts { margin-top: .3rem; }
+.answer > details + .prose { margin-top: 1.1rem; }
 .answer { padding: 0 0 0 calc(1rem + 3px); }
 .prose > :first-child { margin-top: 0; }
 .prose > :last-child { margin-bottom: .6rem; }
