@@ -59,6 +59,17 @@ class Resending:
         along = f"{messages} (≈ {tokens}) {verb} sent along"
         return f"New conversation: {along}" if self.is_new else along
 
+    def text_within(self, room: int) -> str:
+        """The same in so many characters, if it can be said in so few: the shortest way, where it cannot."""
+        ways = [self.text]
+        if self.text and self.is_told:
+            tokens = f"{self.tokens:,}" if self.tokens < 10_000 else f"{self.tokens // 1000:,}k"
+            count = f"{self.said.messages:,} message{'' if self.said.messages == 1 else 's'}, ≈ {tokens} tokens"
+            ways += [f"New conversation: {count}", f"New: {count}"] if self.is_new else [count]
+        elif self.text:
+            ways.append("New conversation: it is told nothing")
+        return next((way for way in ways if len(way) <= room), ways[-1])
+
 
 NOTHING = Resending()
 """Nothing is sent along."""

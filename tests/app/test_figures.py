@@ -55,6 +55,18 @@ async def test_what_a_new_conversation_takes_along_is_there_before_it_is_sent(hi
         assert along(w) == ""
 
 
+async def test_in_a_narrow_window_it_is_told_in_short(history: Path) -> None:
+    async with window(history, size=(80, 24)) as w:
+        await w.exchange("one", "first")
+        await w.send("/forget")
+        await w.until(lambda: along(w) == "New conversation: 2 messages, ≈ 2 tokens")
+        assert along(w) in w.picture
+        await w.press("ctrl+b")
+        await w.until(lambda: along(w) == "New conversation: 2 messages (≈ 2 tokens) are sent along")
+        await w.pilot.resize_terminal(45, 24)
+        await w.until(lambda: along(w) == "New: 2 messages, ≈ 2 tokens")
+
+
 async def test_other_words_above_the_input_come_first(history: Path) -> None:
     async with window(history) as w:
         await w.exchange("one", "first")

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from tui.chat import Chat
 from tui.model import Session
+from tui.resending import NOTHING, Resending
 
 ASK_AFTER = 0.1
 """Seconds a session has to be looked at before it is asked for, so that stepping through sessions costs nothing."""
@@ -20,8 +21,8 @@ class _Timer(Protocol):
 
 
 class Forecast:
-    """The words for it, empty while there is nothing to tell. `look` gives the session shown, `later` calls something after
-    some seconds, `do` does something beside, and `show` is called when the words are others."""
+    """What is known of it is `told`: nothing, where nothing goes along. `look` gives the session shown, `later` calls
+    something after some seconds, `do` does something beside, and `show` is called when it is something else."""
 
     def __init__(
         self,
@@ -31,7 +32,7 @@ class Forecast:
         do: Callable[[Coroutine[Any, Any, None]], None],
         show: Callable[[], None],
     ) -> None:
-        self.words = ""
+        self.told = NOTHING
         self._chat = chat
         self._look = look
         self._later = later
@@ -45,7 +46,7 @@ class Forecast:
         """Nothing is told: a prompt has been sent, or another session is shown."""
         self._number += 1
         self._stop()
-        self._tell("")
+        self._tell(NOTHING)
 
     def ask_soon(self) -> None:
         """Find out anew, once nothing has changed for a moment."""
@@ -73,9 +74,9 @@ class Forecast:
     async def _find_out(self, session: Session, number: int) -> None:
         resending = await self._chat.conversations.resending(session)
         if number == self._number:
-            self._tell(resending.text)
+            self._tell(resending)
 
-    def _tell(self, words: str) -> None:
-        if words != self.words:
-            self.words = words
+    def _tell(self, told: Resending) -> None:
+        if told != self.told:
+            self.told = told
             self._show()

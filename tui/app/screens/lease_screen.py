@@ -13,7 +13,7 @@ from tui.model import HolderKind, SessionLease
 from tui.store.lease import this_computer
 from tui.text import one_line
 
-_FRAME = 6
+FRAME = 6
 """Columns of the input's frame that no words can be in."""
 
 
@@ -54,7 +54,7 @@ class LeaseScreen(FindScreen):
         if lease is not None:
             way_out = f" · {self.key('session.take-over')} takes over"
             # In a narrow window the way out comes first.
-            room = self.prompt.outer_size.width - _FRAME - len(way_out)
+            room = self.prompt.outer_size.width - FRAME - len(way_out)
             said = next((one for one in _where(lease) if len(one) <= room), _where(lease)[-1]) + way_out
         if str(self.prompt.border_subtitle or "") != said:
             self.prompt.border_subtitle = Content(said)

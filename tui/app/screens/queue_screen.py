@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.widgets import TextArea
 
-from tui.app.screens.lease_screen import LeaseScreen
+from tui.app.screens.lease_screen import FRAME, LeaseScreen
 from tui.app.widgets.prompt import plain
 from tui.app.widgets.queue_list import told
 from tui.errors import PalaverError
@@ -49,7 +49,8 @@ class QueueScreen(LeaseScreen):
 
     def show_forecast(self) -> None:
         if self._queued is None:
-            self.prompt.border_title = Content(self._forecast.words)
+            room = self.prompt.outer_size.width - FRAME
+            self.prompt.border_title = Content(self._forecast.told.text_within(room))
 
     def refresh_queue(self) -> None:
         self.show_lease()
