@@ -148,6 +148,26 @@ async def test_a_session_shows_its_best_ones_and_counts_the_others(history: Path
         assert len((await found(store, "label:one zebra")).sessions[0].hits) == 8
 
 
+async def test_a_session_with_very_many_does_not_push_out_the_others(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "NEWEST", 4)
+    async with opened(history) as store:
+        for label in ("one", "two"):
+            await told(store, a_session(label), "journal", "hi")
+        many = a_session("many")
+        for number in range(20):
+            await told(store, many, f"journal {number}", "hi")
+        sessions = (await found(store, "journal", limit=7)).sessions
+        assert [(one.label, len(one.hits), one.count) for one in sessions] == [
+            ("two", 1, 1),
+            ("one", 1, 1),
+            ("many", 5, 20),
+        ]
+        monkeypatch.setattr(search, "FARTHEST", 8)
+        assert [one.label for one in (await found(store, "journal", limit=7)).sessions] == ["many"]
+
+
 async def test_many_names_do_not_push_out_what_was_said(history: Path) -> None:
     async with opened(history) as store:
         for number in range(12):

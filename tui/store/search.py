@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from sqlite3 import Connection
@@ -22,6 +23,9 @@ from tui.store.sql.names import Names
 
 NEWEST = 500
 """Messages that fit which are ranked, the newest ones: ranking all that hold a common word takes a second."""
+
+FARTHEST = 20_000
+"""Messages that fit which are ranked at most, where those before are of too few sessions to be all that is shown."""
 
 HEAD = 4000
 """The part of a message that is looked into for its rank, in characters."""
@@ -152,7 +156,7 @@ class Search:
             if fits:
                 self._take(conn, *row)
         self._next = min((row[0] for row in rows), default=self._least)
-        self._settle(is_last=len(rows) < NEWEST, is_enough=len(self._rows) >= self._limit)
+        self._settle(is_last=len(rows) < NEWEST, is_enough=self._has_enough())
 
     def _look_through(self, conn: Connection) -> None:
         """Go through the next newest messages themselves."""
@@ -166,7 +170,15 @@ class Search:
         took = time.perf_counter() - began
         self._window = max(200, min(200_000, int(self._window * min(4.0, STEP / max(took, STEP / 8)))))
         self._next = low
-        self._settle(is_last=low <= self._least, is_enough=len(self._rows) >= NEWEST)
+        self._settle(is_last=low <= self._least, is_enough=len(self._rows) >= NEWEST and self._has_enough())
+
+    def _has_enough(self) -> bool:
+        """Whether as many messages as are wanted can be shown of what is found. Of a session with many no more than some
+        are, so that others are looked for beyond it."""
+        if self._query.labels or len(self._rows) >= FARTHEST:
+            return len(self._rows) >= self._limit
+        counts = Counter(row.session_id for row in self._rows)
+        return sum(min(IN_A_SESSION, count) for count in counts.values()) >= self._limit
 
     def _settle(self, *, is_last: bool, is_enough: bool) -> None:
         """Note whether to go on, and where."""
