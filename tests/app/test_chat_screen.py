@@ -404,6 +404,16 @@ async def test_help_names_every_key_there_is_now(history: Path) -> None:
         await w.until(lambda: w.label == "chat-1")
 
 
+async def test_in_a_narrow_window_each_key_of_the_help_has_its_name_beside_it(history: Path) -> None:
+    async with window(history, size=(80, 60)) as w:
+        await w.press("f1")
+        await w.until(lambda: isinstance(w.app.screen, HelpScreen))
+        lines = [" ".join(line.strip(" │").split()) for line in w.picture.splitlines()]
+        assert "A Approve all transcript.approve-all" in lines
+        at = next(place for place, line in enumerate(lines) if line.endswith("New line prompt.newline"))
+        assert lines[at : at + 2] == ["Ctrl+J Shift+Enter New line prompt.newline", "Alt+Enter"]
+
+
 async def test_keys_that_mean_nothing_are_told(history: Path) -> None:
     async with window(history, keys={"session.nwe": "ctrl+t"}) as w:
         await w.until(lambda: "there is no action 'session.nwe'" in w.status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from textual.app import App, ComposeResult
@@ -98,6 +99,14 @@ def key_name(app: App[Any], binding: Binding) -> str:
     return "+".join([*(modifier.capitalize() for modifier in modifiers), shown])
 
 
+KEYS_WIDE = 18
+"""Columns for the keys of an action; where it has more, they go on in the next line."""
+
+
+def _lines(keys: str) -> list[str]:
+    return wrap(keys, KEYS_WIDE, break_long_words=False, break_on_hyphens=False) or [""]
+
+
 class HelpScreen(Sheet):
     """All keys, those that do nothing at this moment in grey."""
 
@@ -108,7 +117,6 @@ class HelpScreen(Sheet):
         self._groups = groups
 
     def compose(self) -> ComposeResult:
-        width = max((len(key.shown) for keys in self._groups.values() for key in keys), default=8)
         texts = max((len(key.text) for keys in self._groups.values() for key in keys), default=8)
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
@@ -116,10 +124,11 @@ class HelpScreen(Sheet):
                 yield Static(Content(heading), classes="sheet--title")
                 lines = [
                     Content.styled(
-                        f"{key.shown:<{width}}  {key.text:<{texts}}", "" if key.is_active else "$foreground 45%"
+                        f"{first:<{KEYS_WIDE}}  {key.text:<{texts}}", "" if key.is_active else "$foreground 45%"
                     )
-                    + Content.styled(f"  {key.name}", "$foreground 45%")
+                    + Content.styled("".join([f"  {key.name}", *(f"\n{more}" for more in others)]), "$foreground 45%")
                     for key in keys
+                    for first, *others in [_lines(key.shown)]
                 ]
                 yield Static(Content("\n").join(lines))
             yield Static(Content("Marks"), classes="sheet--title")
