@@ -69,7 +69,8 @@ def test_times_ids_and_foreign_text_in_lines() -> None:
         "  expires    2027-01-16 08:01:00",
         "  knows      the session up to turn 3",
         "",
-        "2027-01-15 08:01:01 turn 3: asked afresh without an id → x : is being answered",
+        "2027-01-15 08:01:01 turn 3: asked afresh without an id: is being answered",
+        "  received   x",
     ]
     gone = replace(mapping, state=MappingState.DETACHED)
     assert account.expires_at(gone) is None

@@ -76,18 +76,21 @@ def account_lines(account: Account) -> list[str]:
         lines += ["No server keeps a conversation for this session.", ""]
     if account.resending.text:
         lines += [f"With the next prompt: {account.resending.text}", ""]
-    lines += [_event_line(event) for event in account.events]
+    lines += [line for event in account.events for line in _event_lines(event)]
     if not account.events:
         lines.append("Every request was answered.")
     counted = [f"turn {turn}: {' · '.join(words)}" for turn, one in account.figures if (words := figure_words(one))]
     return [*lines, "", *counted] if counted else lines
 
 
-def _event_line(event: Event) -> str:
-    sent = f"with {event.sent_id}" if event.sent_id else "without an id"
-    received = f" → {event.received_id}" if event.received_id and event.received_id != event.sent_id else ""
+def _event_lines(event: Event) -> list[str]:
+    """A request in a line, with the ids that were sent and received below it."""
+    about = _KINDS[event.kind] if event.sent_id else f"{_KINDS[event.kind]} without an id"
     outcome = event.outcome or "is being answered"
-    return one_line(f"{_moment(event.started_at)} turn {event.turn}: {_KINDS[event.kind]} {sent}{received}: {outcome}")
+    lines = [one_line(f"{_moment(event.started_at)} turn {event.turn}: {about}: {outcome}")]
+    lines += [f"  with       {one_line(event.sent_id)}"] if event.sent_id else []
+    is_other = event.received_id and event.received_id != event.sent_id
+    return [*lines, f"  received   {one_line(event.received_id)}"] if is_other else lines
 
 
 def _moment(seconds: float) -> str:

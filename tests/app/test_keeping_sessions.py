@@ -115,7 +115,8 @@ async def test_what_is_known_of_the_conversation(history: Path) -> None:
         await w.press("f6")
         await w.until(lambda: isinstance(w.app.screen, AccountScreen))
         assert "resp_1" in w.picture
-        assert "turn 1: asked without an id → resp_1: done" in w.picture
+        assert "turn 1: asked without an id: done" in w.picture
+        assert "received   resp_1" in w.picture
         assert "Conversation: first" in w.picture
         await w.press("escape")
         await w.until(lambda: w.app.screen is w.screen)

@@ -89,7 +89,8 @@ def test_a_conversation_is_begun_afresh_and_accounted_for(server: Loopback) -> N
     lines = palaver("sessions", "conversation", "work").stdout.splitlines()
     assert lines[0] == f"http://127.0.0.1:{server.port} · responses · live"
     assert lines[1] == "  id         resp_3"
-    assert any(line.endswith("turn 3: asked without an id → resp_3: done") for line in lines)
+    assert any(line.endswith("turn 3: asked without an id: done") for line in lines)
+    assert "  received   resp_3" in lines
     assert palaver("sessions", "detach", "work").returncode == 0
     assert "detached" in palaver("sessions", "conversation", "work").stdout.splitlines()[0]
     assert "expires" not in palaver("sessions", "conversation", "work").stdout

@@ -46,7 +46,10 @@ class Picker(ModalScreen[str | None]):
             border: round $primary; background: $surface; border-title-style: bold;
         }
         & Input, & Input:focus { border: none; height: 1; margin: 1 0; padding: 0 1; background: $background; }
-        & OptionList { height: auto; max-height: 20; border: none; background: $surface; }
+        & OptionList {
+            height: auto; max-height: 20; border: none; background: $surface;
+            text-wrap: nowrap; text-overflow: ellipsis;
+        }
         & .picker--empty { color: $foreground 60%; margin-bottom: 1; }
     }
     """
