@@ -82,7 +82,7 @@ def test_how_long_is_not_told_where_it_is_not_known() -> None:
 async def test_a_long_title_takes_one_line_in_the_switcher(history: Path) -> None:
     async with window(history) as w:
         session = await w.talk.chat.open("long")
-        await w.talk.chat.set_title(session.id, "many words " * 7 + "and END")
+        await w.talk.chat.set_title(session.id, "many words " * 6 + "END")
         await w.until(lambda: "many words" in w.picture)
         await w.press("ctrl+o")
         await w.until(lambda: "Switch session" in w.picture)
