@@ -97,6 +97,16 @@ async def test_tab_completes_and_an_argument_may_follow(history: Path) -> None:
         assert w.screen.prompt.text == ""
 
 
+async def test_a_command_the_server_cannot_carry_out_is_not_sent_to_it(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("/conversations")
+        await w.until(lambda: "A server of the responses protocol does not list conversations" in w.status)
+        assert w.screen.prompt.text == "/conversations"
+        w.screen.prompt.replace_text("")
+        await w.send("/share\nis what I type")
+        assert (await w.server.request()).json["input"][-1]["content"] == "/share\nis what I type"
+
+
 async def test_escape_closes_the_list_and_what_no_command_is_is_sent(history: Path) -> None:
     async with window(history) as w:
         await w.type("/fo")

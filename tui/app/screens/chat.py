@@ -84,6 +84,9 @@ class ChatScreen(ComposerScreen):
             self.send_in_place(self._session, event.text, at)
         elif slash.run(event.text, self.slash_commands()):
             self.prompt.add_history(event.text)
+        elif refusal := self._commands.refusal(event.text):
+            self.prompt.give_back(event.text)
+            self.say(refusal)
         elif self._session is None:
             self._way.send_there(event.text)
         else:

@@ -15,14 +15,25 @@ from tui.app.screens.session_actions import SessionActions
 from tui.app.screens.slash import Slash
 from tui.app.transcript.view import TranscriptView
 from tui.chat import Chat
-from tui.model import SessionLease
+from tui.model import Session, SessionLease
 from tui.traits import Can
+
+_OTHERWISE = {
+    "/adopt": "keeps no conversations",
+    "/share": "does not share conversations",
+    "/unshare": "does not share conversations",
+    "/conversations": "does not list conversations",
+}
+"""What is said of a server that cannot do what a command is for."""
 
 
 class Stage(Protocol):
     """The screen, as far as it does things itself."""
 
     transcript: TranscriptView
+
+    @property
+    def session(self) -> Session | None: ...
 
     @property
     def lease(self) -> SessionLease | None: ...
@@ -77,6 +88,14 @@ class NamedCommands:
         if server.can(Can.LIST):
             offered["/conversations"] = Slash(lambda _: server.adopt(), "list those on the server")
         return offered
+
+    def refusal(self, text: str) -> str:
+        """Why a command does nothing here, where the server cannot do it; empty for what is none of those."""
+        word = "" if "\n" in text.strip() else text.strip().partition(" ")[0]
+        session = self._stage.session
+        if word not in _OTHERWISE or session is None or word in self.after_slash():
+            return ""
+        return f"A server of the {self._chat.profile_of(session).protocol} protocol {_OTHERWISE[word]}"
 
     def _use_profile(self, name: str) -> None:
         if name:
