@@ -75,18 +75,18 @@ def unfolded(one: Turn) -> list[str]:
         (
             TurnStatus.INTERRUPTED,
             {"error": Failure("network", "Connection lost after 9 words", "partial answer kept")},
-            ["■ Connection lost after 9 words.", "partial answer kept; r sends the prompt again."],
+            ["■ Connection lost after 9 words.", "Partial answer kept; r sends the prompt again."],
         ),
         (TurnStatus.FAILED, {}, ["✗ It failed.", "r sends the prompt again."]),
         (
             TurnStatus.FAILED,
             {"error": Failure("network", "Nothing answers at localhost:1.", "is the server running?")},
-            ["✗ Nothing answers at localhost:1.", "is the server running? r sends the prompt again."],
+            ["✗ Nothing answers at localhost:1.", "Is the server running? r sends the prompt again."],
         ),
         (
             TurnStatus.FAILED,
             {"error": Failure("network", "It may have been received", "press r to send again")},
-            ["✗ It may have been received.", "press r to send again."],
+            ["✗ It may have been received.", "Press r to send again."],
         ),
     ],
 )  # fmt: skip

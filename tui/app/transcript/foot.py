@@ -96,5 +96,6 @@ def _error_lines(mark: str, turn: Turn) -> list[tuple[str, str, str]]:
     said = one_line(error.message).rstrip(".") + "." if error else "It failed."
     hint = one_line(error.hint).rstrip(".") if error else ""
     again = "" if "press r" in hint else "r sends the prompt again"
+    hint = hint[:1].upper() + hint[1:]
     advice = (" " if hint.endswith("?") else "; ").join(part for part in (hint, again) if part)
     return [(mark, "error", said), ("", "muted", f"{advice}.")]
