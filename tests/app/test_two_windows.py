@@ -132,6 +132,21 @@ async def test_what_another_window_does_to_sessions_is_seen_in_the_sidebar_and_o
             await here.until(lambda: here.label == "two")
 
 
+async def test_a_prompt_that_was_refused_meanwhile_does_not_hide_the_answer(history: Path) -> None:
+    async with two(history) as (here, there):
+        exchange = await answering(here)
+        await there.until(lambda: line(there) and "answering" in there.status)
+        # As a script does, which asks for the session all the same.
+        there.talk.chat.send(there.screen.session, "and me?")
+        for w in (here, there):
+            await w.until(lambda w=w: "in another window" in w.transcript)
+            await w.until(lambda w=w: "answering" in w.status)
+            assert "failed after" not in w.status
+        ends_well(exchange)
+        await here.until(lambda: not here.talk.chat.running())
+        await here.until(lambda: "answering" not in here.status)
+
+
 # In terminals
 
 

@@ -50,6 +50,10 @@ TINY = (40, 10)
 """Columns and rows below which nothing useful can be shown."""
 
 
+LOOKED_BACK = 5
+"""Turns before the newest that may still be being answered."""
+
+
 class SessionScreen(Screen[None]):
     """Everything on one screen: sessions, transcript, input, status. What the user does is for those who derive from it."""
 
@@ -339,13 +343,30 @@ class SessionScreen(Screen[None]):
 
     def _refresh_status(self) -> None:
         if self.is_attached:
-            turn = self.transcript.turn_at(self.transcript.count - 1) if self._session else None
-            self._standing.show(self._session, turn)
+            self._standing.show(self._session, self._told_turn)
+
+    @property
+    def _told_turn(self) -> Turn | None:
+        """The turn that the status bar tells of: the newest, or one before it that is still being answered, where a script
+        was refused because of it."""
+        if self._session is None:
+            return None
+        count = self.transcript.count
+        newest = self.transcript.turn_at(count - 1)
+        if newest is None or not newest.status.is_final or not self._is_awaited:
+            return newest
+        before = (self.transcript.turn_at(depth) for depth in range(count - 2, max(-1, count - 2 - LOOKED_BACK), -1))
+        return next((turn for turn in before if turn is not None and not turn.status.is_final), newest)
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether an answer is coming in the session shown, here or elsewhere."""
+        session_id = self._session.id if self._session is not None else ""
+        return self._chat.is_running(session_id) or self._chat.lease(session_id) is not None
 
     def _keep_time(self) -> None:
         """Let the time run in the status bar while an answer is awaited, and only then."""
-        session_id = self._session.id if self._session is not None else ""
-        running = self._chat.is_running(session_id) or self._chat.lease(session_id) is not None
+        running = self._is_awaited
         if running and self._clock is None:
             self._clock = self.set_interval(0.2, self._refresh_status)
         elif not running and self._clock is not None:
