@@ -71,7 +71,7 @@ def test_nothing_found_is_no_failure(filled: Path) -> None:
 def test_conditions_that_mean_nothing(filled: Path, query: str) -> None:
     done = palaver("search", "journal", query)
     assert (done.returncode, done.stdout) == (2, "")
-    assert query.partition(":")[0].capitalize() in done.stderr
+    assert f"“{query.partition(':')[0]}:” takes" in done.stderr
     assert palaver("search").returncode == 2
     assert palaver("search", "-n", "0", "x").returncode == 2
 

@@ -398,7 +398,8 @@ class SessionScreen(Screen[None]):
         width, height = event.size
         self.set_class(width < NARROW, "-narrow")
         self.set_class(width < TINY[0] or height < TINY[1], "-tiny")
-        self.call_after_refresh(self.show_forecast)
+        if self._session is not None:
+            self.call_after_refresh(self.show_forecast)
 
     def do(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something that takes a moment, and say what went wrong if it does."""
