@@ -17,6 +17,8 @@ CANARY = "sk-CANARY-1f2e"
 def serve(call: Call) -> None:
     if call.path.endswith("/models"):
         call.answer(200, {"object": "list", "data": [{"id": f"m{number}"} for number in range(7)]})
+    elif "count from one" in str(call.body):
+        call.hold("one, ")
     else:
         call.head().event(completed("ready"))
 
@@ -58,7 +60,7 @@ def test_testing_one_says_what_works(write_config: Write) -> None:
             ("answer", "ok"),
             ("stream", "-"),
             ("continue", "ok"),
-            ("cancel", "-"),
+            ("cancel", "ok"),
         ]
         assert "m0, m1, m2, m3, m4 and 2 more" in done.stdout
         assert server.calls[0].headers["authorization"] == f"Bearer {CANARY}"
