@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
+from textual._compositor import Compositor
+from textual.geometry import Size
+from textual.widget import Widget
 
 from tests.app.driving import window
 from tests.chatting import talk
@@ -487,3 +492,24 @@ async def test_what_is_pasted_while_the_transcript_has_the_focus_is_typed_text(h
         await w.until(lambda: w.screen.prompt.text == "see rq\nthis")
         assert w.screen.prompt.has_focus
         assert len(w.server.seen) == 1
+
+
+async def test_two_sizes_on_their_way_at_once_end_with_the_last(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with window(history) as w:
+        await w.exchange("first", "fine")
+        laid: list[Size] = []
+        real = Compositor.reflow
+
+        def reflow(compositor: Compositor, parent: Widget, size: Size) -> Any:
+            laid.append(size)
+            return real(compositor, parent, size)
+
+        monkeypatch.setattr(Compositor, "reflow", reflow)
+        sizes = [Size(100, 30), Size(90, 28)]
+        for size in sizes:
+            w.screen.post_message(events.Resize(size, size))
+            w.screen.call_later(lambda: None)
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert laid[-1] == sizes[-1]
+        assert len(laid) < 10, laid

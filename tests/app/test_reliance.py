@@ -32,6 +32,13 @@ from tui.app.widgets.status_bar import StatusBar
 from tui.text import FORBIDDEN
 
 
+def test_a_layout_sends_its_screen_the_size_it_is_laid_out_for() -> None:
+    source = inspect.getsource(Screen._refresh_layout)
+    assert "hidden, shown, resized = self._compositor.reflow(self, size)" in source
+    assert "widget.post_message(" in source
+    assert "self._refresh_layout(size)" in inspect.getsource(Screen._screen_resized)
+
+
 def test_the_driver_writes_through_our_thread() -> None:
     assert linux_driver.WriterThread in (WriterThread, Writer)
     source = inspect.getsource(LinuxDriver.start_application_mode)

@@ -263,7 +263,6 @@ class ChatScreen(ComposerScreen):
     def action_sidebar(self) -> None:
         self.toggle_class("-over" if self.has_class("-narrow") else "-no-sidebar")
         sidebar = self.sidebar
-        self.call_after_refresh(self.show_forecast)
         if sidebar.display:
             self._refresh_sidebar()
             if self.has_class("-narrow"):

@@ -13,7 +13,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
@@ -28,6 +27,7 @@ from tui.app.screens.journey import FIRST_TURNS, Way
 from tui.app.screens.keeper import Keeper
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.standing import Standing
+from tui.app.screens.steady import Steady
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.key_bar import KeyBar
 from tui.app.widgets.offer_list import OfferList
@@ -54,7 +54,7 @@ LOOKED_BACK = 5
 """Turns before the newest that may still be being answered."""
 
 
-class SessionScreen(Screen[None]):
+class SessionScreen(Steady):
     """Everything on one screen: sessions, transcript, input, status. What the user does is for those who derive from it."""
 
     def __init__(self, chat: Chat, store: Store, wish: Wish) -> None:
@@ -80,6 +80,7 @@ class SessionScreen(Screen[None]):
         self._standing = Standing(chat, self.status_bar)
         self._is_told = False
         self._since = 0
+        self._room = 0
         self._unsubscribe: Callable[[], None] = lambda: None
         self._clock: Timer | None = None
         self._sidebar_timer: Timer | None = None
@@ -113,6 +114,7 @@ class SessionScreen(Screen[None]):
     # Beginning
 
     def on_mount(self) -> None:
+        self.screen_layout_refresh_signal.subscribe(self, lambda _: self._laid_out())
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -398,8 +400,12 @@ class SessionScreen(Screen[None]):
         width, height = event.size
         self.set_class(width < NARROW, "-narrow")
         self.set_class(width < TINY[0] or height < TINY[1], "-tiny")
-        if self._session is not None:
-            self.call_after_refresh(self.show_forecast)
+
+    def _laid_out(self) -> None:
+        """Everything has its place: what depends on how much room there is can be told."""
+        if self._room != self.prompt.outer_size.width:
+            self._room = self.prompt.outer_size.width
+            self.show_forecast()
 
     def do(self, work: Coroutine[Any, Any, Any]) -> None:
         """Do something that takes a moment, and say what went wrong if it does."""
