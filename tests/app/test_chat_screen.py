@@ -512,4 +512,5 @@ async def test_two_sizes_on_their_way_at_once_end_with_the_last(history: Path, m
         for _ in range(1000):
             await asyncio.sleep(0)
         assert laid[-1] == sizes[-1]
-        assert len(laid) < 10, laid
+        # Once for each, and once for what another size changes: none for a size that a layout has sent.
+        assert len(laid) <= 3, laid
