@@ -152,7 +152,7 @@ def test_with_its_output_in_a_pipe_the_window_is_on_the_terminal(write_config: W
     file = tmp_path / "out"
     with loopback(lambda call: call.well("fine")) as server:
         write_config(profile_text(server.url))
-        t = Terminal(["sh", "-c", f"{sys.executable} -m tui > {file}"])
+        t = Terminal(["sh", "-c", f"exec {sys.executable} -m tui > {file}"])
         try:
             t.shows("Type a message")
             t.type("hello\r")
