@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from tui.figures import Figures, context_object, figure_words
 from tui.model import AttemptKind, Mapping, MappingState, Session
+from tui.moments import moment
 from tui.resending import NOTHING, Resending, resending_object
 from tui.text import one_line
 
@@ -68,9 +68,12 @@ def account_lines(account: Account) -> list[str]:
         lines.append(one_line(f"{mapping.origin} · {mapping.protocol} · {mapping.state}"))
         lines += [f"  id         {one_line(mapping.conversation_id) or 'none'}"]
         lines += [f"  key from   {one_line(mapping.principal)}"] if mapping.principal else []
-        lines += [f"  issued     {_moment(mapping.issued_at)}", f"  last used  {_moment(mapping.used_at)}"]
+        lines += [
+            f"  issued     {moment(mapping.issued_at, to_the_second=True)}",
+            f"  last used  {moment(mapping.used_at, to_the_second=True)}",
+        ]
         expires_at = account.expires_at(mapping)
-        lines += [f"  expires    {_moment(expires_at)}"] if expires_at is not None else []
+        lines += [f"  expires    {moment(expires_at, to_the_second=True)}"] if expires_at is not None else []
         lines += [f"  knows      the session up to turn {mapping.depth + 1}", ""]
     if not account.mappings:
         lines += ["No server keeps a conversation for this session.", ""]
@@ -87,17 +90,10 @@ def _event_lines(event: Event) -> list[str]:
     """A request in a line, with the ids that were sent and received below it."""
     about = _KINDS[event.kind] if event.sent_id else f"{_KINDS[event.kind]} without an id"
     outcome = event.outcome or "is being answered"
-    lines = [one_line(f"{_moment(event.started_at)} turn {event.turn}: {about}: {outcome}")]
+    lines = [one_line(f"{moment(event.started_at, to_the_second=True)} turn {event.turn}: {about}: {outcome}")]
     lines += [f"  with       {one_line(event.sent_id)}"] if event.sent_id else []
     is_other = event.received_id and event.received_id != event.sent_id
     return [*lines, f"  received   {one_line(event.received_id)}"] if is_other else lines
-
-
-def _moment(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return "?"
 
 
 def account_object(account: Account, iso: Callable[[float | None], str | None]) -> dict[str, Any]:

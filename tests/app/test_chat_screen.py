@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from textual import events
-from textual._compositor import Compositor
 from textual.geometry import Size
-from textual.widget import Widget
 
 from tests.app.driving import window
 from tests.chatting import talk
 from tests.fake_server import PROFILE, completed, delta
 from tui.app.run import Wish
 from tui.app.screens.help import HelpScreen
+from tui.app.screens.session_screen import SessionScreen
 from tui.app.screens.switcher import Switcher
 from tui.app.widgets.dialogs import TextDialog
 from tui.model import TurnStatus
@@ -494,23 +492,22 @@ async def test_what_is_pasted_while_the_transcript_has_the_focus_is_typed_text(h
         assert len(w.server.seen) == 1
 
 
-async def test_two_sizes_on_their_way_at_once_end_with_the_last(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_size_is_told_once_and_sent_by_no_layout(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with window(history) as w:
         await w.exchange("first", "fine")
-        laid: list[Size] = []
-        real = Compositor.reflow
+        told: list[Size] = []
+        real = SessionScreen.on_resize
 
-        def reflow(compositor: Compositor, parent: Widget, size: Size) -> Any:
-            laid.append(size)
-            return real(compositor, parent, size)
+        def on_resize(screen: SessionScreen, event: events.Resize) -> None:
+            told.append(event.size)
+            real(screen, event)
 
-        monkeypatch.setattr(Compositor, "reflow", reflow)
+        monkeypatch.setattr(SessionScreen, "on_resize", on_resize)
         sizes = [Size(100, 30), Size(90, 28)]
         for size in sizes:
             w.screen.post_message(events.Resize(size, size))
+            # With something between them neither takes the other's place.
             w.screen.call_later(lambda: None)
         for _ in range(1000):
             await asyncio.sleep(0)
-        assert laid[-1] == sizes[-1]
-        # Once for each, and once for what another size changes: none for a size that a layout has sent.
-        assert len(laid) <= 3, laid
+        assert told == sizes

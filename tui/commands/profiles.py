@@ -12,11 +12,12 @@ from typing import TypeVar
 from tui import config_file, logs, paths
 from tui.chat import Chat
 from tui.client import Client
-from tui.commands.table import moment, print_json, print_line, print_table
+from tui.commands.table import print_json, print_line, print_table
 from tui.commands.trial import Trial
 from tui.config import Config, Profile
 from tui.errors import Exit
 from tui.model import Conversation
+from tui.moments import moment
 from tui.objects import iso
 from tui.store import Store
 from tui.text import one_line

@@ -11,10 +11,11 @@ from typing import Any
 
 from tui.chat import Chat
 from tui.commands.sessions import history
-from tui.commands.table import moment, print_json, print_line, print_styled
+from tui.commands.table import print_json, print_line, print_styled
 from tui.console import print_error
 from tui.errors import Exit, StoreError, UsageError
 from tui.found import Found, Hit, SessionHits
+from tui.moments import moment
 from tui.objects import iso
 from tui.query import parse_query
 from tui.text import one_line

@@ -11,10 +11,11 @@ from tui import config_file, logs, paths
 from tui.account import account_lines, account_object
 from tui.chat import Chat
 from tui.client import Client
-from tui.commands.table import moment, print_json, print_line, print_table
+from tui.commands.table import print_json, print_line, print_table
 from tui.console import print_error
 from tui.errors import Exit, StoreError
 from tui.model import HolderKind, ItemKind, Session, TurnStatus
+from tui.moments import moment
 from tui.objects import branch_object, iso, queued_object, session_object, turn_json
 from tui.store import Store
 from tui.text import clean, one_line

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from tui.text import clean, one_line
@@ -38,13 +37,3 @@ def print_styled(text: str) -> None:
 
 def print_json(value: Any) -> None:
     print_line(json.dumps(value, indent=2))
-
-
-def moment(seconds: float | None) -> str:
-    """A time as people write it down, in their own time zone; empty for none."""
-    if seconds is None:
-        return ""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, ValueError, OSError):
-        return "?"

@@ -73,7 +73,7 @@ class LeaseScreen(FindScreen):
 
     def key(self, name: str) -> str:
         """The first key of an action, as it is bound."""
-        return next(key.shown.split(" ")[0] for keys in self._keys().values() for key in keys if key.name == name)
+        return self._first_keys[name]
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.lease is not None if action == "take_over" else super().check_action(action, parameters)

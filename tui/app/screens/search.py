@@ -13,10 +13,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui.app.moments import moment
 from tui.app.widgets.line import Line
 from tui.chat import Chat
 from tui.found import Found, Hit, SessionHits
+from tui.moments import moment
 from tui.query import parse_query
 from tui.text import one_line
 
@@ -164,7 +164,7 @@ def _heading(session: SessionHits) -> Content:
 
 def _line(hit: Hit) -> Content:
     who = "you" if hit.role == "user" else "answer"
-    line = Content.styled(f"  {moment(hit.created_at)}  {who:<6}  ", "$foreground 60%")
+    line = Content.styled(f"  {moment(hit.created_at):<16}  {who:<6}  ", "$foreground 60%")
     at = 0
     for start, end in hit.marks:
         line += Content(hit.passage[at:start]) + Content.styled(hit.passage[start:end], "bold $text-warning")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui.account import account_lines
-from tui.app.moments import moment
 from tui.app.screens.account import AccountScreen
 from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.session_actions import Stage
@@ -17,6 +16,7 @@ from tui.app.widgets.dialogs import TextDialog
 from tui.chat import Chat
 from tui.errors import UsageError
 from tui.model import Conversation, Item, Session, Turn, Verdict, check_label
+from tui.moments import moment
 from tui.text import one_line
 from tui.traits import Can
 

@@ -27,7 +27,7 @@ from tui.app.screens.journey import FIRST_TURNS, Way
 from tui.app.screens.keeper import Keeper
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.standing import Standing
-from tui.app.screens.steady import Steady
+from tui.app.steady import Steady
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.key_bar import KeyBar
 from tui.app.widgets.offer_list import OfferList
