@@ -48,6 +48,10 @@ def server_of(**how: Any) -> Iterator[Running]:
         yield running
 
 
+#: What is said of an answer before it hangs.
+HELD = "1 prompt so "
+
+
 @pytest.fixture
 def server() -> Iterator[Running]:
     with server_of() as running:
@@ -202,13 +206,13 @@ async def test_agenta_3_a_run_goes_on_when_its_terminal_is_closed(shape: str, hi
         async with chatting(history, profile_of(server)) as t:
             session = await t.chat.open("work")
             t.chat.send(session, "hang on")
-            await t.until(lambda: t.newest().text)
+            await t.until(lambda: t.newest().text == HELD)
             await t.chat.aclose(INTERRUPTED)
         assert calls(server) == [f"POST {agenta.SERVICE}/invoke"]
         server.service.go_on.set()
         async with chatting(history, profile_of(server)) as t:
             (before,) = await t.chat.turns(session.id)
-            assert (before.status, before.text) == (INTERRUPTED, "1 prompt so ")
+            assert (before.status, before.text) == (INTERRUPTED, HELD)
             assert await t.chat.resume(session)
             turn = await t.ended(session)
             assert (turn.status, turn.text, turn.run) == (DONE, text_of("hang on"), "")
@@ -310,12 +314,12 @@ async def test_how_a_session_stands(server: Running) -> None:
 async def test_a_run_that_was_stopped_while_it_was_read_keeps_what_was_shown(server: Running) -> None:
     told = Told(new_turn(profile_of(server), "hang on"))
     running = asyncio.create_task(ask(server, "hang on", told=told))
-    await until(lambda: told.shown and told.shown[-1].text)
+    await until(lambda: told.shown and told.shown[-1].text == HELD)
     session = server.service.asked[0].json["session_id"]
     async with connected(server) as http:
         await wire.stop(http, session)
     await running
-    assert (told.turn.status, told.turn.finish, told.turn.text) == (DONE, "other", "1 prompt so ")
+    assert (told.turn.status, told.turn.finish, told.turn.text) == (DONE, "other", HELD)
 
 
 # Watching
@@ -352,13 +356,13 @@ async def test_a_server_that_cannot_be_watched_is_asked_after_pauses_that_grow()
 async def test_agenta_7_a_displaced_stream_ends_with_a_note_and_no_error(server: Running) -> None:
     told = Told(new_turn(profile_of(server), "hang on"))
     running = asyncio.create_task(ask(server, "hang on", told=told))
-    await until(lambda: told.shown and told.shown[-1].text)
+    await until(lambda: told.shown and told.shown[-1].text == HELD)
     session = server.service.asked[0].json["session_id"]
     server.call(server.service.steal, session, "someone")
     await running
     assert (told.turn.status, told.turn.finish, told.turn.error) == (DONE, "stolen", None)
     assert told.turn.notes == ("Another client has taken over this session; the answer goes on there.",)
-    assert told.turn.text == "1 prompt so "
+    assert told.turn.text == HELD
     assert len(server.service.asked) == 1, "it does not fight back"
 
 
@@ -577,10 +581,10 @@ async def test_agenta_4_stop_sends_exactly_one_cancel(shape: str, is_strict: boo
         async with chatting(history, profile_of(server)) as t:
             session = await t.chat.open("work")
             t.chat.send(session, "hang on")
-            await t.until(lambda: t.newest().text)
+            await t.until(lambda: t.newest().text == HELD)
             t.chat.cancel(session.id)
             turn = await t.ended(session)
-            assert (turn.status, turn.run, turn.text) == (CANCELLED, "", "1 prompt so ")
+            assert (turn.status, turn.run, turn.text) == (CANCELLED, "", HELD)
             await t.until(lambda: len(server.service.asked) == 2)
             await t.until(lambda: all(not one.running for one in server.service.sessions.values()))
         invoked, stopped = server.service.asked
@@ -627,12 +631,12 @@ async def test_more_can_be_said_while_it_answers(shape: str, is_strict: bool, hi
         async with chatting(history, profile_of(server)) as t:
             session = await t.chat.open("work")
             t.chat.send(session, "hang on")
-            await t.until(lambda: t.newest().text)
+            await t.until(lambda: t.newest().text == HELD)
             assert t.chat.can_steer(session.id)
             await t.chat.steer(session.id, "in French, please")
             turn = await t.ended(session)
             assert (turn.status, turn.run) == (DONE, "")
-            assert turn.text == f"1 prompt so \n\n{text_of('in French, please', 2)}"
+            assert turn.text == f"{HELD}\n\n{text_of('in French, please', 2)}"
             assert turn.notes == ("You added: in French, please",)
         commands = [
             asked.json for asked in server.service.asked if asked.path == "/api/sessions/streams/" and asked.body

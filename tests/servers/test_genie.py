@@ -189,7 +189,7 @@ async def test_genie_8_a_second_failure_is_told_as_that_failure(t: Chatting, ser
 async def test_genie_10_a_first_question_that_is_stopped_leaves_nothing(t: Chatting, server: Running) -> None:
     session = await t.chat.open("work")
     t.chat.send(session, "hang on")
-    await t.until(lambda: t.changes and t.newest().text)
+    await t.until(lambda: t.changes and t.newest().text == "1 prompt so")
     t.chat.cancel(session.id)
     turn = await t.ended(session)
     assert (turn.status, turn.text) == (CANCELLED, "1 prompt so")
