@@ -43,6 +43,10 @@ class Chat(Leases):
         self.agent_items = AgentItems(store, clock, changed=lambda session: self._publish(SessionChanged(session)))
         self.exchange = Exchange(store, config, clock, changed=lambda session: self._publish(SessionChanged(session)))
 
+    async def prepare(self, profile: str = "") -> None:
+        """Load what a first prompt to a profile needs, so that nothing waits for it when there is one."""
+        await self._client.prepare(self.config.profile(profile))
+
     def search(self, text: str, *, limit: int = 60) -> AsyncGenerator[Found, None]:
         """Look through all sessions for what a user typed: each time all that is found so far, until that is all.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ from tui.pictures import Picture
 from tui.traits import Can, Telling
 
 DAY = 86400.0
+
+_MANY = 500
+"""Turns that take longer than a frame to make messages of (7 us each measured)."""
 
 Earlier = Callable[[int], Awaitable[list[Turn]]]
 """Gives the session's turns after a depth; after -1, all of them."""
@@ -81,7 +85,7 @@ async def take_up(
     traits = request.profile.traits
 
     async def said(after: int = -1) -> tuple[Message, ...]:
-        messages = await _illustrated(messages_of(await earlier(after)), request.profile, pictures)
+        messages = await _illustrated(await _messages(await earlier(after)), request.profile, pictures)
         if after == -1 and messages and request.preface:
             return (Message("system", request.preface), *messages)
         return messages
@@ -106,6 +110,11 @@ async def take_up(
     told = sum(one.role == "user" for one in history)
     is_news = bool(told) or mapping is not None
     return Start(replace(request, history=history), fresh_note(told, why=why) if is_news else "")
+
+
+async def _messages(turns: list[Turn]) -> tuple[Message, ...]:
+    """What was said in `turns`; of many of them in a thread, so that no frame is late."""
+    return await asyncio.to_thread(messages_of, turns) if len(turns) > _MANY else messages_of(turns)
 
 
 async def _illustrated(messages: tuple[Message, ...], profile: Profile, pictures: Pictures) -> tuple[Message, ...]:

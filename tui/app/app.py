@@ -219,8 +219,13 @@ class PalaverApp(App[None]):
             screen.transcript.set_theme(self.theme_variables)
 
     async def _settle(self) -> None:
-        """After the first frame: let in what was typed, collect what starting left behind, and seldom after that."""
+        """After the first frame, let in what was typed, and go on beside it."""
         await self._keyboard.open()
+        self.run_worker(self._get_ready())
+
+    async def _get_ready(self) -> None:
+        """Load what a first prompt will need, then collect what starting left behind, and seldom after that."""
+        await self.chat.prepare(self._wish.profile)
         gc.enable()
         gc.collect()
         gc.freeze()

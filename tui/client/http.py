@@ -7,7 +7,6 @@ bytes can become gigabytes), and loopback never goes through a proxy.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from tui import __version__
 from tui.addresses import origin_of
 from tui.client.connecting import explain
+from tui.client.encoding import encode
 from tui.client.library import httpx
 from tui.client.ndjson import LineDecoder
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
@@ -226,7 +226,7 @@ class Http:
     ) -> AsyncIterator[httpx.Response]:
         assert self._client is not None
         idle, connect = self.profile.idle_timeout, self.profile.connect_timeout
-        content = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        content = None if body is None else await encode(body)
         fields = {"accept": accept} | ({"content-type": "application/json"} if content is not None else {})
         fields |= headers or {}
         try:
