@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from tui.app.notification import notification
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
 from tui.app.screens.early_keys import EarlyKeys
+from tui.app.transcript.preloading import preload
 from tui.chat import Chat
 from tui.store import Store
 from tui.text import clean, one_line
@@ -224,8 +226,10 @@ class PalaverApp(App[None]):
         self.run_worker(self._get_ready())
 
     async def _get_ready(self) -> None:
-        """Load what a first prompt will need, then collect what starting left behind, and seldom after that."""
+        """Load what the first prompt and the first page need, then collect what starting left behind, and seldom after
+        that."""
         await self.chat.prepare(self._wish.profile)
+        await asyncio.to_thread(preload)
         gc.enable()
         gc.collect()
         gc.freeze()
