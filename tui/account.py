@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tui.figures import Figures, context_object, figure_words
@@ -11,6 +10,7 @@ from tui.model import AttemptKind, Mapping, MappingState, Session
 from tui.moments import moment
 from tui.resending import NOTHING, Resending, resending_object
 from tui.text import one_line
+from tui.values import dataclass
 
 _KINDS = {
     AttemptKind.FIRST: "asked",

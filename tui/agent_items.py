@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.clock import Clock
@@ -12,6 +12,7 @@ from tui.errors import LabelTaken, StoreError
 from tui.model import Item, ItemKind, ItemState, Session, new_id
 from tui.store import Store
 from tui.store.sql.agent_items import AgentItem
+from tui.values import dataclass
 
 if TYPE_CHECKING:
     from tui.exchange.thread import Said

@@ -7,11 +7,11 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from tui.errors import UsageError
 from tui.pictures import Picture, picture_of
 from tui.text import one_line, typed
+from tui.values import dataclass
 
 LARGEST = 1024 * 1024
 """The most bytes a text file may have."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tui.model import Queued, Session, SessionLease, Turn
 from tui.store.access import Health
+from tui.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from tui.addresses import origin_of
 from tui.credentials import KeySource
 from tui.errors import ConfigError
 from tui.traits import TRAITS, Telling, Traits
+from tui.values import dataclass
 
 PROTOCOLS = tuple(TRAITS)
 """The wire formats a profile can name."""

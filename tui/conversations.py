@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.account import Account
 from tui.client import Client
@@ -33,6 +33,7 @@ from tui.resending import NOTHING, Resending, Said
 from tui.store import Store
 from tui.text import one_line
 from tui.traits import Can, Traits
+from tui.values import dataclass
 
 log = logging.getLogger(__name__)
 

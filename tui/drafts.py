@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tui.attachments import Attachment, parted, with_attachments
+from tui.values import dataclass
 
 OPEN, CLOSE, NAME, PICTURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
 """The marks around what is folded, the one after its name, and the one before what a picture is known by."""

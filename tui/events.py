@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tui.model import AttemptKind, Item, ItemKind, Usage
+from tui.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

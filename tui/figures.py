@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from tui.model import AttemptKind, ItemKind, Turn, TurnStatus
+from tui.values import dataclass
 
 SHORTEST = 0.25
 """Seconds below which an answer came all at once, so that its speed would be that of the network."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tui.values import dataclass
 
 Span = tuple[int, int]
 """A part of a text: its first character, and the one after its last."""

@@ -7,12 +7,13 @@ import secrets
 import time
 import unicodedata
 from collections.abc import Mapping as Fields
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from tui.errors import UsageError
 from tui.pictures import Picture
+from tui.values import dataclass
 
 LABEL_LIMIT = 1024
 """The longest label, in bytes of UTF-8."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tui.errors import ConfigError
+from tui.values import dataclass
 
 APP = "palaver"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 
 from tui.text import storable
+from tui.values import dataclass
 
 LONGEST = 1000
 """Characters of a query that are read."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from tui.model import Turn, messages_of
+from tui.values import dataclass
 
 BYTES_A_TOKEN = 4
 """Bytes of UTF-8 that make a token, on average: a rule of thumb for prose and code. Each model counts its own way."""

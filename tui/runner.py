@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from tui.clock import SYSTEM, Clock
@@ -29,6 +29,7 @@ from tui.events import (
     Waiting,
 )
 from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Turn, TurnStatus
+from tui.values import dataclass
 
 PUBLISH_EVERY = 1 / 30
 """Seconds between two snapshots: no one sees more."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tui.config import Profile
 from tui.model import ItemState, Session, Turn, TurnStatus
+from tui.values import dataclass
 
 Outline = tuple[TurnStatus, float | None, str, tuple[ItemState, ...]]
 """What tells of a turn that has ended whether someone has changed it since."""

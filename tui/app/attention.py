@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tui.chat import Change, TurnChanged
 from tui.model import Turn, TurnStatus
+from tui.values import dataclass
 
 LONG = 5.0
 """Seconds a turn has to take to be told of while the window has the focus, and shows another session."""

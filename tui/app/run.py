@@ -8,7 +8,6 @@ import logging
 import signal
 import sys
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tui import config_file, logs, paths
@@ -18,6 +17,7 @@ from tui.console import COMMANDS, print_error
 from tui.model import TurnStatus, check_label
 from tui.store import Store
 from tui.text import shell_word
+from tui.values import dataclass
 
 if TYPE_CHECKING:
     from tui.app.app import PalaverApp

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
 from tui.client.sse import Decoder
+from tui.values import dataclass
 
 BODY_LIMIT = 64 * 1024
 """How much of an error body is read, in bytes."""

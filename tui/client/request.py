@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.config import Profile
 from tui.model import Item, Message, Verdict
 from tui.pictures import Picture
+from tui.values import dataclass
 
 
 async def _nothing() -> tuple[Message, ...]:

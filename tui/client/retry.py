@@ -6,10 +6,10 @@ import email.utils
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tui.client.reply import Rejected, Reply
 from tui.errors import Unreachable
+from tui.values import dataclass
 
 LONGEST_WAIT = 120.0
 """A server that asks for more patience than this, in seconds, is not waited for."""

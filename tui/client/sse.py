@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from tui.values import dataclass
 
 LIMIT = 16 * 1024 * 1024
 """The longest line, and the most data in one event, in bytes."""

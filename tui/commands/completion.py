@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from tui import paths
 from tui.console import COMMANDS
 from tui.errors import Exit
+from tui.values import dataclass
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +25,7 @@ from tui.model import Provenance, Session, TitleSource, Turn, TurnStatus, new_id
 from tui.pictures import Picture
 from tui.store import Store
 from tui.text import one_line
+from tui.values import dataclass
 
 if TYPE_CHECKING:
     from tui.exchange.mask import Mask

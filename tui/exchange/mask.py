@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.config import Config
 from tui.errors import ConfigError
 from tui.keys import read_key
 from tui.model import Turn
+from tui.values import dataclass
 
 STARS = "***"
 

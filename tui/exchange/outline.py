@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tui.model import Turn, title_from
 from tui.objects import iso
+from tui.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

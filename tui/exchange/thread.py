@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus, new_id
 from tui.pictures import Picture
+from tui.values import dataclass
 
 THREAD_LIMIT = 64 * 1024 * 1024
 """The longest thread that is taken in, in bytes of its file."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.guide.manual import Passage, passages, search, titled
+from tui.values import dataclass
 
 DURATION = 1.7
 """Seconds an answer is to take, where its words do not need longer."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from itertools import pairwise
+
+from tui.values import dataclass
 
 NEAR = 0.4
 """How well, compared with the best one, a passage has to fit to be worth a mention."""

@@ -13,11 +13,12 @@ import json
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tui.guide.answers import Script, answer
 from tui.guide.manual import titled
+from tui.values import dataclass
 
 LIFETIME = 30 * 86400.0
 """Seconds an id is good for."""

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TypeVar
@@ -25,6 +24,7 @@ from tui.store.lock import Locked
 from tui.store.overlay import Overlay
 from tui.store.sql import sessions as session_sql
 from tui.store.sql.leases import Writer
+from tui.values import dataclass
 
 T = TypeVar("T")
 

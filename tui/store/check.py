@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 
 from tui.store import schema
 from tui.store.alike import told_apart
+from tui.values import dataclass
 
 LIMIT = 20
 """How many things SQLite is asked to tell of a damaged file."""

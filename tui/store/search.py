@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from sqlite3 import Connection
 
 from tui.found import Found, Hit, SessionHits
@@ -20,6 +20,7 @@ from tui.query import ASSISTANT, USER, Query
 from tui.store.sql import messages, words
 from tui.store.sql import sessions as session_sql
 from tui.store.sql.names import Names
+from tui.values import dataclass
 
 NEWEST = 500
 """Messages that fit which are ranked, the newest ones: ranking all that hold a common word takes a second."""

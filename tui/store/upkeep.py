@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tui.errors import StoreError
@@ -17,6 +17,7 @@ from tui.store.database import BUSY_TIMEOUT, Database, explain
 from tui.store.files import Damaged, refuse_others, set_aside, set_stale_log_aside, stale_log_notice, stamp
 from tui.store.lock import Lock, Locked
 from tui.store.salvage import salvage
+from tui.values import dataclass
 
 PATIENCE = 30.0
 """Seconds to wait for windows that are writing."""

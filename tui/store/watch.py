@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from sqlite3 import Connection
 
 from tui.model import Queued, Session, SessionLease, Turn
@@ -12,6 +11,7 @@ from tui.store.sql import leases as lease_sql
 from tui.store.sql import queues as queue_sql
 from tui.store.sql import sessions as session_sql
 from tui.store.sql import turns as turn_sql
+from tui.values import dataclass
 
 SETTLED = 50_000_000
 """Nanoseconds after which a file's time of change tells the next change from the last: file systems' clocks tick slowly."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from tui.app.screens.shelf import Shelf
@@ -14,6 +14,7 @@ from tui.app.widgets.prompt import Prompt
 from tui.chat import Chat
 from tui.errors import PalaverError
 from tui.model import Queued, Session, Turn
+from tui.values import dataclass
 
 FIRST_TURNS = 24
 """Turns read before a session is shown; the rest comes when it is looked at."""

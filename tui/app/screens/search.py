@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -19,6 +18,7 @@ from tui.found import Found, Hit, SessionHits
 from tui.moments import moment
 from tui.query import parse_query
 from tui.text import one_line
+from tui.values import dataclass
 
 LIMIT = 60
 """Hits listed; more words find the others."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tui.account import account_lines
@@ -19,6 +18,7 @@ from tui.model import Conversation, Item, Session, Turn, Verdict, check_label
 from tui.moments import moment
 from tui.text import one_line
 from tui.traits import Can
+from tui.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

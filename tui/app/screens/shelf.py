@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tui.app.transcript.viewport import Viewport
 from tui.model import Queued, Scroll, Session, Turn
+from tui.values import dataclass
 
 MOST = 4
 """Sessions kept."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from tui.app.widgets.offer_list import Offer
+from tui.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

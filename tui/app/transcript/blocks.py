@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -16,6 +15,7 @@ from tui.app.transcript.pieces import Kind, Piece, Splitter, split_plain
 from tui.app.transcript.wrap import Line, indented, plain_lines
 from tui.model import Item
 from tui.text import clean
+from tui.values import dataclass
 
 MOST_LINKS = 500
 """Link definitions of a message that are heeded."""

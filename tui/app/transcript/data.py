@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from tui.values import dataclass
 
 MOST_ROWS = 500
 """Rows of a table that are drawn; copying gives all of them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from tui.app.transcript.blocks import Block, MessageBlock, PromptBlock, Unit
@@ -12,6 +11,7 @@ from tui.app.transcript.viewport import Place, Row, Viewport
 from tui.app.transcript.wrap import Line
 from tui.found import Places
 from tui.matching import Matcher
+from tui.values import dataclass
 
 MOST_UNITS = 4000
 """Units whose matches are remembered."""

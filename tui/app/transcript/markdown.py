@@ -7,7 +7,7 @@ second gate, since it can bring back what was cleaned away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from tui.app.transcript.parsing import DEEP, gate, parser
 from tui.app.transcript.tables import Row, table_lines
 from tui.app.transcript.wrap import Line, Run, plain_lines, wrap
 from tui.text import clean
+from tui.values import dataclass
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from rich.style import Style
 from textual.color import Color, ColorParseError
+
+from tui.values import dataclass
 
 NONE = Style()
 

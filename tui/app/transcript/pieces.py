@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
+
+from tui.values import dataclass
 
 CODE_LINES = 60
 """Lines of a code block that make a piece."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.segment import Segment
 
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.wrap import Line, Link, Run, indented, longest_word, wrap
+from tui.values import dataclass
 
 _GAP = " │ "
 _DASH = "╌"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.segment import Segment
@@ -21,6 +20,7 @@ from tui.app.transcript.selection import key_of
 from tui.app.transcript.turn_blocks import TurnBlocks
 from tui.app.transcript.wrap import Line
 from tui.model import Turn
+from tui.values import dataclass
 
 MOST_LINES = 8000
 """Drawn lines kept."""

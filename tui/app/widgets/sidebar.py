@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from rich.cells import cell_len, set_cell_size
@@ -20,6 +19,7 @@ from textual.strip import Strip
 from tui.app.widgets.base_style import BaseStyled
 from tui.model import Session, TurnStatus
 from tui.text import one_line
+from tui.values import dataclass
 
 GROUPS = ("Pinned", "Today", "Yesterday", "Previous 7 days", "Earlier")
 

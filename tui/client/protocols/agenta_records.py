@@ -7,7 +7,6 @@ any order. Servers differ in what they call a record's fields, and older ones do
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tui.client.protocols.agenta_events import AgentaReader, finish_of
@@ -16,6 +15,7 @@ from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.reply import Reply
 from tui.model import Item, ItemKind, ItemState, Turn, Usage
 from tui.runner import Fold
+from tui.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

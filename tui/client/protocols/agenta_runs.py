@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +20,7 @@ from tui.client.verdict import explain
 from tui.errors import Incomplete, Refused, TurnError, Unreachable
 from tui.events import ItemWhole, Noted, RunNamed, TurnEvent, Used, Waiting
 from tui.model import Item
+from tui.values import dataclass
 
 LOST = "The connection was lost; the run goes on and is taken up again"
 GONE = "The server does not know this run any more."

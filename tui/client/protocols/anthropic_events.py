@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.client.protocols.anthropic_results import read_result
 from tui.client.protocols.fields import Payload, count, plain, rows, table, text
@@ -11,6 +11,7 @@ from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
 from tui.events import Finished, ItemDelta, ItemWhole, ModelNamed, TurnEvent, Used
 from tui.model import Item, ItemKind, Usage
+from tui.values import dataclass
 
 HIDDEN = "The server does not show this part of the reasoning."
 

@@ -7,7 +7,7 @@ of the call that handed the work on.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tui.client.protocols.docker_agent_events import read_usage
@@ -15,6 +15,7 @@ from tui.client.protocols.fields import Payload, plain, rows, seconds_of, table,
 from tui.config import Profile
 from tui.errors import Exit
 from tui.model import Failure, Item, ItemKind, ItemState, Turn, TurnStatus, Usage, new_id
+from tui.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

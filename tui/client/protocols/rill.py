@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -30,6 +30,7 @@ from tui.config import Profile
 from tui.errors import Exit, Incomplete, NotAllowed, Refused, Stale, TurnError
 from tui.events import TurnEvent
 from tui.model import Conversation, Failure, Item, Turn, TurnStatus, new_id
+from tui.values import dataclass
 
 headers = bearer
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
@@ -16,6 +15,7 @@ from tui.model import Item, ItemKind, Session, Turn, TurnStatus, new_id, title_f
 from tui.store.sql import branches, saving, sending, sessions, turns
 from tui.store.sql.leases import Writer
 from tui.text import storable
+from tui.values import dataclass
 
 PROTOCOL = "agents-sdk"
 """What turns of scripts have in the place of a protocol: no server of ours was asked."""

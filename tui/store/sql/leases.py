@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from sqlite3 import Connection
 from typing import Any
 
 from tui.model import HolderKind, SessionLease
 from tui.store.lease import this_computer
 from tui.store.sql import sessions
+from tui.values import dataclass
 
 STALE_AFTER = 60.0
 """Seconds without a heartbeat after which a process that is still there counts as gone: stopped, or hung. A living one

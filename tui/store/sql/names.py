@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from sqlite3 import Connection
 
 from tui.found import SessionHits
 from tui.matching import Matcher, fold
 from tui.store.sql import sessions as session_sql
+from tui.values import dataclass
 
 
 @dataclass(slots=True)
