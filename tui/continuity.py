@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tui.attachments import pictures_in
 from tui.client import MAY_BE_RECEIVED, Request, fresh_note
@@ -13,6 +13,7 @@ from tui.config import Profile
 from tui.model import Mapping, MappingState, Message, Turn, TurnStatus, messages_of
 from tui.pictures import Picture
 from tui.traits import Can, Telling
+from tui.values import dataclass
 
 DAY = 86400.0
 
