@@ -152,6 +152,7 @@ async def test_a_session_with_very_many_does_not_push_out_the_others(
     history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "NEWEST", 4)
+    monkeypatch.setattr(search, "BEYOND", 4)
     async with opened(history) as store:
         for label in ("one", "two"):
             await told(store, a_session(label), "journal", "hi")
@@ -166,6 +167,26 @@ async def test_a_session_with_very_many_does_not_push_out_the_others(
         ]
         monkeypatch.setattr(search, "FARTHEST", 8)
         assert [one.label for one in (await found(store, "journal", limit=7)).sessions] == ["many"]
+
+
+async def test_of_a_session_beyond_the_newest_messages_some_are_ranked_and_all_are_counted(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "NEWEST", 4)
+    monkeypatch.setattr(search, "RANKED", 3)
+    async with opened(history) as store:
+        one, two, three = a_session("one"), a_session("two"), a_session("three")
+        await told(store, one, "journal", "hi")
+        for number in range(8):
+            await told(store, two, f"journal {number}" if number else "journal journal journal", "hi")
+        for number in range(6):
+            await told(store, three, f"journal {number}" if number else "journal journal journal", "hi")
+        sessions = (await found(store, "journal", limit=9)).sessions
+        assert [(one.label, [hit.depth for hit in one.hits], one.count) for one in sessions] == [
+            ("one", [0], 1),
+            ("three", [5, 4, 3, 2], 6),
+            ("two", [7, 6, 5], 8),
+        ]
 
 
 async def test_many_names_do_not_push_out_what_was_said(history: Path) -> None:

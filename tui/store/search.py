@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from sqlite3 import Connection
+from typing import Any
 
 from tui.found import Found, Hit, SessionHits
 from tui.matching import matcher_of, passage_of
@@ -25,8 +26,14 @@ from tui.values import dataclass
 NEWEST = 500
 """Messages that fit which are ranked, the newest ones: ranking all that hold a common word takes a second."""
 
+BEYOND = 4000
+"""Messages that fit which are looked at in a step beyond those, for other sessions."""
+
 FARTHEST = 20_000
-"""Messages that fit which are ranked at most, where those before are of too few sessions to be all that is shown."""
+"""Messages that fit which are looked at, where those before are of too few sessions to be all that is shown."""
+
+RANKED = 50
+"""Messages of one session that are ranked among those beyond the newest; further ones of it are counted."""
 
 HEAD = 4000
 """The part of a message that is looked into for its rank, in characters."""
@@ -78,6 +85,7 @@ class Search:
         self._expression = ""
         self._rest = [term for term in query.terms if not words.index_words(term) and not term.is_short]
         self._rows: list[_Row] = []
+        self._counts: Counter[str] = Counter()
         self._passages: dict[int, str] = {}
         self._chosen: list[str] | None = None
         self._fitting: list[str] = []
@@ -148,16 +156,16 @@ class Search:
                         row = _Row(0, 0.0, session.id, turn.id, turn.depth, role, turn.created_at, text)
                         row.score = self._score(role, text[:HEAD], len(text))
                         self._rows.append(row)
+                        self._counts[session.id] += 1
                         self._known.add((turn.id, role))
 
     def _look_up(self, conn: Connection) -> None:
-        """Rank the next newest messages that the index has for the words."""
-        rows = messages.look_up(conn, self._expression, self._rest, self._least, self._next, NEWEST)
-        for *row, fits in rows:
-            if fits:
-                self._take(conn, *row)
+        """Look at the next newest messages that the index has for the words."""
+        most = BEYOND if self._is_beyond else NEWEST
+        rows = messages.look_up(conn, self._expression, self._rest, self._least, self._next, most)
+        self._take(conn, [row for *row, fits in rows if fits])
         self._next = min((row[0] for row in rows), default=self._least)
-        self._settle(is_last=len(rows) < NEWEST, is_enough=self._has_enough())
+        self._settle(is_last=len(rows) < most, is_enough=self._has_enough())
 
     def _look_through(self, conn: Connection) -> None:
         """Go through the next newest messages themselves."""
@@ -165,21 +173,23 @@ class Search:
         began = time.perf_counter()
         stop = min(self._next, end)
         low = max(self._least, stop - self._window)
-        rows = messages.look_through(conn, self._rest, low, stop)
-        for row in rows:
-            self._take(conn, *row)
+        self._take(conn, messages.look_through(conn, self._rest, low, stop))
         took = time.perf_counter() - began
         self._window = max(200, min(200_000, int(self._window * min(4.0, STEP / max(took, STEP / 8)))))
         self._next = low
-        self._settle(is_last=low <= self._least, is_enough=len(self._rows) >= NEWEST and self._has_enough())
+        self._settle(is_last=low <= self._least, is_enough=self._is_beyond and self._has_enough())
+
+    @property
+    def _is_beyond(self) -> bool:
+        """Whether the newest messages are all ranked."""
+        return self._counts.total() >= NEWEST
 
     def _has_enough(self) -> bool:
         """Whether as many messages as are wanted can be shown of what is found. Of a session with many no more than some
         are, so that others are looked for beyond it."""
-        if self._query.labels or len(self._rows) >= FARTHEST:
-            return len(self._rows) >= self._limit
-        counts = Counter(row.session_id for row in self._rows)
-        return sum(min(IN_A_SESSION, count) for count in counts.values()) >= self._limit
+        if self._query.labels or self._counts.total() >= FARTHEST:
+            return self._counts.total() >= self._limit
+        return sum(min(IN_A_SESSION, count) for count in self._counts.values()) >= self._limit
 
     def _settle(self, *, is_last: bool, is_enough: bool) -> None:
         """Note whether to go on, and where."""
@@ -189,25 +199,23 @@ class Search:
         self.is_done = is_last or is_enough
         self._is_more = self.is_done and (not is_last or bool(self._postponed))
 
-    def _take(
-        self,
-        conn: Connection,
-        item_id: int,
-        kind: str,
-        turn_id: str,
-        branch: str,
-        depth: int,
-        session_id: str,
-        created_at: float,
-        head: str,
-        length: int,
-    ) -> None:
-        role = USER if kind == "prompt" else ASSISTANT
-        if not self._is_meant(role, created_at) or (turn_id, role) in self._known:
-            return
-        home = self._home(conn, branch, depth, session_id)
-        if home:
-            self._rows.append(_Row(item_id, self._score(role, head, length), home, turn_id, depth, role, created_at))
+    def _take(self, conn: Connection, places: list[Any]) -> None:
+        """Count messages that fit, and rank those of sessions that have not enough of them."""
+        ranks_all = not self._is_beyond or bool(self._query.labels)
+        new: list[_Row] = []
+        for item_id, kind, turn_id, branch, depth, session_id, created_at in places:
+            role = USER if kind == "prompt" else ASSISTANT
+            if not self._is_meant(role, created_at) or (turn_id, role) in self._known:
+                continue
+            home = self._home(conn, branch, depth, session_id)
+            if home:
+                if ranks_all or self._counts[home] < RANKED:
+                    new.append(_Row(item_id, 0.0, home, turn_id, depth, role, created_at))
+                self._counts[home] += 1
+        heads = {id_: (head, length) for id_, head, length in messages.heads_of(conn, [row.id for row in new], HEAD)}
+        for row in new:
+            row.score = self._score(row.role, *heads[row.id])
+        self._rows += new
 
     def _score(self, role: str, head: str, length: int) -> float:
         return self._matcher.score(head, length) * (PROMPT_WEIGHT if role == USER else 1.0)
@@ -259,7 +267,7 @@ class Search:
             known = self._names.sessions.get(session_id)
             base = known[0] if known else live[session_id]
             hits = tuple(self._hit(row) for row in rows)
-            count = len(by_session.get(session_id, ()))
+            count = self._counts[session_id]
             groups.append(replace(base, hits=hits, count=count, is_named=session_id in fitting))
         is_more = self._is_more or len(shown) < len(order) or (bool(by_session) and len(named) > NAMED)
         return Found(tuple(groups), is_more, self.is_done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from time import monotonic
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -22,6 +23,9 @@ from tui.values import dataclass
 
 LIMIT = 60
 """Hits listed; more words find the others."""
+
+SHOWN_EVERY = 0.1
+"""Seconds between two lists while more is found: drawing one takes as long as finding what makes it differ."""
 
 _HINT = 'Words, "a phrase", label:name, role:user, before:2026-11-05, after:7d'
 
@@ -121,8 +125,11 @@ class SearchScreen(ModalScreen[Chosen | None]):
             self._show(Found(is_done=True), text, query.problem)
             return
         async with aclosing(self._chat.search(text, limit=LIMIT)) as search:
+            due = 0.0
             async for found in search:
-                self._show(found, text)
+                if found.is_done or monotonic() >= due:
+                    self._show(found, text)
+                    due = monotonic() + SHOWN_EVERY
 
     def _show(self, found: Found, text: str, problem: str = "") -> None:
         options = self.query_one(OptionList)

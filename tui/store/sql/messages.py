@@ -11,9 +11,7 @@ from tui.query import Term
 END = 1 << 62
 """A place after all messages."""
 
-_COLUMNS = (
-    "i.id, i.kind, t.id, t.branch_id, t.depth, t.session_id, t.created_at, substr(i.text, 1, 4000), length(i.text)"
-)
+_PLACE = "i.id, i.kind, t.id, t.branch_id, t.depth, t.session_id, t.created_at"
 
 Ranges = dict[str, list[tuple[int, int, str]]]
 """What is seen of branches: by each its first depth, the depth it stops before, and the session it is seen in."""
@@ -25,7 +23,7 @@ def look_up(conn: Connection, words: str, terms: Sequence[Term], least: int, sto
     likes, values = _likes(terms)
     return conn.execute(
         f"""
-        SELECT {_COLUMNS}, {likes}
+        SELECT {_PLACE}, {likes}
         FROM (SELECT rowid AS id FROM items_fts WHERE items_fts MATCH ? AND rowid >= ? AND rowid < ?
               ORDER BY rowid DESC LIMIT ?) h
         CROSS JOIN items i ON i.id = h.id CROSS JOIN turns t ON t.id = i.turn_id
@@ -34,12 +32,21 @@ def look_up(conn: Connection, words: str, terms: Sequence[Term], least: int, sto
     ).fetchall()
 
 
+def heads_of(conn: Connection, item_ids: Sequence[int], size: int) -> list[tuple[int, str, int]]:
+    """The first `size` characters of messages, and how many they have."""
+    marks = ", ".join("?" * len(item_ids))
+    return conn.execute(
+        f"SELECT id, substr(text, 1, ?), length(text) FROM items WHERE id IN ({marks})",  # noqa: S608 - marks only
+        (size, *item_ids),
+    ).fetchall()
+
+
 def look_through(conn: Connection, terms: Sequence[Term], least: int, stop: int) -> list[Any]:
     """The messages from `least` up to, not including, `stop` that the terms are in as they stand."""
     likes, values = _likes(terms)
     return conn.execute(
         f"""
-        SELECT {_COLUMNS} FROM items i CROSS JOIN turns t ON t.id = i.turn_id
+        SELECT {_PLACE} FROM items i CROSS JOIN turns t ON t.id = i.turn_id
         WHERE i.id >= ? AND i.id < ? AND i.kind IN ('prompt', 'message') AND i.text != '' AND {likes}
         ORDER BY i.id DESC
         """,  # noqa: S608 - constants only
