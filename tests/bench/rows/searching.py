@@ -46,10 +46,11 @@ def measure(setting: Setting) -> list[Figure]:
             _add(taken, one, [frame for frame in frames if one.pressed[0] <= frame.at < one.until])
         program.type(_CLOSE)
     late = quantile(taken.of("idle"), 0.95) + FRAME
-    figures = [
-        Figure("B7", f"{kind}: last key to the first page", "ms", taken.of(kind), taken.of("idle"), "echo", "p95", 50.0)
-        for kind in _KINDS
-    ]
+    figures = []
+    for kind in _KINDS:
+        what = f"{kind}: last key to the first page"
+        figures.append(Figure("B7", what, "ms", taken.of(kind), taken.of("idle"), "echo", "p95", 50.0))
+        figures.append(Figure("B7", "  to the last one", "ms", taken.of(f"{kind}, last"), taken.of("idle"), "echo"))
     typed = Figure("B7", "a key while one searches", "ms", taken.of("key"), taken.of("idle"), "echo", "p95", late)
     return [*figures, typed]
 
@@ -77,15 +78,29 @@ def _type(program: Watched, kind: str, query: str) -> _Typed:
 
 
 def _add(taken: Samples, typed: _Typed, frames: list[Frame]) -> None:
-    """A letter takes until it is seen; the page until the first frame after the last key that shows what the last one does."""
+    """A letter takes until it is seen. The first page is the first frame with the whole query above a list that is not the
+    one of the letters before; the last page is the first frame that shows what the last frame does. They are the same
+    where one step finds all that is listed, and where the letters before had found that already."""
     for number, at in enumerate(typed.pressed, start=1):
         shown = next((one.at for one in frames if one.at >= at and _holds(one, typed.query[:number])), None)
         if shown is not None:
             taken.add("key", (shown - at) * 1e3)
     last = typed.pressed[-1]
-    settled = next((one.at for one in frames if one.at >= last and one.lines[:-1] == frames[-1].lines[:-1]), None)
-    if settled is not None:
-        taken.add(typed.kind, (settled - last) * 1e3)
+    after = [one for one in frames if one.at >= last]
+    if not after:
+        return
+    end = _list(after[-1])
+    before = next((_list(one) for one in reversed(frames) if one.at < last), [])
+    complete = [one for one in after if _holds(one, typed.query)]
+    final = next(one.at for one in after if _list(one) == end)
+    first = next((one.at for one in complete if _list(one) != before), final)
+    taken.add(typed.kind, (min(first, final) - last) * 1e3)
+    taken.add(f"{typed.kind}, last", (final - last) * 1e3)
+
+
+def _list(frame: Frame) -> list[str]:
+    """What is found, without the line the words are typed into, and without the line that tells how many there are."""
+    return [line for line in frame.lines[5:] if "looking…" not in line.lower() and " messages" not in line]
 
 
 def _holds(frame: Frame, typed: str) -> bool:
