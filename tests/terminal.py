@@ -49,6 +49,7 @@ class Terminal:
         self.before = termios.tcgetattr(self.process.fd)
         self._chunks = [b""]
         self._size = 0
+        self._came: list[tuple[int, float]] = []
         self.reading = threading.Event()
         self.reading.set()
         self._changed = threading.Condition()
@@ -91,6 +92,22 @@ class Terminal:
         pyte.Stream(self._model).feed(sequences.for_a_model(output[self._read_to : end]))
         self._read_to = end
         return [line.rstrip() for line in self._model.display]
+
+    def as_it_came(self) -> Iterator[tuple[float, list[str]]]:
+        """The lines of the screen that each piece of what the program has written so far has changed, and when it came.
+
+        Only for a terminal that has kept its size.
+        """
+        model, read_to = _Screen(self.width, self.height), 0
+        stream, output, columns = pyte.Stream(model), self.output, range(self.width)
+        for size, when in list(self._came):
+            if size > len(output):
+                return
+            end = read_to + sequences.whole(output[read_to:size])
+            model.dirty.clear()
+            stream.feed(sequences.for_a_model(output[read_to:end]))
+            read_to = end
+            yield when, ["".join(model.buffer[line][column].data for column in columns) for line in model.dirty]
 
     def until(self, ready: Callable[[list[str]], object], seconds: float = 30.0) -> list[str]:
         """The screen, once `ready` holds of it."""
@@ -168,6 +185,7 @@ class Terminal:
                 if data:
                     self._chunks.append(data)
                     self._size += len(data)
+                    self._came.append((self._size, time.monotonic()))
                 self._over = not data
                 self._changed.notify_all()
             if not data:

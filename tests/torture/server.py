@@ -25,13 +25,14 @@ class Manner:
 
 
 class Server:
-    """Answers on the Responses protocol. `seen` are the prompts, in the order their requests came, and `left` tells when
-    each one's answer ended or its connection broke.
+    """Answers on the Responses protocol. `seen` are the prompts, in the order their requests came, `sent` tells when each
+    word was sent first, and `left` when each one's answer ended or its connection broke.
     """
 
     def __init__(self, manner: Manner, chance: random.Random) -> None:
         self.manner = manner
         self.seen: list[str] = []
+        self.sent: dict[str, float] = {}
         self.left: dict[str, float] = {}
         self.connected: set[int] = set()
         self.port = 0
@@ -87,6 +88,7 @@ class Server:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         words = words_of(prompt, manner.words)
         for word in words:
+            self.sent.setdefault(word.rstrip(), time.monotonic())
             _send(writer, delta(word))
             await writer.drain()
             if manner.pause:

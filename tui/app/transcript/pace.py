@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 FRAME = 1 / 30
@@ -18,6 +19,9 @@ CALM_AFTER = 1.0
 SHARE = 5
 """Of all the time, an answer that streams is painted for one part in so many: typing and stopping have the rest."""
 
+SPARED = 0.05
+"""Seconds of painting that need no rest: a screen laid out anew now and then holds nothing back, as painting on and on does."""
+
 LONGEST_REST = 0.25
 """Seconds between two paintings, whatever one costs."""
 
@@ -27,18 +31,30 @@ class _Timer(Protocol):
 
 
 class Pace:
-    """Calls `paint` when it is time for that; `later` calls something after some seconds."""
+    """Calls `paint` when it is time for that; `later` calls something after some seconds.
 
-    def __init__(self, paint: Callable[[], None], later: Callable[[float, Callable[[], None]], _Timer]) -> None:
+    `clock` tells the time, and `used` what this thread has worked: what others take from it is no cost of a painting.
+    """
+
+    def __init__(
+        self,
+        paint: Callable[[], None],
+        later: Callable[[float, Callable[[], None]], _Timer],
+        clock: Callable[[], float] = time.perf_counter,
+        used: Callable[[], float] = time.thread_time,
+    ) -> None:
         self._paint = paint
         self._later = later
-        self._busy_until = self._spent = self._wanted_at = self._pressed_at = 0.0
+        self._clock = clock
+        self._used = used
+        self._busy_until = self._wanted_at = self._pressed_at = 0.0
+        self._spent = self._spent_at = 0.0
         self._tick: _Timer | None = None
 
     def paint_soon(self) -> None:
-        """Paint, but not more often than is seen, nor for more than a quarter of the time."""
+        """Paint, but not more often than is seen, nor for more than its share of the time."""
         if self._tick is None:
-            self._wanted_at = time.perf_counter()
+            self._wanted_at = self._clock()
             wait = self._busy_until - self._wanted_at
             if wait <= 0:
                 self._paint_timed()
@@ -47,23 +63,31 @@ class Pace:
 
     def make_way(self) -> None:
         """A key was pressed: let what it changes be seen before what streams, which waits for a frame."""
-        self._pressed_at = time.perf_counter()
+        self._pressed_at = self._clock()
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Count a painting, whoever it is for: once many have taken long, the next of what streams waits."""
+        used = self._used()
+        yield
+        self.rest(self._used() - used)
 
     def rest(self, cost: float) -> None:
-        """Wait with the next painting for as long as it takes, more having been spent on one, whoever it was for."""
-        self._spent += cost
-        wait = min(LONGEST_REST, (SHARE - 1) * self._spent)
-        self._busy_until = max(self._busy_until, time.perf_counter() + wait)
+        """Have the next painting wait, where more than its share has been spent of late."""
+        now = self._clock()
+        spent = max(0.0, self._spent - (now - self._spent_at) / SHARE) + cost
+        self._spent, self._spent_at = min(spent, SPARED + LONGEST_REST / SHARE), now
+        self._busy_until = max(self._busy_until, now + SHARE * (self._spent - SPARED))
 
     def _paint_timed(self) -> None:
-        began = time.perf_counter()
+        began = self._clock()
         # Keys that never end shall not hold back what streams.
         wait = min(self._pressed_at + FRAME, self._wanted_at + LONGEST_REST) - began
         if wait > 0:
             self._tick = self._later(wait, self._paint_timed)
             return
         self._tick = None
-        self._spent = 0.0
-        self._paint()
-        self._busy_until = began + (FRAME if began - self._pressed_at < CALM_AFTER else CALM_FRAME)
-        self.rest(time.perf_counter() - began)
+        with self.timed():
+            self._paint()
+        frame = FRAME if began - self._pressed_at < CALM_AFTER else CALM_FRAME
+        self._busy_until = max(self._busy_until, began + frame)
