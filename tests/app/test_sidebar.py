@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.app.driving import window
+from tests.fake_server import delta
 from tests.store.histories import a_session, a_turn, said
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.status import outcome
@@ -71,6 +72,13 @@ async def test_the_session_shown_stays_in_view_where_it_goes_in_the_list(history
         await w.until(lambda: w.screen.sidebar.scroll_offset.y > 0)
         await w.press("f4")
         await w.until(lambda: "Pinned" in w.picture)
+
+
+async def test_a_session_whose_answer_broke_off_is_marked(history: Path) -> None:
+    async with window(history) as w:
+        await w.send("tell me")
+        (await w.server.request()).respond().event(delta("Once upon")).end()
+        await w.until(lambda: "■ tell me" in w.picture)
 
 
 def test_how_long_is_not_told_where_it_is_not_known() -> None:

@@ -225,6 +225,8 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
             return "◌", "sidebar--mark"
         if session.last_status is TurnStatus.FAILED:
             return "✗", "sidebar--trouble"
+        if session.last_status is TurnStatus.INTERRUPTED:
+            return "■", "sidebar--trouble"
         if session.unread:
             return "●", "sidebar--mark"
         return " ", "sidebar--mark"
