@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from tui.agent_items import AgentItems
 from tui.changes import Change, HealthChanged, LeaseChanged, QueueChanged, SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.conversations import Conversations
 from tui.errors import PalaverError, UsageError
-from tui.exchange import Exchange
-from tui.found import Found, Places
 from tui.leases import Leases
-from tui.matching import literal
 from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
-from tui.query import parse_query
 from tui.runs import Run
 from tui.store import Store
 from tui.traits import Can
+
+if TYPE_CHECKING:
+    from tui.agent_items import AgentItems
+    from tui.exchange import Exchange
+    from tui.found import Found, Places
 
 __all__ = ["Change", "Chat", "HealthChanged", "LeaseChanged", "QueueChanged", "SessionChanged", "TurnChanged"]
 
@@ -40,8 +42,24 @@ class Chat(Leases):
             window_of=self.window_of,
             changed=lambda session: self._publish(SessionChanged(session)),
         )
-        self.agent_items = AgentItems(store, clock, changed=lambda session: self._publish(SessionChanged(session)))
-        self.exchange = Exchange(store, config, clock, changed=lambda session: self._publish(SessionChanged(session)))
+
+    # What few starts need is loaded with its first use.
+
+    @cached_property
+    def agent_items(self) -> AgentItems:
+        """What scripts of the OpenAI Agents SDK say in sessions."""
+        from tui.agent_items import AgentItems
+
+        return AgentItems(self._store, self._clock, changed=lambda session: self._publish(SessionChanged(session)))
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """Sessions as files, for others and from them."""
+        from tui.exchange import Exchange
+
+        return Exchange(
+            self._store, self.config, self._clock, changed=lambda session: self._publish(SessionChanged(session))
+        )
 
     async def prepare(self, profile: str = "") -> None:
         """Load what a first prompt to a profile needs, so that nothing waits for it when there is one."""
@@ -53,10 +71,15 @@ class Chat(Leases):
         Closing it ends the search. What is just being said in this window is looked into as well.
         """
         live = [(run_.turn, run_.session) for run_ in self._runs.values() if run_.session is not None]
+        from tui.query import parse_query
+
         return self._store.finds.search(parse_query(text, self.now()), limit=limit, live=live)
 
     async def places(self, session_id: str, text: str) -> AsyncGenerator[Places, None]:
         """Where in a session a text is: some more of its turns each time, the newest ones first."""
+        from tui.found import Places
+        from tui.matching import literal
+
         matcher = literal(text)
         live = {
             run_.turn.depth: matcher.count(f"{run_.turn.prompt}\n{run_.turn.text}") for run_ in self._of(session_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 import unicodedata
 from collections.abc import Mapping as Fields
@@ -400,7 +400,7 @@ def messages_of(turns: list[Turn]) -> tuple[Message, ...]:
 
 def new_id() -> str:
     """A new identifier: 26 characters, unique, that sort by the time they were made (to the millisecond)."""
-    number = (int(time.time() * 1000) & (1 << 48) - 1) << 80 | secrets.randbits(80)
+    number = (int(time.time() * 1000) & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10), "big")
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from sqlite3 import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui.clock import SYSTEM, Clock
 from tui.drafts import sent
@@ -15,10 +16,8 @@ from tui.errors import LabelTaken, StoreError
 from tui.model import HolderKind, ItemState, Mapping, Session, TitleSource, Turn
 from tui.resending import Said, said_in
 from tui.store.access import Access, Health
-from tui.store.agent_items import AgentItems
 from tui.store.branches import Branches
 from tui.store.conversations import Conversations
-from tui.store.finds import Finds
 from tui.store.leases import Leases
 from tui.store.pictures import Pictures
 from tui.store.queues import Queues
@@ -29,6 +28,10 @@ from tui.store.sql.conversations import put_mapping
 from tui.store.sql.imports import find_source, put_thread
 from tui.store.sql.said import get_said
 from tui.store.watch import Watch
+
+if TYPE_CHECKING:
+    from tui.store.agent_items import AgentItems
+    from tui.store.finds import Finds
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +54,25 @@ class Store(Access):
         self.branches = Branches(self)
         self.leases = Leases(self)
         self.queues = Queues(self)
-        self.agent_items = AgentItems(self)
-        self.finds = Finds(self)
         self.conversations = Conversations(self)
         self.pictures = Pictures(self)
         self.watch = Watch(self)
+
+    # What few starts need is loaded with its first use.
+
+    @cached_property
+    def agent_items(self) -> AgentItems:
+        """Items of scripts."""
+        from tui.store.agent_items import AgentItems
+
+        return AgentItems(self)
+
+    @cached_property
+    def finds(self) -> Finds:
+        """What was said, found by words."""
+        from tui.store.finds import Finds
+
+        return Finds(self)
 
     # Sessions
 

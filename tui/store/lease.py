@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +16,7 @@ class Lease:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.holder = f"{os.getpid()}:{secrets.token_hex(8)}"
+        self.holder = f"{os.getpid()}:{os.urandom(8).hex()}"
         self._fd = -1
         with suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)

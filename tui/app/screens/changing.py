@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.session_actions import Stage as ActionStage
 from tui.app.widgets.prompt import Prompt
 from tui.chat import Chat
@@ -67,6 +66,8 @@ class Changing:
             self._stage.do(self._pick(self._stage.session.id))
 
     async def _pick(self, session_id: str) -> None:
+        from tui.app.screens.picker import Choice, Picker
+
         prompts = await self._chat.prompts(session_id)
         first = await self._chat.count(session_id) - len(prompts)
 

@@ -15,12 +15,10 @@ from tui.app.screens import slash
 from tui.app.screens.changing import Changing
 from tui.app.screens.composer_screen import ComposerScreen
 from tui.app.screens.file_actions import FileActions
-from tui.app.screens.help import HelpScreen
 from tui.app.screens.links import Links
 from tui.app.screens.named_commands import NamedCommands
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
-from tui.app.screens.switcher import Switcher
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.prompt import Prompt
 from tui.app.widgets.sidebar import Sidebar
@@ -217,6 +215,8 @@ class ChatScreen(ComposerScreen):
         self.prompt.focus()
 
     def action_switch(self) -> None:
+        from tui.app.screens.switcher import Switcher
+
         self.app.push_screen(Switcher(self._list.sessions, self._way.place), self._switched)
 
     def _switched(self, choice: str | None) -> None:
@@ -329,6 +329,8 @@ class ChatScreen(ComposerScreen):
         return False
 
     def action_help(self) -> None:
+        from tui.app.screens.help import HelpScreen
+
         if not isinstance(self.app.screen, HelpScreen):
             self.app.push_screen(HelpScreen(self._keys()))
 

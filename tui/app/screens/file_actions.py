@@ -7,15 +7,17 @@ from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui.app.screens.session_actions import Stage
 from tui.app.screens.sessions import SessionList
-from tui.app.widgets.dialogs import TextDialog
 from tui.chat import Chat
 from tui.errors import UsageError
-from tui.exchange import Exported, Form, Outcome, Result, form_of, summary
 from tui.model import Session
 from tui.text import one_line
+
+if TYPE_CHECKING:
+    from tui.exchange import Exported, Form, Outcome
 
 _SAID_EVERY = 50
 """Threads between two words on how far an import is."""
@@ -32,6 +34,8 @@ class FileActions:
     def export(self, form: Form | None = None, name: str = "") -> None:
         """Write the session shown to a new file: the one named, or one to be asked for. Its name tells the form, where
         that is not given."""
+        from tui.exchange import Form, form_of
+
         session = self._stage.session
         if session is None:
             return
@@ -55,6 +59,8 @@ class FileActions:
             self._ask("The file to import", "", lambda name: self._stage.do(self._take_in(name)))
 
     async def _take_in(self, name: str) -> None:
+        from tui.exchange import Result, summary
+
         self._stage.say("Reading the file…")
         found: list[Outcome] = []
         async with aclosing(self._chat.exchange.take_in([_path(name)], on_saved=self._tell_saved)) as outcomes:
@@ -77,6 +83,8 @@ class FileActions:
             self._stage.app.call_later(self._stage.say, f"Importing: {saved:,} of {turns:,} turns")
 
     def _ask(self, question: str, proposal: str, then: Callable[[str], None]) -> None:
+        from tui.app.widgets.dialogs import TextDialog
+
         def done(name: str | None) -> None:
             if name is not None:
                 then(name.strip())
@@ -85,6 +93,8 @@ class FileActions:
 
     def commands(self) -> list[tuple[str, str, Callable[[], object]]]:
         """What the palette offers: title, note, action."""
+        from tui.exchange import Form
+
         return [
             ("Export as a bundle", "A file that others import to go on from here", partial(self.export, Form.BUNDLE)),
             ("Export as Markdown", "A file for reading", partial(self.export, Form.MARKDOWN)),

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.binding import Binding
 
-from tui.app.screens.search import Chosen, SearchScreen
 from tui.app.screens.session_screen import SessionScreen
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.find_bar import FindBar
-from tui.matching import literal, matcher_of
 from tui.model import Scroll, Session
-from tui.query import ASSISTANT, parse_query
+
+if TYPE_CHECKING:
+    from tui.app.screens.search import Chosen
 
 
 class FindScreen(SessionScreen):
@@ -31,6 +32,8 @@ class FindScreen(SessionScreen):
     # In all sessions
 
     def action_search(self) -> None:
+        from tui.app.screens.search import SearchScreen
+
         self.app.push_screen(SearchScreen(self._chat, self._found), self._searched)
 
     def _searched(self, chosen: Chosen | None) -> None:
@@ -40,6 +43,9 @@ class FindScreen(SessionScreen):
 
     async def _land(self, chosen: Chosen) -> None:
         """Go to what was found, and mark it."""
+        from tui.matching import matcher_of
+        from tui.query import ASSISTANT, parse_query
+
         session = await self._chat.session(chosen.session.session_id)
         if session is None or session.deleted_at is not None:
             self.say("That session is gone")
@@ -81,6 +87,8 @@ class FindScreen(SessionScreen):
             self._look_for(event.text)
 
     def _look_for(self, text: str) -> None:
+        from tui.matching import literal
+
         self._sought = text
         self.transcript.find(literal(text))
         if self._session is not None and text.strip():

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tui.app.browser import open_address
 from tui.app.screens.session_actions import Stage
-from tui.app.widgets.dialogs import ConfirmDialog
 from tui.text import one_line, safe_url
 
 
@@ -19,6 +17,8 @@ class Links:
 
     def open(self, address: str) -> None:
         """Ask whether to open what a link goes to, if that is anything to be opened."""
+        from tui.app.widgets.dialogs import ConfirmDialog
+
         url = safe_url(address)
         if url is None:
             self._stage.say(f"Not opened, only http, https and mailto are: {one_line(address, 120)}")
@@ -32,5 +32,7 @@ class Links:
         self._stage.app.push_screen(question, done)
 
     async def _open(self, url: str) -> None:
+        from tui.app.browser import open_address
+
         opened = await open_address(url, self._key_variables)
         self._stage.say("Opened in the browser" if opened else "No browser could be started")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tui.app.commands import Command
 from tui.app.screens import slash
 from tui.app.screens.file_actions import FileActions
-from tui.app.screens.help import Key
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
 from tui.app.screens.slash import Slash
@@ -17,6 +16,9 @@ from tui.app.transcript.view import TranscriptView
 from tui.chat import Chat
 from tui.model import Session, SessionLease
 from tui.traits import Can
+
+if TYPE_CHECKING:
+    from tui.app.screens.help import Key
 
 _OTHERWISE = {
     "/adopt": "keeps no conversations",

@@ -6,12 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tui.account import account_lines
-from tui.app.screens.account import AccountScreen
-from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.session_actions import Stage
 from tui.app.screens.sessions import SessionList
-from tui.app.widgets.dialogs import TextDialog
 from tui.chat import Chat
 from tui.errors import UsageError
 from tui.model import Conversation, Item, Session, Turn, Verdict, check_label
@@ -62,6 +58,8 @@ class ServerActions:
             self._stage.do(self._list_models(session))
 
     async def _list_models(self, session: Session) -> None:
+        from tui.app.screens.picker import Choice, Picker
+
         self._stage.say("Asking the server for its models…")
         profile = self._chat.profile_of(session)
         names = await self._chat.conversations.models(profile)
@@ -99,7 +97,7 @@ class ServerActions:
         else:
             turns = "its first turn" if at == 1 else f"its first {at} turns"
             question = "The new session's label" if at is None else f"The new session's label ({turns})"
-            self._stage.app.push_screen(TextDialog(question, self._free_label(session), check_label), done)
+            self._ask_for(question, self._free_label(session), check_label, done)
 
     def _free_label(self, session: Session) -> str:
         taken = {one.label for one in self._list.sessions}
@@ -144,6 +142,8 @@ class ServerActions:
             self._stage.do(self._list_conversations(session))
 
     async def _list_conversations(self, session: Session) -> None:
+        from tui.app.screens.picker import Choice, Picker
+
         self._stage.say("Asking the server for its conversations…")
         profile = self._chat.profile_of(session)
         found = await self._chat.conversations.listed(profile)
@@ -173,7 +173,7 @@ class ServerActions:
                 self._stage.do(self._adopt(label, conversation, self._stage.session))
 
         proposal = one_line(conversation.title or conversation.id, 40)
-        self._stage.app.push_screen(TextDialog("The session's label", proposal, check_label), done)
+        self._ask_for("The session's label", proposal, check_label, done)
 
     async def _adopt(self, label: str, conversation: Conversation, beside: Session) -> None:
         session = await self._chat.conversations.adopt(label, conversation.id, self._chat.profile_of(beside))
@@ -188,6 +188,9 @@ class ServerActions:
             self._stage.do(self._account(session))
 
     async def _account(self, session: Session) -> None:
+        from tui.account import account_lines
+        from tui.app.screens.account import AccountScreen
+
         account = await self._chat.conversations.account(session)
         self._stage.app.push_screen(AccountScreen(one_line(session.name, 60), account_lines(account)))
 
@@ -230,7 +233,14 @@ class ServerActions:
             if text is not None:
                 then(text)
 
-        self._stage.app.push_screen(TextDialog(question, "", str), done)
+        self._ask_for(question, "", str, done)
+
+    def _ask_for(
+        self, question: str, proposal: str, check: Callable[[str], object], done: Callable[[str | None], None]
+    ) -> None:
+        from tui.app.widgets.dialogs import TextDialog
+
+        self._stage.app.push_screen(TextDialog(question, proposal, check), done)
 
     def _answer(self, turn: Turn, item: Item, verdict: Verdict) -> None:
         session = self._stage.session

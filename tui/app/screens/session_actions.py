@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from textual.app import App
 
-from tui.app.screens.picker import Choice, Picker
 from tui.app.screens.sessions import SessionList
-from tui.app.widgets.dialogs import TextDialog
 from tui.chat import Chat
 from tui.model import Session, check_label
 from tui.text import one_line
@@ -55,7 +53,7 @@ class SessionActions:
             if label is not None and label.strip() != session.label:
                 self._stage.do(self._rename(session.id, label))
 
-        self._stage.app.push_screen(TextDialog("The session's label", session.label, check_label), done)
+        self._ask("The session's label", session.label, check_label, done)
 
     async def _rename(self, session_id: str, label: str) -> None:
         session = await self._chat.rename(session_id, label)
@@ -71,7 +69,14 @@ class SessionActions:
                 self._stage.do(self._chat.set_title(session.id, title))
 
         question = "The session's title (empty: made by Palaver)"
-        self._stage.app.push_screen(TextDialog(question, session.title, str), done)
+        self._ask(question, session.title, str, done)
+
+    def _ask(
+        self, question: str, proposal: str, check: Callable[[str], object], done: Callable[[str | None], None]
+    ) -> None:
+        from tui.app.widgets.dialogs import TextDialog
+
+        self._stage.app.push_screen(TextDialog(question, proposal, check), done)
 
     def pin(self) -> None:
         if self._stage.session is not None:
@@ -137,6 +142,8 @@ class SessionActions:
         self._stage.do(self._list_hidden())
 
     async def _list_hidden(self) -> None:
+        from tui.app.screens.picker import Choice, Picker
+
         archived = [session for session in await self._chat.sessions() if session.archived_at is not None]
         hidden = [*archived, *await self._chat.sessions(deleted=True)]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -22,7 +22,6 @@ from tui.app.screens.beginning import first_words, hint, wished_session
 from tui.app.screens.chores import Chores
 from tui.app.screens.early_keys import EarlyKeys
 from tui.app.screens.forecast import Forecast
-from tui.app.screens.help import Key, keys_of
 from tui.app.screens.journey import FIRST_TURNS, Way
 from tui.app.screens.keeper import Keeper
 from tui.app.screens.sessions import SessionList
@@ -39,6 +38,9 @@ from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, 
 from tui.errors import PalaverError
 from tui.model import Queued, Session, Turn, TurnStatus
 from tui.store import Store
+
+if TYPE_CHECKING:
+    from tui.app.screens.help import Key
 
 NOT_SAVED = "NOT SAVED"
 """What is said as long as nothing can be written."""
@@ -292,6 +294,8 @@ class SessionScreen(Steady):
         raise NotImplementedError
 
     def _keys(self) -> dict[str, list[Key]]:
+        from tui.app.screens.help import keys_of
+
         return keys_of(self.app, [self.prompt, self, self.transcript, self.sidebar, self.app], self._chat.config.keys)
 
     # Drafts and places

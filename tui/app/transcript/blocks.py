@@ -6,11 +6,7 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
-from tui.app.transcript import markdown
-from tui.app.transcript.code import code_lines
-from tui.app.transcript.markdown import LEAST_ROOM
 from tui.app.transcript.palette import Palette
-from tui.app.transcript.parsing import define_links
 from tui.app.transcript.pieces import Kind, Piece, Splitter, split_plain
 from tui.app.transcript.wrap import Line, indented, plain_lines
 from tui.model import Item
@@ -226,8 +222,11 @@ class GrowingText:
 
 def draw_piece(piece: Piece, ground: Ground, links: dict[str, Any]) -> list[Line]:
     """A piece of Markdown as lines. `links` are the link definitions of the whole text."""
+    from tui.app.transcript import markdown
+    from tui.app.transcript.code import code_lines
+
     palette = ground.palette
-    indent = min(piece.indent, max(0, ground.width - LEAST_ROOM))
+    indent = min(piece.indent, max(0, ground.width - markdown.LEAST_ROOM))
     width = ground.width - indent
     match piece.kind:
         case Kind.CODE:
@@ -243,4 +242,6 @@ def draw_piece(piece: Piece, ground: Ground, links: dict[str, Any]) -> list[Line
 
 def _define_links(piece: Piece, links: dict[str, Any]) -> None:
     if "]:" in piece.source and piece.kind is Kind.MARKDOWN and len(links) < MOST_LINKS:
+        from tui.app.transcript.parsing import define_links
+
         define_links(piece.source, links)

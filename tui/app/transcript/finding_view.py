@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.binding import Binding
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.app.transcript.find import Finding
 from tui.app.transcript.selection import GUTTER
 from tui.app.transcript.strips import restyled
 from tui.app.transcript.viewport import Row, Viewport
-from tui.found import Places
-from tui.matching import Matcher
+
+if TYPE_CHECKING:
+    from tui.app.transcript.find import Finding
+    from tui.found import Places
+    from tui.matching import Matcher
 
 
 class FindingView(ScrollView):
@@ -36,6 +40,8 @@ class FindingView(ScrollView):
 
     def find(self, matcher: Matcher | None) -> None:
         """Mark what fits, and go to the match nearest to what is in view; None ends that."""
+        from tui.app.transcript.find import Finding
+
         self._finding = Finding(matcher, self._port) if matcher else None
         if self._finding is not None:
             self._finding.begin()
@@ -43,6 +49,9 @@ class FindingView(ScrollView):
 
     def land(self, depth: int, matcher: Matcher, *, on_answer: bool) -> None:
         """Show a turn's prompt, or its answer, where it fits, and mark what does."""
+        from tui.app.transcript.find import Finding
+        from tui.matching import Matcher
+
         self._finding = Finding(matcher, self._port) if matcher else None
         # Without words there is still a message to go to.
         (self._finding or Finding(Matcher([]), self._port)).land(depth, on_answer=on_answer)
