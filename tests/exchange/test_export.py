@@ -303,6 +303,12 @@ def test_what_is_written_as_markdown_looks_like_it() -> None:
     assert '<pre data-language="python"><code><span class="k">def</span>' in made
 
 
+def test_a_list_of_tasks_has_boxes() -> None:
+    made = prose("- [ ] open\n- [x] done\n- no [x] task\n\n[x] nor this\n")
+    assert '<li class="task">☐ open</li>\n<li class="task">☑ done</li>\n<li>no [x] task</li>' in made
+    assert "<p>[x] nor this</p>" in made
+
+
 @pytest.mark.fault("F13")
 async def test_nothing_others_wrote_ends_its_place_in_markdown(t: Talk) -> None:
     fences = "a\n```\n````\n~~~\n---\ntitle: x\n---\n# no heading"

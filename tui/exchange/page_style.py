@@ -60,6 +60,7 @@ article { margin: 0 0 2.5rem; scroll-margin-top: 1rem; }
 .prose p, .prose ul, .prose ol, .prose blockquote, .prose table, pre { margin: .8rem 0; }
 .prose ul, .prose ol { padding-left: 1.6rem; }
 .prose li > p { margin: .3rem 0; }
+.prose li.task { list-style: none; margin-left: -1.1rem; }
 .prose blockquote {
   border-left: 3px solid var(--line); color: var(--muted); font-style: italic; padding-left: 1rem; margin-left: 0;
 }

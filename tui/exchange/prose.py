@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from html import escape
@@ -20,6 +21,7 @@ CODE_LONGEST = 100_000
 """Characters of one code block that are coloured."""
 
 _DEEPEST = 20
+_TASK = re.compile(r"\[([ xX])\] ")
 
 
 def prose(text: str) -> str:
@@ -49,7 +51,18 @@ def _rendered(tokens: Sequence[Token]) -> str:
         token.content = clean(token.content)
         token.info = clean(token.info)
         _tame(token)
+    _tick(tokens)
     return str(parser.renderer.render(tokens, parser.options, {}))
+
+
+def _tick(tokens: Sequence[Token]) -> None:
+    """Have items that are tasks begin with a box, as they do in the window."""
+    for opened, _, inline in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        first = inline.children[0] if inline.children else None
+        task = _TASK.match(first.content) if first is not None and first.type == "text" else None
+        if first is not None and task is not None and opened.type == "list_item_open":
+            first.content = f"{'☐' if task[1] == ' ' else '☑'} {first.content[task.end() :]}"
+            opened.attrs = {"class": "task"}
 
 
 def _all(tokens: Sequence[Token]) -> Iterator[Token]:
