@@ -202,6 +202,20 @@ async def held(stage: Stage) -> None:
     await stage.until(lambda: stage.screen.queue_list.display)
 
 
+async def queue(stage: Stage) -> None:
+    """Three prompts wait behind an answer, one of them a long one."""
+    await stage.send("Why would I use WAL mode in SQLite?")
+    (await stage.server.request()).respond().event(delta("A **WAL** file lets readers go on while one writer appends."))
+    await stage.shows("one writer appends")
+    for prompt in (
+        "And on a network drive?",
+        "Then compare it with a rollback journal, line by line, and say what each of them costs on a slow disk",
+        "Make a table of it",
+    ):
+        await stage.send(prompt)
+        await stage.until(lambda said=prompt[:20]: said in stage.screen.queue_list.text)
+
+
 async def stale(stage: Stage) -> None:
     await stage.talk("My name is Ada. Which city has the most bridges?", "Hamburg, by most counts, Ada.", "resp_1")
     await stage.send("And what was my name?")
@@ -325,6 +339,7 @@ SCENES = {
     "streaming": Scene(streaming, size=(110, 34)),
     "cancelled": Scene(cancelled, size=(80, 24)),
     "held": Scene(held, size=(80, 24)),
+    "queue": Scene(queue, size=(80, 24)),
     "stale": Scene(stale, size=(90, 24)),
     "failed": Scene(failed, size=(80, 24)),
     "long": Scene(long, size=(80, 24)),
