@@ -473,15 +473,29 @@ def test_help_loads_nothing_heavy() -> None:
     assert not heavy & loaded_by(code.replace("--help", "--version"))
 
 
+NOT_FOR_ASKING = {
+    "textual", "rich", "markdown_it", "pygments", "yaml", "tui.agent_items", "tui.app", "tui.exchange",
+    "tui.matching", "tui.query", "tui.store.finds", "tui.store.search",
+}  # fmt: skip
+
+
 def test_ask_loads_no_textual(write_config: Write) -> None:
     code = (
         "from tui.cli import main\nstatus = main(['ask', '-s', 'work', 'how do I fork a session?'])\nassert status == 0"
     )
     modules = loaded_by(code)
-    assert "textual" not in modules
     assert "httpx" in modules
-    assert "markdown_it" not in modules
-    assert "pygments" not in modules
+    assert sorted(NOT_FOR_ASKING & modules) == []
+
+
+def test_ask_without_a_session_loads_no_history(write_config: Write) -> None:
+    code = "from tui.cli import main\nstatus = main(['ask', '--raw', '-p', 'nowhere', 'hello'])\nassert status == 5, status"
+    write_config('[profiles.nowhere]\nprotocol = "chat"\nbase_url = "http://127.0.0.1:9/v1"\nmodel = "none"\n')
+    modules = loaded_by(code)
+    assert "httpx" in modules
+    assert sorted((NOT_FOR_ASKING | {"sqlite3", "sqlite_utils", "tui.store.database", "tui.guide"}) & modules) == []
+    assert [name for name in modules if name.startswith("tui.store.sql.")] == []
+    assert len([name for name in modules if name.partition(".")[0] == "tui"]) <= 80
 
 
 def test_a_picture_is_shown_with_a_session_and_without_one(write_config: Write, tmp_path: Path) -> None:

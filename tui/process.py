@@ -15,8 +15,8 @@ import threading
 def begin() -> None:
     """Leave no core dump, report errors that nothing else catches, and look for garbage seldom. To be called once, by
     what starts the program."""
-    # Loading makes objects by the thousand, none of them garbage: looking through them was a tenth of a start.
-    gc.set_threshold(20_000, 20, 100)
+    # Loading makes objects by the ten thousand, none of them garbage: looking through them was a tenth of a start.
+    gc.set_threshold(100_000, 20, 100)
     no_core_dump()
     threading.excepthook = _in_thread
     sys.unraisablehook = _unraisable

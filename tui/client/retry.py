@@ -16,11 +16,10 @@ LONGEST_WAIT = 120.0
 
 _LOCKED_WAITS = (1.0, 2.0, 4.0)
 _TRANSIENT = {408, 425, 429, 502, 503, 504, 529, *range(520, 528)}
-_LOCKED = re.compile(
-    r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)"
-)
-_QUOTA = re.compile(r"(?i)insufficient_quota|billing_hard_limit|quota (is )?(used up|exceeded)")  # fmt: skip
-_REPEATED = re.compile(r"(?i)idempoten|duplicate (request|message)|already (been )?(received|submitted)")
+# Compiled, by `re`, for the first error: most runs see none.
+_LOCKED = r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)"
+_QUOTA = r"(?i)insufficient_quota|billing_hard_limit|quota (is )?(used up|exceeded)"
+_REPEATED = r"(?i)idempoten|duplicate (request|message)|already (been )?(received|submitted)"
 _IN_STREAM = {"rate_limit_exceeded": 429, "rate_limit_error": 429, "overloaded_error": 529, "slow_down": 503}
 
 
@@ -95,17 +94,17 @@ class Policy:
 
 def is_locked(reply: Reply) -> bool:
     """Whether someone else is using the conversation at this moment: never a reason to start another one."""
-    return (reply.status == 409 and not is_repeated(reply)) or _LOCKED.search(reply.text) is not None
+    return (reply.status == 409 and not is_repeated(reply)) or re.search(_LOCKED, reply.text) is not None
 
 
 def is_repeated(reply: Reply) -> bool:
     """Whether the server holds the request for one that it has had already."""
-    return reply.status == 409 and _REPEATED.search(reply.text) is not None
+    return reply.status == 409 and re.search(_REPEATED, reply.text) is not None
 
 
 def is_quota(reply: Reply) -> bool:
     """Whether no amount of waiting helps, although the status says "too many requests"."""
-    return _QUOTA.search(reply.text) is not None
+    return re.search(_QUOTA, reply.text) is not None
 
 
 def is_limited(reply: Reply) -> bool:

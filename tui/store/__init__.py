@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any
 
 from tui.clock import SYSTEM, Clock
@@ -15,21 +14,18 @@ from tui.drafts import sent
 from tui.errors import LabelTaken, StoreError
 from tui.model import HolderKind, ItemState, Mapping, Session, TitleSource, Turn
 from tui.resending import Said, said_in
+from tui.store import sql
 from tui.store.access import Access, Health
 from tui.store.branches import Branches
 from tui.store.conversations import Conversations
 from tui.store.leases import Leases
 from tui.store.pictures import Pictures
 from tui.store.queues import Queues
-from tui.store.sql import saving
-from tui.store.sql import sessions as session_sql
-from tui.store.sql import turns as turn_sql
-from tui.store.sql.conversations import put_mapping
-from tui.store.sql.imports import find_source, put_thread
-from tui.store.sql.said import get_said
 from tui.store.watch import Watch
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from tui.store.agent_items import AgentItems
     from tui.store.finds import Finds
 
@@ -78,34 +74,34 @@ class Store(Access):
 
     async def sessions(self, *, deleted: bool = False) -> list[Session]:
         """All sessions, the one used last first."""
-        saved: list[Session] = await self.read(session_sql.list_sessions, [], deleted)
+        saved: list[Session] = await self.read(sql.sessions.list_sessions, [], deleted)
         if not self.overlay:
             return saved
-        others: list[Session] = await self.read(session_sql.list_sessions, [], not deleted)
+        others: list[Session] = await self.read(sql.sessions.list_sessions, [], not deleted)
         merged = self.overlay.merged_sessions([*saved, *others])
         return [session for session in merged if (session.deleted_at is not None) is deleted]
 
     async def session(self, session_id: str) -> Session | None:
-        saved = await self.read(session_sql.get_session, None, session_id)
+        saved = await self.read(sql.sessions.get_session, None, session_id)
         return self.overlay.merged_session(session_id, saved)
 
     async def find(self, label: str, *, deleted: bool = False) -> Session | None:
         """The session of that label."""
         if not self.overlay:
-            return await self.read(session_sql.find_session, None, label, deleted)
+            return await self.read(sql.sessions.find_session, None, label, deleted)
         return next((one for one in await self.sessions(deleted=deleted) if one.label == label), None)
 
     async def remember(self, session_id: str) -> None:
         """Note that this session is the one before the user's eyes."""
         try:
-            await self.write(session_sql.remember, session_id)
+            await self.write(sql.sessions.remember, session_id)
         except StoreError as error:
             log.debug("the session shown is not noted: %s", error)
 
     async def last(self) -> Session | None:
         """The session looked at last."""
         if not self.overlay:
-            return await self.read(session_sql.last_session, None)
+            return await self.read(sql.sessions.last_session, None)
         return next((one for one in await self.sessions() if one.archived_at is None), None)
 
     async def create(self, session: Session) -> Session:
@@ -117,7 +113,7 @@ class Store(Access):
         if self.overlay and await self.find(session.label):
             raise LabelTaken(session.label)
         try:
-            return await self.write(session_sql.put_session, session, is_awaited=True)
+            return await self.write(sql.sessions.put_session, session, is_awaited=True)
         except LabelTaken:
             raise
         except StoreError as error:
@@ -132,7 +128,7 @@ class Store(Access):
             LabelTaken: Another session has the new label.
         """
         try:
-            return await self.write(session_sql.update_session, session_id, changes, touch)
+            return await self.write(sql.sessions.update_session, session_id, changes, touch)
         except LabelTaken:
             raise
         except StoreError as error:
@@ -149,7 +145,7 @@ class Store(Access):
         Raises:
             StoreError: It cannot be kept.
         """
-        return await self.write(session_sql.name_session, session_id, title)
+        return await self.write(sql.sessions.name_session, session_id, title)
 
     async def fork(self, session: Session, of: str, turns: int) -> Session:
         """Keep a new session that goes on from the first `turns` turns of the session `of`.
@@ -158,7 +154,7 @@ class Store(Access):
             LabelTaken: Another session has its label.
             StoreError: It cannot be kept.
         """
-        made = await self.write(session_sql.fork_session, session, of, turns)
+        made = await self.write(sql.sessions.fork_session, session, of, turns)
         if made is None:
             raise StoreError("There is no such session any more.")
         return made
@@ -179,10 +175,10 @@ class Store(Access):
         Raises:
             StoreError: It cannot be kept.
         """
-        known = await self.read(find_source, None, source)
+        known = await self.read(sql.imports.find_source, None, source)
         if known is not None:
             return known, False
-        return await self.write(put_thread, session, turns, source, on_top, on_saved)
+        return await self.write(sql.imports.put_thread, session, turns, source, on_top, on_saved)
 
     # Turns
 
@@ -193,7 +189,7 @@ class Store(Access):
             SessionBusy: Another window is answering in its session.
             StoreError: It cannot be noted.
         """
-        turn = await self.write(saving.reopen_turn, turn_id, self.writer(), is_awaited=True)
+        turn = await self.write(sql.saving.reopen_turn, turn_id, self.writer(), is_awaited=True)
         if turn is not None:
             self.written.pop(turn_id, None)
         return turn
@@ -204,7 +200,7 @@ class Store(Access):
         Raises:
             StoreError: It cannot be noted.
         """
-        return await self.write(saving.set_item_state, turn_id, key, state)
+        return await self.write(sql.saving.set_item_state, turn_id, key, state)
 
     async def begin(self, turn: Turn, session: Session, title: str = "", at: int | None = None) -> Turn:
         """Make a turn durable before anything is sent. Gives it with its place in the session.
@@ -219,7 +215,7 @@ class Store(Access):
         session = replace(session, turns=0)
         try:
             turn = await self.write(
-                saving.begin_turn,
+                sql.saving.begin_turn,
                 turn,
                 session,
                 title,
@@ -272,32 +268,32 @@ class Store(Access):
 
     async def count(self, session_id: str) -> int:
         """How many turns a session has."""
-        return max(await self.read(turn_sql.count_turns, 0, session_id), self.overlay.turns_in(session_id))
+        return max(await self.read(sql.turns.count_turns, 0, session_id), self.overlay.turns_in(session_id))
 
     async def turns(self, session_id: str, start: int = 0, stop: int | None = None) -> list[Turn]:
         """A session's turns from depth `start` up to, not including, `stop`."""
-        saved: list[Turn] = await self.read(turn_sql.get_turns, [], session_id, start, stop)
+        saved: list[Turn] = await self.read(sql.turns.get_turns, [], session_id, start, stop)
         return self.overlay.merged_turns(session_id, start, stop, saved)
 
     async def said(self, session_id: str, start: int, stop: int) -> Said:
         """How much a server may be told of a session's turns from depth `start` up to, not including, `stop`."""
         if self.overlay.turns_in(session_id):
             return said_in(await self.turns(session_id, start, stop))
-        return await self.read(get_said, Said(), session_id, start, stop)
+        return await self.read(sql.said.get_said, Said(), session_id, start, stop)
 
     async def turn(self, turn_id: str) -> Turn | None:
         """One turn, with its attempts."""
-        return self.overlay.turns.get(turn_id) or await self.read(turn_sql.get_turn, None, turn_id)
+        return self.overlay.turns.get(turn_id) or await self.read(sql.turns.get_turn, None, turn_id)
 
     async def prompts(self, session_id: str) -> list[str]:
         """What the user said in a session, oldest first."""
         if self.overlay.turns_in(session_id):
             return [turn.prompt for turn in await self.turns(session_id)]
-        return await self.read(turn_sql.get_prompts, [], session_id)
+        return await self.read(sql.turns.get_prompts, [], session_id)
 
     async def prompts_elsewhere(self, session_id: str) -> list[str]:
         """What the user said last in other sessions than this one, oldest first. What is only in memory is not among it."""
-        return await self.read(turn_sql.get_prompts_elsewhere, [], session_id)
+        return await self.read(sql.turns.get_prompts_elsewhere, [], session_id)
 
     # Within
 
@@ -313,7 +309,7 @@ class Store(Access):
         # What is on disk is `since` only if that was the last thing written of this turn, and to this file.
         written = self.written.pop(turn.id, None)
         since = since if written is since else None
-        if saving.put_turn(conn, turn, since, session, self.writer(), keeps):
+        if sql.saving.put_turn(conn, turn, since, session, self.writer(), keeps):
             self._wanted.append(turn)
         if mapping is not None:
-            put_mapping(conn, mapping, turn.id)
+            sql.conversations.put_mapping(conn, mapping, turn.id)

@@ -13,18 +13,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from sqlite3 import Connection
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import PalaverError, StoreError
 from tui.model import HolderKind, Turn
+from tui.store import sql
 from tui.store.keeper import Keeper, NotOpen
 from tui.store.lock import Locked
 from tui.store.overlay import Overlay
-from tui.store.sql import sessions as session_sql
-from tui.store.sql.leases import Writer
 from tui.values import dataclass
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from tui.store.sql.leases import Writer
 
 T = TypeVar("T")
 
@@ -276,7 +279,7 @@ class Access:
             await self.write(_nothing)
         except StoreError as error:
             log.debug("still not saved: %s", error)
-        await self.read(session_sql.revision, 0)
+        await self.read(sql.sessions.revision, 0)
 
 
 def _nothing(_conn: Connection) -> None:

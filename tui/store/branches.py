@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from tui.errors import StoreError
 from tui.model import Branch, Session, Variants
+from tui.store import sql
 from tui.store.access import Access
-from tui.store.sql import branches as branch_sql
-from tui.store.sql import saving
 
 
 class Branches:
@@ -17,11 +16,11 @@ class Branches:
 
     async def of(self, session_id: str) -> list[Branch]:
         """The ways a session was gone on, the one begun first first."""
-        return await self._access.read(branch_sql.list_branches, [], session_id)
+        return await self._access.read(sql.branches.list_branches, [], session_id)
 
     async def variants(self, session_id: str) -> dict[int, Variants]:
         """Where a session was gone on with in several ways: by the depths at which those on its present branch part."""
-        return await self._access.read(branch_sql.get_variants, {}, session_id)
+        return await self._access.read(sql.branches.get_variants, {}, session_id)
 
     async def choose(self, session_id: str, turn_id: str) -> Session:
         """Let a session go on with the branch that a turn lies on. Gives it as it is then.
@@ -31,7 +30,7 @@ class Branches:
             StoreError: It has no such turn, or that cannot be kept.
         """
         chosen = await self._access.write(
-            saving.choose_branch, session_id, turn_id, self._access.writer(), is_awaited=True
+            sql.saving.choose_branch, session_id, turn_id, self._access.writer(), is_awaited=True
         )
         if chosen is None:
             raise StoreError("There is no such message any more.")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from tui.account import Event
+from typing import TYPE_CHECKING
+
 from tui.model import Mapping
+from tui.store import sql
 from tui.store.access import Access
-from tui.store.sql import conversations as conversation_sql
+
+if TYPE_CHECKING:
+    from tui.account import Event
 
 
 class Conversations:
@@ -16,13 +20,13 @@ class Conversations:
 
     async def all(self) -> list[tuple[str, Mapping]]:
         """All conversations, with the label of their session."""
-        return await self._access.read(conversation_sql.list_mappings, [])
+        return await self._access.read(sql.conversations.list_mappings, [])
 
     async def get(self, session_id: str, origin: str, protocol: str, principal: str) -> Mapping | None:
         """The conversation a server keeps for a session."""
         kept = self._access.overlay.mappings.get((session_id, origin, protocol, principal))
         return kept or await self._access.read(
-            conversation_sql.get_mapping, None, session_id, origin, protocol, principal
+            sql.conversations.get_mapping, None, session_id, origin, protocol, principal
         )
 
     async def keep(self, mapping: Mapping) -> None:
@@ -31,8 +35,8 @@ class Conversations:
         Raises:
             StoreError: It cannot be kept.
         """
-        await self._access.write(conversation_sql.put_mapping, mapping)
+        await self._access.write(sql.conversations.put_mapping, mapping)
 
     async def account(self, session_id: str) -> tuple[tuple[Mapping, ...], tuple[Event, ...]]:
         """The conversations of a session, the one used last first, and what was remarkable about its requests."""
-        return await self._access.read(conversation_sql.get_account, ((), ()), session_id)
+        return await self._access.read(sql.conversations.get_account, ((), ()), session_id)

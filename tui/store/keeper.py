@@ -6,20 +6,23 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from sqlite3 import Connection
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import StoreError
 from tui.model import HolderKind
-from tui.store.database import Database, Replaced
+from tui.store import sql
 from tui.store.files import Damaged, identity, set_aside
 from tui.store.lease import Lease
 from tui.store.lock import Lock, Locked
 from tui.store.place import is_on_network, remarks
-from tui.store.sql import recovery
-from tui.store.sql.leases import Writer
 from tui.text import one_line
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from tui.store.database import Database
+    from tui.store.sql.leases import Writer
 
 T = TypeVar("T")
 
@@ -73,7 +76,7 @@ class Keeper:
     def writer(self) -> Writer:
         """This process at this moment, as those who write have to know it."""
         now, uptime = self._clock.now(), self._clock.monotonic()
-        return Writer(self.holder, self._kind, self.is_alive, self._began_at, now, uptime)
+        return sql.leases.Writer(self.holder, self._kind, self.is_alive, self._began_at, now, uptime)
 
     def is_alive(self, holder: str) -> bool:
         return self._lease is not None and self._lease.is_alive(holder)
@@ -88,7 +91,7 @@ class Keeper:
         if db.read_only:
             return
         try:
-            self._to_recover = db.read(recovery.has_running)
+            self._to_recover = db.read(sql.recovery.has_running)
         except Damaged:
             self._start_over(db.identity)
         place = "\n".join(remarks(self.file))
@@ -133,6 +136,8 @@ class Keeper:
             Locked: Another process is writing; nothing was done.
             StoreError: It cannot be written; nothing was changed.
         """
+        from tui.store.database import Replaced
+
         for _ in range(ATTEMPTS):
             db = self._db if self._db is not None and not self._db.read_only else self._reopen()
             try:
@@ -155,7 +160,7 @@ class Keeper:
         raise StoreError(f"{self.file} is replaced or damaged again and again.", transient=True)
 
     def _with_recovery(self, conn: Connection, function: Callable[..., T], args: tuple[object, ...]) -> tuple[T, int]:
-        found = recovery.recover(conn, self.writer()) if self._to_recover else 0
+        found = sql.recovery.recover(conn, self.writer()) if self._to_recover else 0
         return function(conn, *args), found
 
     def _reopen(self) -> Database:
@@ -164,6 +169,8 @@ class Keeper:
         Raises:
             StoreError: It cannot be opened.
         """
+        from tui.store.database import Database
+
         before = identity(self.file)
         # Compared while the file known so far is still open: a new one may get the number of one that is gone.
         is_new = self._db is not None and self._db.identity != before
@@ -179,6 +186,7 @@ class Keeper:
 
     def _start_over(self, damaged: tuple[int, int] | None) -> Database:
         """A new file in place of the damaged one, with everything in that which can still be read."""
+        from tui.store.database import Database
         from tui.store.salvage import salvage
 
         self._drop()

@@ -6,9 +6,8 @@ import logging
 
 from tui.errors import StoreError
 from tui.model import SessionLease
+from tui.store import sql
 from tui.store.access import Access
-from tui.store.sql import leases as lease_sql
-from tui.store.sql import recovery, sending
 
 log = logging.getLogger(__name__)
 
@@ -21,16 +20,16 @@ class Leases:
 
     async def all(self) -> tuple[SessionLease, ...]:
         """Who is sending, in all sessions."""
-        return await self._access.read(lease_sql.get_leases, ())
+        return await self._access.read(sql.leases.get_leases, ())
 
     async def get(self, session_id: str) -> SessionLease | None:
         """Who is sending in a session, if that is known."""
-        return await self._access.read(lease_sql.get_lease, None, session_id)
+        return await self._access.read(sql.leases.get_lease, None, session_id)
 
     async def beat(self, session_id: str, turn_id: str) -> None:
         """Say that a turn goes on, where nothing of it is being saved. Never raises."""
         try:
-            wants = await self._access.write(sending.beat, session_id, turn_id, self._access.writer())
+            wants = await self._access.write(sql.sending.beat, session_id, turn_id, self._access.writer())
         except StoreError as error:
             log.debug("no heartbeat: %s", error)
             return
@@ -40,7 +39,7 @@ class Leases:
     async def release(self, session_id: str) -> None:
         """Let go of a session in which nothing more is sent. Never raises."""
         try:
-            await self._access.write(sending.release, session_id, self._access.writer())
+            await self._access.write(sql.sending.release, session_id, self._access.writer())
         except StoreError as error:
             log.debug("not let go of: %s", error)
 
@@ -53,12 +52,12 @@ class Leases:
             SessionBusy: It is answering in a window that cannot be asked.
             StoreError: That cannot be written.
         """
-        return await self._access.write(sending.ask_for, session_id, self._access.writer(), seizes, is_awaited=True)
+        return await self._access.write(sql.sending.ask_for, session_id, self._access.writer(), seizes, is_awaited=True)
 
     async def free_dead(self) -> None:
         """Free the sessions of processes that are gone. Never raises."""
-        if await self._access.read(recovery.has_dead, False, self._access.writer()):
+        if await self._access.read(sql.recovery.has_dead, False, self._access.writer()):
             try:
-                await self._access.write(recovery.recover, self._access.writer())
+                await self._access.write(sql.recovery.recover, self._access.writer())
             except StoreError as error:
                 log.debug("not freed: %s", error)

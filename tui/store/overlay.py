@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from sqlite3 import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui.errors import LabelTaken
 from tui.model import Mapping, Session, Turn
 from tui.pictures import Picture
-from tui.store.sql import sessions as session_sql
-from tui.store.sql.conversations import put_mapping
-from tui.store.sql.leases import Writer
-from tui.store.sql.pictures import put_picture
-from tui.store.sql.saving import put_turn
+from tui.store import sql
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+    from tui.store.sql.leases import Writer
 
 LIMIT = 64 * 1024 * 1024
 """The most text kept for writing later, in characters; beyond it the oldest finished turns are given up."""
@@ -52,25 +52,27 @@ class Overlay:
         for session_id in [one for one in self.changes if one not in self.sessions]:
             self._change(conn, session_id)
         for session_id, session in self.sessions.items():
-            session_sql.ensure_session(conn, replace(session, **self.changes.get(session_id, {})))
+            sql.sessions.ensure_session(conn, replace(session, **self.changes.get(session_id, {})))
             if session_id in self.changes:
                 self._change(conn, session_id)
         wanted = [
-            turn for turn in self.turns.values() if put_turn(conn, turn, None, self.homes[turn.session_id], writer)
+            turn
+            for turn in self.turns.values()
+            if sql.saving.put_turn(conn, turn, None, self.homes[turn.session_id], writer)
         ]
         for mapping in self.mappings.values():
-            put_mapping(conn, mapping)
+            sql.conversations.put_mapping(conn, mapping)
         for picture in self.pictures.values():
-            put_picture(conn, picture)
+            sql.pictures.put_picture(conn, picture)
         return wanted
 
     def _change(self, conn: Connection, session_id: str) -> None:
         changes = self.changes[session_id]
         try:
-            session_sql.update_session(conn, session_id, changes)
+            sql.sessions.update_session(conn, session_id, changes)
         except LabelTaken:
             others = {name: value for name, value in changes.items() if name != "label"}
-            session_sql.update_session(conn, session_id, others)
+            sql.sessions.update_session(conn, session_id, others)
 
     def forget(self, written: Overlay) -> None:
         """Leave out what is on disk now; what has changed since stays."""

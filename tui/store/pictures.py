@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from tui.errors import StoreError
 from tui.pictures import Picture
+from tui.store import sql
 from tui.store.access import Access
-from tui.store.sql import pictures as picture_sql
 
 
 class Pictures:
@@ -22,7 +22,7 @@ class Pictures:
             self._access.overlay.pictures[picture.key] = picture
             return
         try:
-            await self._access.write(picture_sql.put_picture, picture, is_awaited=True)
+            await self._access.write(sql.pictures.put_picture, picture, is_awaited=True)
         except StoreError as error:
             self._access.overlay.pictures[picture.key] = picture
             self._access.not_saved(error)
@@ -33,5 +33,5 @@ class Pictures:
         rest = sorted(set(keys) - unsaved.keys())
         saved: dict[str, Picture] = {}
         if rest:
-            saved = await self._access.read(picture_sql.get_pictures, saved, rest)
+            saved = await self._access.read(sql.pictures.get_pictures, saved, rest)
         return saved | unsaved

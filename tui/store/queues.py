@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tui.model import Queued, Session, Turn
+from tui.store import sql
 from tui.store.access import Access
-from tui.store.sql import queues as queue_sql
 
 
 class Queues:
@@ -17,7 +17,7 @@ class Queues:
 
     async def get(self, session_id: str) -> tuple[Queued, ...] | None:
         """What waits in a session, in the order in which it is to be sent; None where that cannot be read."""
-        return await self._access.read(queue_sql.get_queue, None, session_id)
+        return await self._access.read(sql.queues.get_queue, None, session_id)
 
     async def add(self, queued: Queued, session: Session) -> Queued | None:
         """Put a prompt at the end of its session's queue. Gives it with the turn it follows; None, and it is left out,
@@ -26,7 +26,7 @@ class Queues:
         Raises:
             StoreError: It cannot be kept.
         """
-        return await self._access.write(queue_sql.put_queued, queued, session, self._access.writer(), is_awaited=True)
+        return await self._access.write(sql.queues.put_queued, queued, session, self._access.writer(), is_awaited=True)
 
     async def change(self, queued: Queued, prompt: str, *, is_held: bool = False) -> bool:
         """Let a prompt that waits be another one in the same place, or be held there. False where it waits no more.
@@ -34,7 +34,7 @@ class Queues:
         Raises:
             StoreError: It cannot be kept.
         """
-        return await self._access.write(queue_sql.change_queued, queued, prompt, is_held, is_awaited=True)
+        return await self._access.write(sql.queues.change_queued, queued, prompt, is_held, is_awaited=True)
 
     async def remove(self, queued: Queued) -> bool:
         """Take a prompt out of its queue. False where it waits no more.
@@ -42,7 +42,7 @@ class Queues:
         Raises:
             StoreError: That cannot be kept.
         """
-        return await self._access.write(queue_sql.remove_queued, queued, is_awaited=True)
+        return await self._access.write(sql.queues.remove_queued, queued, is_awaited=True)
 
     async def follow_on(self, session_id: str, old: str, new: str) -> None:
         """Let what waits behind one turn wait behind another one.
@@ -50,7 +50,7 @@ class Queues:
         Raises:
             StoreError: That cannot be kept.
         """
-        await self._access.write(queue_sql.follow_on, session_id, old, new, is_awaited=True)
+        await self._access.write(sql.queues.follow_on, session_id, old, new, is_awaited=True)
 
     async def begin(self, queued: Queued, turn: Turn, session: Session, title: str) -> Turn | None:
         """Make the first prompt of a queue a turn, in one go, before anything is sent. Gives it with its place; None where
@@ -61,7 +61,7 @@ class Queues:
             StoreError: It cannot be kept: then it waits on.
         """
         begun = await self._access.write(
-            queue_sql.begin_queued,
+            sql.queues.begin_queued,
             queued,
             turn,
             replace(session, turns=0),

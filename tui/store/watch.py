@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from sqlite3 import Connection
+from typing import TYPE_CHECKING
 
 from tui.model import Queued, Session, SessionLease, Turn
+from tui.store import sql
 from tui.store.access import Access
-from tui.store.sql import leases as lease_sql
-from tui.store.sql import queues as queue_sql
-from tui.store.sql import sessions as session_sql
-from tui.store.sql import turns as turn_sql
 from tui.values import dataclass
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 SETTLED = 50_000_000
 """Nanoseconds after which a file's time of change tells the next change from the last: file systems' clocks tick slowly."""
@@ -37,7 +37,7 @@ class Watch:
 
     async def revision(self) -> int:
         """The number of the newest change."""
-        return await self._access.read(session_sql.revision, 0)
+        return await self._access.read(sql.sessions.revision, 0)
 
     async def poll(self, since: int | None) -> Changes | None:
         """What changed after revision `since`; None where nothing did. Costs one `stat` while nothing happens."""
@@ -55,7 +55,7 @@ class Watch:
         seen = self._look()
         if seen is None or seen == self._seen:
             return ()
-        found: tuple[SessionLease, ...] = await self._access.read(lease_sql.get_leases, ())
+        found: tuple[SessionLease, ...] = await self._access.read(sql.leases.get_leases, ())
         self._note_seen(seen)
         return found
 
@@ -74,13 +74,13 @@ class Watch:
 
 
 def _changes(conn: Connection, since: int | None) -> Changes:
-    now = session_sql.revision(conn)
+    now = sql.sessions.revision(conn)
     if since is None or now == since:
-        return Changes(now, leases=lease_sql.get_leases(conn))
+        return Changes(now, leases=sql.leases.get_leases(conn))
     if now < since:
         # Another file is in the place of the one known so far: all of it is new.
         since = 0
-    sessions = tuple(session_sql.changed_sessions(conn, since))
-    queues = queue_sql.get_queues(conn, (session.id for session in sessions))
-    turns = tuple(turn_sql.changed_turns(conn, since))
-    return Changes(now, sessions, turns, tuple(queues.items()), lease_sql.get_leases(conn))
+    sessions = tuple(sql.sessions.changed_sessions(conn, since))
+    queues = sql.queues.get_queues(conn, (session.id for session in sessions))
+    turns = tuple(sql.turns.changed_turns(conn, since))
+    return Changes(now, sessions, turns, tuple(queues.items()), sql.leases.get_leases(conn))
