@@ -1,7 +1,8 @@
 """Dataclasses that are quickly made, since all of them are made anew whenever the program starts.
 
 Python's own has six functions written and compiled for each class, which takes a millisecond: a seventh of a start was
-spent on it. Here one is, the constructor; the others are the same for all. What a checker sees is Python's own.
+spent on it. Here one is, the constructor, once it is needed; the others are the same for all. What a checker sees is
+Python's own.
 """
 
 from __future__ import annotations
@@ -45,15 +46,26 @@ def _made(plain: type, *, frozen: bool) -> type:
     for name, value in shared.items():
         if name not in own:
             setattr(made, name, value)
-    setattr(made, "__init__", _constructor(made, fields, frozen=frozen))  # noqa: B010 - no assignment a checker allows
+    setattr(made, "__init__", _first(made, frozen=frozen))  # noqa: B010 - no assignment a checker allows
     return made
 
 
-def _constructor(made: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool) -> Callable[..., None]:
+def _first(made: type, *, frozen: bool) -> Callable[..., None]:
+    """What stands for the constructor until there is a first value: of many classes a start makes none."""
+
+    def construct(self: Any, *values: Any, **named: Any) -> None:
+        constructor = _constructor(made, frozen=frozen)
+        setattr(made, "__init__", constructor)  # noqa: B010 - as above
+        constructor(self, *values, **named)
+
+    return construct
+
+
+def _constructor(made: type, *, frozen: bool) -> Callable[..., None]:
     """Its text names defaults, factories and, where attributes cannot be set, the slots' own setters."""
     known: dict[str, Any] = {"MISSING": dataclasses.MISSING}
     parameters, body = ["self"], []
-    for field in fields:
+    for field in dataclasses.fields(made):
         name, value = field.name, field.name
         if field.default is not dataclasses.MISSING:
             known[f"default_{name}"] = field.default
