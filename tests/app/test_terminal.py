@@ -241,7 +241,7 @@ def test_our_own_mistake_is_told_in_a_line(
 ) -> None:
     """A widget that raises: one line, a report without the values of variables, status 1, the terminal restored."""
     code = (
-        "import sys, tui.app.screens.chat as s\n"
+        "import sys, tui.app.screens.help as s\n"
         "def broken(*a):\n    secret = 'sk-CANARY-77'\n    raise ValueError('broken on purpose')\n"
         "s.HelpScreen = type('H', (), {'__init__': broken})\n"
         "from tui.cli import main\nsys.exit(main([]))\n"
