@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
@@ -396,9 +395,8 @@ class SessionScreen(Steady):
             self.sidebar.show(sessions, current, self._chat.running(), today)
 
     def _compositor_refresh(self) -> None:
-        began = time.perf_counter()
-        super()._compositor_refresh()
-        self.transcript.pace.rest(time.perf_counter() - began)
+        with self.transcript.pace.timed():
+            super()._compositor_refresh()
 
     def on_resize(self, event: events.Resize) -> None:
         width, height = event.size

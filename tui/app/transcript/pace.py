@@ -70,14 +70,7 @@ class Pace:
         """Count a painting, whoever it is for: once many have taken long, the next of what streams waits."""
         used = self._used()
         yield
-        self.rest(self._used() - used)
-
-    def rest(self, cost: float) -> None:
-        """Have the next painting wait, where more than its share has been spent of late."""
-        now = self._clock()
-        spent = max(0.0, self._spent - (now - self._spent_at) / SHARE) + cost
-        self._spent, self._spent_at = min(spent, SPARED + LONGEST_REST / SHARE), now
-        self._busy_until = max(self._busy_until, now + SHARE * (self._spent - SPARED))
+        self._rest(self._used() - used)
 
     def _paint_timed(self) -> None:
         began = self._clock()
@@ -91,3 +84,10 @@ class Pace:
             self._paint()
         frame = FRAME if began - self._pressed_at < CALM_AFTER else CALM_FRAME
         self._busy_until = max(self._busy_until, began + frame)
+
+    def _rest(self, cost: float) -> None:
+        """Have the next painting wait, where more than its share has been spent of late."""
+        now = self._clock()
+        spent = max(0.0, self._spent - (now - self._spent_at) / SHARE) + cost
+        self._spent, self._spent_at = min(spent, SPARED + LONGEST_REST / SHARE), now
+        self._busy_until = max(self._busy_until, now + SHARE * (self._spent - SPARED))
