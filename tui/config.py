@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any
@@ -105,6 +104,8 @@ class Config:
         name = name or self.default
         found = self.profiles.get(name)
         if found is None:
+            import difflib
+
             near = difflib.get_close_matches(name, self.profiles, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(self.profiles))}"
             raise ConfigError(f"There is no profile {name!r}.", hint=hint)

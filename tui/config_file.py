@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -278,6 +277,8 @@ class _Reader:
     def _warn_unknown(self, table: dict[str, Any], known: tuple[str, ...], where: str) -> None:
         for key in table:
             if key not in known:
+                import difflib
+
                 near = difflib.get_close_matches(key, known, 1)
                 hint = f" (did you mean {near[0]!r}?)" if near else ""
                 self.warnings.append(f"{self.file}: unknown key {where}{key!s}{hint}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import subprocess
 from collections.abc import Mapping
 
@@ -93,6 +92,8 @@ def _from_keyring(entry: str) -> str:
             "Keys from the keyring need the package keyring.", hint="pip install 'palaver[keyring]'"
         ) from None
     service, _, user = entry.partition("/")
+    import shlex
+
     named = shlex.join([service, user])
     try:
         value = keyring.get_password(service, user)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-from logging.handlers import RotatingFileHandler
 from types import TracebackType
 
 from tui.crash import place_of
-from tui.paths import Paths, make_private_dir
-
-SIZE = 512 * 1024
-"""Bytes at which the file is begun anew; one older file is kept."""
+from tui.paths import Paths
 
 
 class _Lines(logging.Formatter):
@@ -23,26 +19,27 @@ class _Lines(logging.Formatter):
         return place_of(ei[1]) if ei[1] is not None else ""
 
 
-class _PrivateFile(RotatingFileHandler):
-    """A log file only its owner can read, made when there is something to write."""
-
-    def _open(self):  # type: ignore[no-untyped-def]
-        make_private_dir(self._folder)
-        os.close(os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
-        return super()._open()
+class _File(logging.Handler):
+    """The log's file, which is not even loaded before there is something to write."""
 
     def __init__(self, paths: Paths) -> None:
-        self._folder = paths.log_dir
-        super().__init__(paths.log_file, maxBytes=SIZE, backupCount=1, encoding="utf-8", delay=True)
+        super().__init__()
+        self._paths = paths
+        self._file: logging.Handler | None = None
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name for it
-        """A log that cannot be written is no one's trouble."""
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._file is None:
+            from tui.log_file import PrivateFile
+
+            self._file = PrivateFile(self._paths)
+            self._file.setFormatter(self.formatter)
+        self._file.emit(record)
 
 
 def begin(paths: Paths) -> None:
     """Send what is logged to the file, at the level PALAVER_LOG names (WARNING if none), and nowhere else."""
     level = logging.getLevelNamesMapping().get(os.environ.get("PALAVER_LOG", "").upper(), logging.WARNING)
-    handler = _PrivateFile(paths)
+    handler = _File(paths)
     handler.setFormatter(_Lines("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)

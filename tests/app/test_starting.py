@@ -10,6 +10,7 @@ BEGINNING = "import sys; import tui.app.run, tui.app.app, tui.app.driver; print(
 
 LATER = {
     "httpx", "httpcore", "anyio", "h11", "sqlite_utils", "markdown_it", "pygments", "yaml", "hashlib", "secrets", "email",
+    "logging.handlers",
     "tui.agent_items", "tui.app.browser", "tui.app.preloading", "tui.app.screens.account",
     "tui.app.screens.help", "tui.app.screens.picker", "tui.app.screens.search", "tui.app.screens.switcher",
     "tui.app.transcript.code", "tui.app.transcript.find", "tui.app.transcript.inline", "tui.app.transcript.markdown",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from html import unescape
 from typing import Any
 
 from tui.client.sse import Decoder
@@ -105,6 +104,8 @@ def _title(page: str) -> str:
     lower = page.lower()
     start = page.find(">", lower.find("<title")) + 1 if "<title" in lower else 0
     end = lower.find("</title", start) if start else -1
+    from html import unescape
+
     return unescape(page[start:end]) if end > 0 else ""
 
 
