@@ -6,8 +6,9 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 from tui.errors import ConfigError
+from tui.patterns import pattern
 
-_SECRET = re.compile(r"(?i)auth|key|token|secret|cookie")
+_SECRET = pattern(r"(?i)auth|key|token|secret|cookie")
 
 
 def origin_of(url: str) -> str:

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterable
 
 from tui.errors import UsageError
+from tui.patterns import pattern
 from tui.pictures import Picture, picture_of
 from tui.text import one_line, typed
 from tui.values import dataclass
@@ -19,7 +20,7 @@ LARGEST = 1024 * 1024
 LARGEST_PICTURE = 5 * LARGEST
 """The same for a picture: servers take no larger ones."""
 
-_HEAD = re.compile(r"^@([^\n]+) \((\d+ bytes?|[\d,]+ KB)(?:, picture ([0-9a-f]{16})\)$|\):\n\n(`{3,})\n)", re.MULTILINE)
+_HEAD = pattern(r"^@([^\n]+) \((\d+ bytes?|[\d,]+ KB)(?:, picture ([0-9a-f]{16})\)$|\):\n\n(`{3,})\n)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from tui.attachments import Attachment, parted, with_attachments
+from tui.patterns import pattern
 from tui.values import dataclass
 
 OPEN, CLOSE, NAME, PICTURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
@@ -20,8 +21,8 @@ PASTE_LINES, PASTE_CHARACTERS = 20, 2000
 """A paste with more than that is folded."""
 
 _MARKS = f"{OPEN}{CLOSE}{NAME}"
-_FOLDED = re.compile(f"{OPEN}(?:([^{_MARKS}]*){NAME})?([^{_MARKS}]*){CLOSE}")
-PLACEHOLDER = re.compile(f"{OPEN}[^{_MARKS}\n]*{CLOSE}")
+_FOLDED = pattern(f"{OPEN}(?:([^{_MARKS}]*){NAME})?([^{_MARKS}]*){CLOSE}")
+PLACEHOLDER = pattern(f"{OPEN}[^{_MARKS}\n]*{CLOSE}")
 """A placeholder in a text that is shown."""
 
 

@@ -12,13 +12,14 @@ from enum import StrEnum
 from typing import Any
 
 from tui.errors import UsageError
+from tui.patterns import pattern
 from tui.pictures import Picture
 from tui.values import dataclass
 
 LABEL_LIMIT = 1024
 """The longest label, in bytes of UTF-8."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from dataclasses import replace
 from datetime import date, timedelta
 
+from tui.patterns import pattern
 from tui.text import storable
 from tui.values import dataclass
 
@@ -19,19 +20,19 @@ MOST_TERMS = 24
 
 USER, ASSISTANT = ROLES = ("user", "assistant")
 
-_PART = re.compile(
+_PART = pattern(
     r'(?P<field>label|before|after|role):(?:"(?P<quoted>[^"]*)"?|(?P<bare>[^\s"]*))|"(?P<phrase>[^"]*)(?P<end>"?)|(?P<word>[^\s"]+)',
     re.IGNORECASE,
 )
-_TOKEN = re.compile(r"[^\W_]+")
-_UNSPACED = re.compile(
+_TOKEN = pattern(r"[^\W_]+")
+_UNSPACED = pattern(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00010000-\U0003ffff]"
 )
 """Scripts that do not part words by blanks, and what the index takes for no word at all, such as emoji."""
 
-_AGO = re.compile(r"(\d{1,4})([dwmy])")
+_AGO = pattern(r"(\d{1,4})([dwmy])")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
-_DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?")
+_DATE = pattern(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?")
 
 
 @dataclass(frozen=True, slots=True)

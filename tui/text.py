@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from tui.patterns import pattern
+
 TAB = "    "
 MARK_LIMIT = 8
 """Combining marks shown on one base character; more than that is an attack on the renderer (CVE-2021-27135)."""
@@ -31,16 +33,16 @@ def _table() -> dict[int, str | None]:
 
 
 _TABLE = _table()
-_HIDDEN = re.compile("[\U000e0000-\U000e0fff]+")
+_HIDDEN = pattern("[\U000e0000-\U000e0fff]+")
 _OBEYED = (
     "\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
 )
-_SUSPECT = re.compile(f"[{_OBEYED}]")
-FORBIDDEN = re.compile(f"[\n{_OBEYED}]")
+_SUSPECT = pattern(f"[{_OBEYED}]")
+FORBIDDEN = pattern(f"[\n{_OBEYED}]")
 """What may never be in a line on its way to a terminal, whatever produced it."""
 
-_WITH_MARKS = re.compile(
+_WITH_MARKS = pattern(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u200c\u200d\u20d0-\u20f0\u2cef-\u2cf1\u2d7f\u2de0-\u2dff\u302a-\u309a"
     f"\ua66f-\uabed\ufb1e\ufe00-\ufe2f\U000101fd-\U0001e94a]{{{MARK_LIMIT + 1},}}"
 )
@@ -147,7 +149,7 @@ def _without_surrogates(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-_LINK = re.compile(r"(?i)(https?://|mailto:)[^\s\x00-\x20\x7f-\x9f\"<>\\^`{|}]+\Z")
+_LINK = pattern(r"(?i)(https?://|mailto:)[^\s\x00-\x20\x7f-\x9f\"<>\\^`{|}]+\Z")
 
 
 def safe_url(url: str) -> str | None:

@@ -13,21 +13,21 @@ from collections.abc import Iterator
 from rich import cells as rich_cells
 from rich.cells import CellSpan, cell_len
 
+from tui.patterns import pattern
+
 _PICTURES = (
     "\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d"
     "\u3297\u3299\U0001f000-\U0001faff"
 )
-_IDLE_JOINER = re.compile(f"(?<![{_PICTURES}\ufe0f])\u200d+|\u200d+(?![{_PICTURES}\u200d])")
+_IDLE_JOINER = pattern(f"(?<![{_PICTURES}\ufe0f])\u200d+|\u200d+(?![{_PICTURES}\u200d])")
 """Joiners with no picture on one of their sides: in many scripts they stand between letters that both take their cells."""
 
-_FLAG = re.compile("[\U0001f1e6-\U0001f1ff]{2}")
+_FLAG = pattern("[\U0001f1e6-\U0001f1ff]{2}")
 _WORD = "\u0900-\u0dff\u1000-\u109f\u1160-\u11ff\u1780-\u17ff\ua8e0-\ua8ff\ua9e0-\ua9ff\uaa60-\uaa7f\ud7b0-\ud7ff"
-_DOUBTED = re.compile(
-    f"[\u200d\ufe0e\ufe0f\u20e3\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U0001fa70-\U0001faff{_WORD}]"
-)
-_ALL_WORD = re.compile(f"[{_WORD}\u200c\u200d]+")
+_DOUBTED = pattern(f"[\u200d\ufe0e\ufe0f\u20e3\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff\U0001fa70-\U0001faff{_WORD}]")
+_ALL_WORD = pattern(f"[{_WORD}\u200c\u200d]+")
 
-_PARTS = re.compile(
+_PARTS = pattern(
     r"(?P<text>[^\x00-\x1f]+)|\x1b\[(?P<numbers>[0-9;?<=>$]*)(?P<final>[a-zA-Z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|.",
     re.DOTALL,
 )

@@ -7,7 +7,6 @@ bytes can become gigabytes), and loopback never goes through a proxy.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self, cast
@@ -25,6 +24,7 @@ from tui.client.transport import find_proxy, network
 from tui.config import Profile
 from tui.credentials import Secret
 from tui.errors import ConfigError, Incomplete, Refused, TurnError
+from tui.patterns import pattern
 from tui.runner import YIELD_AFTER, to_end
 
 BODY_WAIT = 10.0
@@ -32,7 +32,7 @@ BODY_WAIT = 10.0
 
 _BLANK = b"\xef\xbb\xbf\r\n\t "
 _BLANKS_KEPT = 4096
-_SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
+_SECRET_HEADER = pattern(r"(?i)auth|key|token|secret|cookie")
 
 
 class Http:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from tui.client.sse import Decoder
+from tui.patterns import pattern
 from tui.values import dataclass
 
 BODY_LIMIT = 64 * 1024
@@ -17,8 +17,8 @@ MESSAGE_LIMIT = 2000
 """How much of a message is kept, in characters. Less of it is shown, once the key has been taken out of it."""
 
 _WORD_LIMIT = 200
-_MARKUP = re.compile(r"(?is)\s*(<!doctype|<html|<\?xml|<head|<body|<!--)")
-_EVENTS = re.compile(r"(data|event|id|retry)?:")
+_MARKUP = pattern(r"(?is)\s*(<!doctype|<html|<\?xml|<head|<body|<!--)")
+_EVENTS = pattern(r"(data|event|id|retry)?:")
 
 
 class Rejected(Exception):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tui.client.reply import Rejected, Reply
 from tui.errors import Unreachable
+from tui.patterns import pattern
 from tui.values import dataclass
 
 LONGEST_WAIT = 120.0
@@ -16,10 +17,11 @@ LONGEST_WAIT = 120.0
 
 _LOCKED_WAITS = (1.0, 2.0, 4.0)
 _TRANSIENT = {408, 425, 429, 502, 503, 504, 529, *range(520, 528)}
-# Compiled, by `re`, for the first error: most runs see none.
-_LOCKED = r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)"
-_QUOTA = r"(?i)insufficient_quota|billing_hard_limit|quota (is )?(used up|exceeded)"
-_REPEATED = r"(?i)idempoten|duplicate (request|message)|already (been )?(received|submitted)"
+_LOCKED = pattern(
+    r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)"
+)
+_QUOTA = pattern(r"(?i)insufficient_quota|billing_hard_limit|quota (is )?(used up|exceeded)")
+_REPEATED = pattern(r"(?i)idempoten|duplicate (request|message)|already (been )?(received|submitted)")
 _IN_STREAM = {"rate_limit_exceeded": 429, "rate_limit_error": 429, "overloaded_error": 529, "slow_down": 503}
 
 
@@ -94,17 +96,17 @@ class Policy:
 
 def is_locked(reply: Reply) -> bool:
     """Whether someone else is using the conversation at this moment: never a reason to start another one."""
-    return (reply.status == 409 and not is_repeated(reply)) or re.search(_LOCKED, reply.text) is not None
+    return (reply.status == 409 and not is_repeated(reply)) or _LOCKED.search(reply.text) is not None
 
 
 def is_repeated(reply: Reply) -> bool:
     """Whether the server holds the request for one that it has had already."""
-    return reply.status == 409 and re.search(_REPEATED, reply.text) is not None
+    return reply.status == 409 and _REPEATED.search(reply.text) is not None
 
 
 def is_quota(reply: Reply) -> bool:
     """Whether no amount of waiting helps, although the status says "too many requests"."""
-    return re.search(_QUOTA, reply.text) is not None
+    return _QUOTA.search(reply.text) is not None
 
 
 def is_limited(reply: Reply) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
+
+from tui.patterns import pattern
 
 MOUNTS = Path("/proc/self/mountinfo")
 """Where Linux tells what is mounted; other systems have no such file, and tell nothing."""
@@ -25,8 +26,8 @@ _SYNCED = {
     "pcloud drive": "pCloud",
 }
 _MARKS = {".stfolder": "Syncthing", ".dropbox.cache": "Dropbox", ".dropbox": "Dropbox", ".sync": "Resilio Sync"}
-_COPY = re.compile(r"(?i:.*(conflict|konflikt|conflit))|[ _]?\(\d{1,3}\)| \d{1,3}|-[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_COPY = pattern(r"(?i:.*(conflict|konflikt|conflit))|[ _]?\(\d{1,3}\)| \d{1,3}|-[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
+_ESCAPE = pattern(r"\\([0-7]{3})")
 
 
 def remarks(file: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from tui.patterns import pattern
 from tui.values import dataclass
 
 MOST_ROWS = 500
@@ -16,11 +17,9 @@ MOST_ROWS = 500
 LARGEST = 1_000_000
 """Text beyond this size, in characters, is not looked into."""
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$-])")
+_MARKUP = pattern(r"([\\`*_{}\[\]<>()#+!|~&$-])")
 _QUERIES = ("sql", "query")
-_IS_SQL = re.compile(
-    r"(?is)\s*(--[^\n]*\n\s*)*(select|with|insert|update|delete|create|show|describe|explain|values)\b"
-)
+_IS_SQL = pattern(r"(?is)\s*(--[^\n]*\n\s*)*(select|with|insert|update|delete|create|show|describe|explain|values)\b")
 
 
 @dataclass(frozen=True, slots=True)

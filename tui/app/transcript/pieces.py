@@ -11,6 +11,7 @@ import re
 from enum import Enum
 from typing import NamedTuple
 
+from tui.patterns import pattern
 from tui.values import dataclass
 
 CODE_LINES = 60
@@ -32,17 +33,17 @@ MOST_BLANKS = 200
 """Empty lines in a row that are kept."""
 
 _LINE_MAX = LINE_CUT + LINE_CUT // 2
-_FENCE = re.compile(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
-_ITEM = re.compile(r"(?:[-*+]|(\d{1,9})([.)]))(?: +|$)")
-_DELIMITER = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
-_SENTENCE = re.compile(r"[.!?;:] (?=\S)|[。！？]")
-_QUOTES = re.compile(r"(?: {0,3}> ?)+")
-_BLOCK_START = re.compile(
+_FENCE = pattern(r"(`{3,}(?=[^`]*$)|~{3,})(.*)")
+_ITEM = pattern(r"(?:[-*+]|(\d{1,9})([.)]))(?: +|$)")
+_DELIMITER = pattern(r"\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
+_SENTENCE = pattern(r"[.!?;:] (?=\S)|[。！？]")
+_QUOTES = pattern(r"(?: {0,3}> ?)+")
+_BLOCK_START = pattern(
     r"[-+*](?=[ \n]|$)|(?:[-*_] *){3,}$|#{1,6}(?= |$)|>|`{3}|~{3}|<(?!https?:|mailto:)|\[[^\]]*\]:|\|"
 )
-_ENDS_LIST = re.compile(r">|#{1,6}(?: |$)|(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$")
-_BLANK_LINES = re.compile(r"\n(?:[ \t]*\n)+")
-_NUMBER = re.compile(r"(\d{1,9})([.)](?: |$))")
+_ENDS_LIST = pattern(r">|#{1,6}(?: |$)|(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$")
+_BLANK_LINES = pattern(r"\n(?:[ \t]*\n)+")
+_NUMBER = pattern(r"(\d{1,9})([.)](?: |$))")
 
 
 class Kind(Enum):

@@ -12,22 +12,22 @@ from rich.segment import Segment
 from rich.style import Style
 
 from tui.app.cells import letters
+from tui.patterns import pattern
 from tui.values import dataclass
 
-_BLANKS = re.compile(r"( +)")
+_BLANKS = pattern(r"( +)")
 _WIDE = "\u2e80-\ua4cf\uf900-\ufaff\ufe30-\ufe4f\uff01-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd"
 _CLOSING = re.escape(
     "、。，．・：；？！゛゜ヽヾゝゞ々ー’”）〕］｝〉》」』】ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ,.!?:;)]}\"'%…"
 )
 _OPENING = re.escape("‘“（〔［｛〈《「『【([{\"'")
-_BETWEEN = (
+_BETWEEN = pattern(
     rf"(?:(?<=[{_WIDE}])|(?=[{_WIDE}]))(?<![{_OPENING}\u200d])"
     rf"(?![{_CLOSING}\u0300-\u036f\u200d\u20d0-\u20ff\u3099\u309a\ufe00-\ufe0f\U0001f3fb-\U0001f3ff])"
 )
-"""Where a word of ideographs or emoji may be broken: not before what closes or combines, not after what opens. Compiled, by
-`re`, for the first such word."""
+"""Where a word of ideographs or emoji may be broken: not before what closes or combines, not after what opens."""
 
-_FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]+\\Z")
+_FLAG_LETTERS = pattern("[\U0001f1e6-\U0001f1ff]+\\Z")
 _SEAMS = "/_-,;&?="
 
 
@@ -96,7 +96,7 @@ def longest_word(text: str) -> int:
 
 def _least_width(word: str) -> int:
     cells = cell_len(word)
-    return cells if word.isascii() else max(min(cells, 8), *map(cell_len, re.split(_BETWEEN, word)))
+    return cells if word.isascii() else max(min(cells, 8), *map(cell_len, _BETWEEN.split(word)))
 
 
 class _Wrapper:
@@ -204,7 +204,7 @@ def _parts(word: list[Run]) -> list[list[Run]]:
     text = "".join(run.text for run in word)
     if text.isascii():
         return [word]
-    places = [match.start() for match in re.finditer(_BETWEEN, text) if 0 < match.start() < len(text)]
+    places = [match.start() for match in _BETWEEN.finditer(text) if 0 < match.start() < len(text)]
     if len(word) == 1:
         return [[word[0]._replace(text=text[start:end])] for start, end in pairwise([0, *places, len(text)])]
     parts: list[list[Run]] = []
