@@ -211,6 +211,7 @@ class Turns(Sessions):
         self._mine[run_.turn.id] = outline(run_.turn)
         self._publish(TurnChanged(run_.turn))
         run_.task = asyncio.get_running_loop().create_task(self._run(run_, request, with_history))
+        run_.task.add_done_callback(_report)
 
     def cancel(self, session_id: str, status: TurnStatus = TurnStatus.CANCELLED, *, lets_go: bool = False) -> bool:
         """Stop a session's running turn, and the server's work on it; or only let go of that, where it can go on without
@@ -427,3 +428,10 @@ class Turns(Sessions):
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
         return task
+
+
+def _report(task: asyncio.Task[Any]) -> None:
+    """Tell a mistake of ours at once: asyncio does when the task is collected, which may be long after, or never."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        task.get_loop().call_exception_handler({"message": "a turn failed", "exception": error, "task": task})

@@ -69,8 +69,9 @@ def in_keys(screen: ChatScreen) -> None:
     screen.say("The next key is the last.")
 
 
-def in_turn(_screen: ChatScreen) -> None:
+def in_turn(screen: ChatScreen) -> None:
     Fold.apply = broken
+    screen.say("The next word is the last.")
 
 
 def in_leaving(screen: ChatScreen) -> None:

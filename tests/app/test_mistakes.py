@@ -108,6 +108,8 @@ def test_where_it_can_it_goes_on(place: str, write_config: Write, tmp_path: Path
         t.type("\x1bOP")
         if place == "a task":
             t.shows("An internal error (ValueError); a report is in")
+        else:
+            t.shows("The next word is the last.")
         server.call().go_on.set()
         t.shows("Palaver made a mistake: ValueError." if place == "a turn" else "done in")
         t.shows("half an answer")

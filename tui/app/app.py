@@ -227,10 +227,13 @@ class PalaverApp(App[None]):
         self.run_worker(self._get_ready())
 
     async def _get_ready(self) -> None:
-        """Load what the first prompt and the first page need; what is there by then is not looked through again for
-        what could be collected."""
+        """Load what a first key or prompt may need, once the first session is shown; what is there by then is not looked
+        through again for what could be collected."""
         from tui.app.preloading import preload
 
+        screen = self.screen_stack[0]
+        if isinstance(screen, ChatScreen):
+            await screen.begun.wait()
         await self.chat.prepare(self._wish.profile)
         await asyncio.to_thread(preload)
         # Collecting it once would hold up what is typed, by 36 ms, for the sake of 2,000 objects. Later collections are

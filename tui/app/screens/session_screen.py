@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
@@ -56,7 +57,10 @@ LOOKED_BACK = 5
 
 
 class SessionScreen(Steady):
-    """Everything on one screen: sessions, transcript, input, status. What the user does is for those who derive from it."""
+    """Everything on one screen: sessions, transcript, input, status. What the user does is for those who derive from it.
+
+    `begun` is set once the first session is shown.
+    """
 
     def __init__(self, chat: Chat, store: Store, wish: Wish) -> None:
         super().__init__()
@@ -75,6 +79,7 @@ class SessionScreen(Steady):
         self._queue: tuple[Queued, ...] = ()
         self._way = Way(chat, self.transcript, self.prompt, self)
         self.early_keys = EarlyKeys(self, self.prompt, self._way)
+        self.begun = asyncio.Event()
         self._keeper = Keeper(chat, self.as_it_stands, self.set_timer)
         self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
         self._forecast = Forecast(chat, lambda: self._session, self.set_timer, self.do, self.show_forecast)
@@ -123,7 +128,10 @@ class SessionScreen(Steady):
         self.do(self._load())
 
     async def _load(self) -> None:
-        await self._way.begin(self._first())
+        try:
+            await self._way.begin(self._first())
+        finally:
+            self.call_after_refresh(self.begun.set)
         self._chat.follow(self._since)
         if self._chat.health.message:
             self._standing.trouble = NOT_SAVED
