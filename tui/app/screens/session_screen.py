@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from textual import events, on
@@ -17,6 +17,7 @@ from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
 from tui.app.compositor import LeanCompositor
+from tui.app.once import Once
 from tui.app.run import Wish
 from tui.app.screens.beginning import first_words, hint, wished_session
 from tui.app.screens.chores import Chores
@@ -80,16 +81,16 @@ class SessionScreen(Steady):
         self._way = Way(chat, self.transcript, self.prompt, self)
         self.early_keys = EarlyKeys(self, self.prompt, self._way)
         self.begun = asyncio.Event()
-        self._keeper = Keeper(chat, self.as_it_stands, self.set_timer)
+        self._keeper = Keeper(chat, self.as_it_stands, partial(Once, self))
         self._chores = Chores(self.say, lambda error: self.app.fail(error))  # type: ignore[attr-defined]
-        self._forecast = Forecast(chat, lambda: self._session, self.set_timer, self.do, self.show_forecast)
+        self._forecast = Forecast(chat, lambda: self._session, partial(Once, self), self.do, self.show_forecast)
         self._standing = Standing(chat, self.status_bar)
         self._is_told = False
         self._since = 0
         self._room = 0
         self._unsubscribe: Callable[[], None] = lambda: None
         self._clock: Timer | None = None
-        self._sidebar_timer: Timer | None = None
+        self._sidebar_timer: Once | None = None
 
     @property
     def session(self) -> Session | None:
@@ -388,7 +389,7 @@ class SessionScreen(Steady):
 
     def _refresh_sidebar_soon(self) -> None:
         if self._sidebar_timer is None:
-            self._sidebar_timer = self.set_timer(0.05, self._refresh_sidebar)
+            self._sidebar_timer = Once(self, 0.05, self._refresh_sidebar)
 
     def show_list(self) -> None:
         """Show the sessions as the list has them now."""

@@ -12,8 +12,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
-from textual.timer import Timer
 
+from tui.app.once import Once
 from tui.app.transcript.blocks import Ground
 from tui.app.transcript.cursor import Cursor
 from tui.app.transcript.finding_view import FindingView
@@ -88,8 +88,8 @@ class TranscriptView(PointerView, PaintedView, FindingView, can_focus=True):
         self._port = Viewport(self._need)
         self._painted: list[Row] = []
         self._cursor = Cursor(self._port)
-        self.pace = Pace(self._paint, self.set_timer)
-        self._foreseeing: Timer | None = None
+        self.pace = Pace(self._paint, partial(Once, self))
+        self._foreseeing: Once | None = None
 
     # What is shown
 
@@ -211,7 +211,7 @@ class TranscriptView(PointerView, PaintedView, FindingView, can_focus=True):
         if self._foreseeing is not None:
             self._foreseeing.stop()
         if self.is_attached:
-            self._foreseeing = self.set_timer(FORESEE_AFTER, partial(self._foresee, lines))
+            self._foreseeing = Once(self, FORESEE_AFTER, partial(self._foresee, lines))
 
     def _foresee(self, direction: int) -> None:
         """While the user looks at a page: make the next one ready."""
