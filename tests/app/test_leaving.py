@@ -42,6 +42,7 @@ def test_it_stops_and_goes_on_as_a_shell_tells_it(write_config: Write) -> None:
             server.call().go_on.set()
             os.kill(t.pid, signal.SIGCONT)
             t.shows("half and whole")
+            t.shows("done in")
             assert not is_restored(t)
             t.type("\x11")
             assert t.leaves() == 0
@@ -197,6 +198,7 @@ def test_inside_another_programs_terminal(write_config: Write, tmp_path: Path, i
             second = Terminal(again, env=env)
             try:
                 second.shows("half and whole")
+                second.shows("done in")
                 second.type("\x11")
                 second.shows("palaver chat-1")
                 second.shows("status 0")

@@ -9,6 +9,7 @@ import random
 import tempfile
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,6 +103,7 @@ async def _run(file: Path, count: int, chance: random.Random, report: Report) ->
         report.counts["turns"] += 1
         report.counts[str(turn.status)] += 1
         if number % max(1, count // PARTS) == 0:
+            await _calm(standings[0].tasks if standings else 1)
             standings.append(_standing())
     await chat.aclose()
     await store.close()
@@ -135,6 +137,14 @@ async def _one(chat: Chat, server: Server, label: str) -> Turn:
     stalled.cancel()
     turn = await settled
     return turn or (await chat.turns(session.id))[-1]
+
+
+async def _calm(tasks: int) -> None:
+    """Let what a turn leaves to be done beside the next one come to its end: until there are no more tasks than this."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            while len(asyncio.all_tasks()) > tasks:
+                await asyncio.sleep(0.01)
 
 
 def _standing() -> Standing:

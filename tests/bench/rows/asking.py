@@ -1,4 +1,4 @@
-"""B8: `palaver ask` against a server on loopback, beside curl."""
+"""B8: `palaver ask` against a server on loopback, beside curl and beside asyncio and httpx alone."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import time
+from pathlib import Path
 
 from tests.bench.figures import Figure, Samples
-from tests.bench.program import PALAVER, home
+from tests.bench.program import PALAVER, PYTHON, home
 from tests.bench.rows import Setting
 from tests.bench.server import Stand
 
+FLOOR = Path(__file__).parents[1] / "floor_ask.py"
 _MODEL = "mixed-400-1000"
 
 
@@ -21,11 +23,13 @@ def measure(setting: Setting) -> list[Figure]:
         env = home("ask", url=stand.url, model=_MODEL)
         body = json.dumps({"model": _MODEL, "stream": True, "messages": []})
         curl = ["curl", "-sN", f"{stand.url}/v1/chat/completions", "-H", "content-type: application/json", "-d", body]
+        bare = [str(PYTHON), str(FLOOR), stand.url, _MODEL]
+        programs = (("curl", curl), ("ask", [str(PALAVER), "ask", "hello"]), ("bare", bare))
         for number in range(setting.rounds(20)):
-            for turn, (name, argv) in enumerate((("curl", curl), ("ask", [str(PALAVER), "ask", "hello"]))):
-                once(stand, taken, name, argv, env, number * 2 + turn)
+            for turn, (name, argv) in enumerate(programs):
+                once(stand, taken, name, argv, env, number * len(programs) + turn)
     return [
-        Figure("B8", "CPU of palaver ask", "ms", taken.of("cpu ask"), taken.of("cpu curl"), "curl", limit=250.0),
+        Figure("B8", "CPU of palaver ask", "ms", taken.of("cpu ask"), taken.of("cpu bare"), "httpx", limit=250.0),
         Figure(
             "B8",
             "first byte after the server's",

@@ -38,26 +38,27 @@ def measure(setting: Setting) -> list[Figure]:
         program.type(_SEARCH)
         program.wait_shown("Search")
         since = program.mark()
-        typed = [
-            _type(program, kind, query) for kind, queries in _KINDS.items() for query in queries * setting.rounds(4)
-        ]
+        queries = [(kind, query) for kind, queries in _KINDS.items() for query in queries * setting.rounds(4)]
+        pasted = [_paste(program, kind, query) for kind, query in queries]
+        typed = [_type(program, kind, query) for kind, query in queries]
         frames = list(program.frames(since))
-        for one in typed:
-            _add(taken, one, [frame for frame in frames if one.pressed[0] <= frame.at < one.until])
+        for sought, add in ((pasted, _add_pages), (typed, _add_keys)):
+            for one in sought:
+                add(taken, one, [frame for frame in frames if one.pressed[0] <= frame.at < one.until])
         program.type(_CLOSE)
     late = quantile(taken.of("idle"), 0.95) + FRAME
     figures = []
     for kind in _KINDS:
-        what = f"{kind}: last key to the first page"
+        what = f"{kind}: to the first page"
         figures.append(Figure("B7", what, "ms", taken.of(kind), taken.of("idle"), "echo", "p95", 50.0))
         figures.append(Figure("B7", "  to the last one", "ms", taken.of(f"{kind}, last"), taken.of("idle"), "echo"))
-    typed = Figure("B7", "a key while one searches", "ms", taken.of("key"), taken.of("idle"), "echo", "p95", late)
-    return [*figures, typed]
+    key = Figure("B7", "a key while one searches", "ms", taken.of("key"), taken.of("idle"), "echo", "p95", late)
+    return [*figures, key]
 
 
 @dataclass(frozen=True)
-class _Typed:
-    """A query as it was typed: the moment of each of its letters, and until when it was left alone."""
+class _Sought:
+    """A query: the moment of each of its letters, or of all of them, and until when it was left alone."""
 
     kind: str
     query: str
@@ -65,7 +66,16 @@ class _Typed:
     until: float
 
 
-def _type(program: Watched, kind: str, query: str) -> _Typed:
+def _paste(program: Watched, kind: str, query: str) -> _Sought:
+    """Put a query into the empty line, whole: what is listed after that is its own."""
+    program.type(_CLEAR)
+    program.wait_quiet(0.3)
+    at = program.type(f"\x1b[200~{query}\x1b[201~")
+    program.wait_quiet(0.6)
+    return _Sought(kind, query, (at,), time.monotonic())
+
+
+def _type(program: Watched, kind: str, query: str) -> _Sought:
     """Type a query as one types: what comes of a key is not waited for."""
     program.type(_CLEAR)
     program.wait_quiet(0.3)
@@ -74,33 +84,30 @@ def _type(program: Watched, kind: str, query: str) -> _Typed:
         pressed.append(program.type(letter))
         program.wait_quiet(_KEYS_EVERY, _KEYS_EVERY)
     program.wait_quiet(0.4)
-    return _Typed(kind, query, tuple(pressed), time.monotonic())
+    return _Sought(kind, query, tuple(pressed), time.monotonic())
 
 
-def _add(taken: Samples, typed: _Typed, frames: list[Frame]) -> None:
-    """A letter takes until it is seen. The first page is the first frame with the whole query above a list that is not the
-    one of the letters before; the last page is the first frame that shows what the last frame does. They are the same
-    where one step finds all that is listed, and where the letters before had found that already."""
-    for number, at in enumerate(typed.pressed, start=1):
-        shown = next((one.at for one in frames if one.at >= at and _holds(one, typed.query[:number])), None)
+def _add_pages(taken: Samples, sought: _Sought, frames: list[Frame]) -> None:
+    """The first page is the first frame that lists anything, the last one the first frame that lists what the end does."""
+    (at,) = sought.pressed
+    listed = [one for one in frames if _list(one)]
+    if listed:
+        taken.add(sought.kind, (listed[0].at - at) * 1e3)
+        last = next(one.at for one in listed if _list(one) == _list(listed[-1]))
+        taken.add(f"{sought.kind}, last", (last - at) * 1e3)
+
+
+def _add_keys(taken: Samples, sought: _Sought, frames: list[Frame]) -> None:
+    """A letter takes until it is seen."""
+    for number, at in enumerate(sought.pressed, start=1):
+        shown = next((one.at for one in frames if one.at >= at and _holds(one, sought.query[:number])), None)
         if shown is not None:
             taken.add("key", (shown - at) * 1e3)
-    last = typed.pressed[-1]
-    after = [one for one in frames if one.at >= last]
-    if not after:
-        return
-    end = _list(after[-1])
-    before = next((_list(one) for one in reversed(frames) if one.at < last), [])
-    complete = [one for one in after if _holds(one, typed.query)]
-    final = next(one.at for one in after if _list(one) == end)
-    first = next((one.at for one in complete if _list(one) != before), final)
-    taken.add(typed.kind, (min(first, final) - last) * 1e3)
-    taken.add(f"{typed.kind}, last", (final - last) * 1e3)
 
 
 def _list(frame: Frame) -> list[str]:
-    """What is found, without the line the words are typed into, and without the line that tells how many there are."""
-    return [line for line in frame.lines[5:] if "looking…" not in line.lower() and " messages" not in line]
+    """The messages that are listed."""
+    return [line for line in frame.lines if "  you  " in line or "  answer  " in line]
 
 
 def _holds(frame: Frame, typed: str) -> bool:
