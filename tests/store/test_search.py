@@ -16,6 +16,7 @@ from tui.found import Found, Hit
 from tui.model import Session, TitleSource, TurnStatus
 from tui.query import parse_query
 from tui.store import Store, search
+from tui.store.sql import messages
 
 
 async def found(store: Store, text: str, limit: int = 50) -> Found:
@@ -187,6 +188,13 @@ async def test_of_a_session_beyond_the_newest_messages_some_are_ranked_and_all_a
             ("three", [5, 4, 3, 2], 6),
             ("two", [7, 6, 5], 8),
         ]
+
+
+async def test_the_heads_of_more_messages_are_read_than_a_statement_takes_values(history: Path) -> None:
+    async with opened(history) as store:
+        await told(store, a_session(), "zebra", "a longer answer")
+        heads = await store.read(messages.heads_of, [], range(300_000), 6)
+    assert sorted(heads) == [(1, "zebra", 5), (2, "a long", 15)]
 
 
 async def test_many_names_do_not_push_out_what_was_said(history: Path) -> None:

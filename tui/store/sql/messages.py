@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import Any
@@ -34,10 +35,9 @@ def look_up(conn: Connection, words: str, terms: Sequence[Term], least: int, sto
 
 def heads_of(conn: Connection, item_ids: Sequence[int], size: int) -> list[tuple[int, str, int]]:
     """The first `size` characters of messages, and how many they have."""
-    marks = ", ".join("?" * len(item_ids))
     return conn.execute(
-        f"SELECT id, substr(text, 1, ?), length(text) FROM items WHERE id IN ({marks})",  # noqa: S608 - marks only
-        (size, *item_ids),
+        "SELECT id, substr(text, 1, ?), length(text) FROM items WHERE id IN (SELECT value FROM json_each(?))",
+        (size, json.dumps(list(item_ids))),
     ).fetchall()
 
 
@@ -56,8 +56,8 @@ def look_through(conn: Connection, terms: Sequence[Term], least: int, stop: int)
 
 def texts_of(conn: Connection, item_ids: Sequence[int]) -> dict[int, str]:
     """The whole texts of messages."""
-    marks = ", ".join("?" * len(item_ids))
-    return dict(conn.execute(f"SELECT id, text FROM items WHERE id IN ({marks})", item_ids))  # noqa: S608
+    ids = json.dumps(list(item_ids))
+    return dict(conn.execute("SELECT id, text FROM items WHERE id IN (SELECT value FROM json_each(?))", (ids,)))
 
 
 def after_last(conn: Connection) -> int:
