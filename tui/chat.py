@@ -61,18 +61,18 @@ class Chat(Leases):
             self._store, self.config, self._clock, changed=lambda session: self._publish(SessionChanged(session))
         )
 
-    async def prepare(self, profile: str = "") -> None:
-        """Load what a first prompt to a profile needs, so that nothing waits for it when there is one."""
-        await self._client.prepare(self.config.profile(profile))
+    async def prepare(self, session: Session | None) -> None:
+        """Load what a first prompt in a session needs, so that nothing waits for it when there is one."""
+        await self._client.prepare(self.profile_of(session))
 
     def search(self, text: str, *, limit: int = 60) -> AsyncGenerator[Found, None]:
         """Look through all sessions for what a user typed: each time all that is found so far, until that is all.
 
         Closing it ends the search. What is just being said in this window is looked into as well.
         """
-        live = [(run_.turn, run_.session) for run_ in self._runs.values() if run_.session is not None]
         from tui.query import parse_query
 
+        live = [(run_.turn, run_.session) for run_ in self._runs.values() if run_.session is not None]
         return self._store.finds.search(parse_query(text, self.now()), limit=limit, live=live)
 
     async def places(self, session_id: str, text: str) -> AsyncGenerator[Places, None]:

@@ -85,6 +85,8 @@ async def _from_command(source: KeySource) -> str:
 
 
 def _from_keyring(entry: str) -> str:
+    import shlex
+
     try:
         import keyring  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
@@ -92,8 +94,6 @@ def _from_keyring(entry: str) -> str:
             "Keys from the keyring need the package keyring.", hint="pip install 'palaver[keyring]'"
         ) from None
     service, _, user = entry.partition("/")
-    import shlex
-
     named = shlex.join([service, user])
     try:
         value = keyring.get_password(service, user)

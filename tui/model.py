@@ -1,4 +1,4 @@
-"""The values Palaver is made of: sessions, turns, items and what belongs to them."""
+"""The values Palaver is made of, from sessions down to what an attempt at a turn came to."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ class PalaverApp(App[None]):
         screen = self.screen_stack[0]
         if isinstance(screen, ChatScreen):
             await screen.begun.wait()
-        await self.chat.prepare(self._wish.profile)
+            await self.chat.prepare(screen.session)
         await asyncio.to_thread(preload)
         # Collecting it once would hold up what is typed, by 36 ms, for the sake of 2,000 objects. Later collections are
         # seldom, and each has little to look at: with 20 for 5 the second kind took up to 95 ms.

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from textual.message_pump import MessagePump
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+
+class Pending(Protocol):
+    """What is called later, unless it is stopped."""
+
+    def stop(self) -> None:
+        """Have it not come, if it has not."""
+
+
+Later = Callable[[float, Callable[[], None]], Pending]
+"""Calls something after some seconds."""
 
 
 class Once:

@@ -101,11 +101,11 @@ def _read_body(status: int, text: str) -> Reply:
 
 def _title(page: str) -> str:
     """A web page's title, found in one pass."""
+    from html import unescape
+
     lower = page.lower()
     start = page.find(">", lower.find("<title")) + 1 if "<title" in lower else 0
     end = lower.find("</title", start) if start else -1
-    from html import unescape
-
     return unescape(page[start:end]) if end > 0 else ""
 
 

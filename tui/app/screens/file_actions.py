@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.app.screens.asking import ask
 from tui.app.screens.session_actions import Stage
 from tui.app.screens.sessions import SessionList
 from tui.chat import Chat
@@ -83,13 +84,7 @@ class FileActions:
             self._stage.app.call_later(self._stage.say, f"Importing: {saved:,} of {turns:,} turns")
 
     def _ask(self, question: str, proposal: str, then: Callable[[str], None]) -> None:
-        from tui.app.widgets.dialogs import TextDialog
-
-        def done(name: str | None) -> None:
-            if name is not None:
-                then(name.strip())
-
-        self._stage.app.push_screen(TextDialog(question, proposal, _named), done)
+        ask(self._stage.app, question, proposal, _named, lambda name: then(name.strip()))
 
     def commands(self) -> list[tuple[str, str, Callable[[], object]]]:
         """What the palette offers: title, note, action."""

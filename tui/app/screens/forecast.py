@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
+from tui.app.once import Later, Pending
 from tui.chat import Chat
 from tui.model import Session
 from tui.resending import NOTHING, Resending
@@ -16,10 +17,6 @@ GOOD_FOR = 60.0
 """Seconds after which typing has it asked for again: a conversation may have grown too old meanwhile."""
 
 
-class _Timer(Protocol):
-    def stop(self) -> None: ...
-
-
 class Forecast:
     """What is known of it is `told`: nothing, where nothing goes along. `look` gives the session shown, `later` calls
     something after some seconds, `do` does something beside, and `show` is called when it is something else."""
@@ -28,7 +25,7 @@ class Forecast:
         self,
         chat: Chat,
         look: Callable[[], Session | None],
-        later: Callable[[float, Callable[[], None]], _Timer],
+        later: Later,
         do: Callable[[Coroutine[Any, Any, None]], None],
         show: Callable[[], None],
     ) -> None:
@@ -38,7 +35,7 @@ class Forecast:
         self._later = later
         self._do = do
         self._show = show
-        self._timer: _Timer | None = None
+        self._timer: Pending | None = None
         self._asked_at = 0.0
         self._number = 0
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
+from tui.app.once import Later, Pending
 from tui.chat import Chat
 from tui.model import Session
 
 KEEP_AFTER = 0.4
 """Seconds after the last change at which a draft or a place is kept."""
-
-
-class _Timer(Protocol):
-    def stop(self) -> None: ...
 
 
 class Keeper:
@@ -22,14 +19,12 @@ class Keeper:
     `look` gives that session as it stands on the screen, `later` calls something after some seconds.
     """
 
-    def __init__(
-        self, chat: Chat, look: Callable[[], Session | None], later: Callable[[float, Callable[[], None]], _Timer]
-    ) -> None:
+    def __init__(self, chat: Chat, look: Callable[[], Session | None], later: Later) -> None:
         self._chat = chat
         self._look = look
         self._later = later
         self._kept: Session | None = None
-        self._timer: _Timer | None = None
+        self._timer: Pending | None = None
 
     def begin(self, session: Session) -> None:
         """Take a session just shown for kept as it is."""

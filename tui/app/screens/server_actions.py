@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
+from tui.app.screens.asking import ask
 from tui.app.screens.session_actions import Stage
 from tui.app.screens.sessions import SessionList
 from tui.chat import Chat
@@ -88,16 +88,15 @@ class ServerActions:
         if session is None:
             return
 
-        def done(label: str | None) -> None:
-            if label is not None:
-                self._stage.do(self._fork(session, label, at))
+        def taken(label: str) -> None:
+            self._stage.do(self._fork(session, label, at))
 
         if label:
-            done(label)
+            taken(label)
         else:
             turns = "its first turn" if at == 1 else f"its first {at} turns"
             question = "The new session's label" if at is None else f"The new session's label ({turns})"
-            self._ask_for(question, self._free_label(session), check_label, done)
+            ask(self._stage.app, question, self._free_label(session), check_label, taken)
 
     def _free_label(self, session: Session) -> str:
         taken = {one.label for one in self._list.sessions}
@@ -168,12 +167,12 @@ class ServerActions:
             self._stage.say("Which one? Its id goes after /adopt")
 
     def _ask_label(self, conversation: Conversation) -> None:
-        def done(label: str | None) -> None:
-            if label is not None and self._stage.session is not None:
+        def taken(label: str) -> None:
+            if self._stage.session is not None:
                 self._stage.do(self._adopt(label, conversation, self._stage.session))
 
         proposal = one_line(conversation.title or conversation.id, 40)
-        self._ask_for("The session's label", proposal, check_label, done)
+        ask(self._stage.app, "The session's label", proposal, check_label, taken)
 
     async def _adopt(self, label: str, conversation: Conversation, beside: Session) -> None:
         session = await self._chat.conversations.adopt(label, conversation.id, self._chat.profile_of(beside))
@@ -210,9 +209,11 @@ class ServerActions:
         """Say yes or no to what a turn asks."""
         if wished.with_reason:
             question = f"Why not {one_line(item.name, 40)}? (the server is told)"
-            self._ask(
-                question, lambda reason: self._answer(turn, item, Verdict(wished.approved, reason=reason.strip()))
-            )
+
+            def taken(reason: str) -> None:
+                self._answer(turn, item, Verdict(wished.approved, reason=reason.strip()))
+
+            ask(self._stage.app, question, "", str, taken)
         elif wished.approved and (fields := fields_of(item)):
             self._ask_fields(turn, item, fields, {})
         else:
@@ -224,23 +225,11 @@ class ServerActions:
             self._answer(turn, item, Verdict(True, content=content))
             return
         first, *others = fields
-        self._ask(
-            one_line(first, 100), lambda value: self._ask_fields(turn, item, others, {**content, first: _typed(value)})
-        )
 
-    def _ask(self, question: str, then: Callable[[str], None]) -> None:
-        def done(text: str | None) -> None:
-            if text is not None:
-                then(text)
+        def taken(value: str) -> None:
+            self._ask_fields(turn, item, others, {**content, first: _typed(value)})
 
-        self._ask_for(question, "", str, done)
-
-    def _ask_for(
-        self, question: str, proposal: str, check: Callable[[str], object], done: Callable[[str | None], None]
-    ) -> None:
-        from tui.app.widgets.dialogs import TextDialog
-
-        self._stage.app.push_screen(TextDialog(question, proposal, check), done)
+        ask(self._stage.app, one_line(first, 100), "", str, taken)
 
     def _answer(self, turn: Turn, item: Item, verdict: Verdict) -> None:
         session = self._stage.session

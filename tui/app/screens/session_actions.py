@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from textual.app import App
 
+from tui.app.screens.asking import ask
 from tui.app.screens.sessions import SessionList
 from tui.chat import Chat
 from tui.model import Session, check_label
@@ -49,11 +50,11 @@ class SessionActions:
         if session is None:
             return
 
-        def done(label: str | None) -> None:
-            if label is not None and label.strip() != session.label:
+        def taken(label: str) -> None:
+            if label.strip() != session.label:
                 self._stage.do(self._rename(session.id, label))
 
-        self._ask("The session's label", session.label, check_label, done)
+        ask(self._stage.app, "The session's label", session.label, check_label, taken)
 
     async def _rename(self, session_id: str, label: str) -> None:
         session = await self._chat.rename(session_id, label)
@@ -64,19 +65,10 @@ class SessionActions:
         if session is None:
             return
 
-        def done(title: str | None) -> None:
-            if title is not None:
-                self._stage.do(self._chat.set_title(session.id, title))
+        def taken(title: str) -> None:
+            self._stage.do(self._chat.set_title(session.id, title))
 
-        question = "The session's title (empty: made by Palaver)"
-        self._ask(question, session.title, str, done)
-
-    def _ask(
-        self, question: str, proposal: str, check: Callable[[str], object], done: Callable[[str | None], None]
-    ) -> None:
-        from tui.app.widgets.dialogs import TextDialog
-
-        self._stage.app.push_screen(TextDialog(question, proposal, check), done)
+        ask(self._stage.app, "The session's title (empty: made by Palaver)", session.title, str, taken)
 
     def pin(self) -> None:
         if self._stage.session is not None:

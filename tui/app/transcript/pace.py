@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+
+from tui.app.once import Later, Pending
 
 FRAME = 1 / 30
 """Seconds between two paintings of an answer that streams."""
@@ -26,10 +27,6 @@ LONGEST_REST = 0.25
 """Seconds between two paintings, whatever one costs."""
 
 
-class _Timer(Protocol):
-    def stop(self) -> None: ...
-
-
 class Pace:
     """Calls `paint` when it is time for that; `later` calls something after some seconds.
 
@@ -39,7 +36,7 @@ class Pace:
     def __init__(
         self,
         paint: Callable[[], None],
-        later: Callable[[float, Callable[[], None]], _Timer],
+        later: Later,
         clock: Callable[[], float] = time.perf_counter,
         used: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -49,7 +46,7 @@ class Pace:
         self._used = used
         self._busy_until = self._wanted_at = self._pressed_at = 0.0
         self._spent = self._spent_at = 0.0
-        self._tick: _Timer | None = None
+        self._tick: Pending | None = None
 
     def paint_soon(self) -> None:
         """Paint, but not more often than is seen, nor for more than its share of the time."""
