@@ -43,6 +43,10 @@ class Talk:
             while not ready():
                 await asyncio.sleep(0.001)
 
+    async def follow(self) -> None:
+        """Follow the others from here on: nothing they do after this is missed, however late the first look is."""
+        self.chat.follow(await self.chat.revision())
+
     async def answered(self, session: Session, prompt: str, text: str, response_id: str, **send: object) -> Turn:
         """Send a prompt and have it answered well. Gives the turn."""
         self.chat.send(session, prompt, **send)

@@ -85,7 +85,7 @@ async def test_other_windows_are_told_of_a_branch(history: Path) -> None:
     async with talk(history) as t, talk(history) as other:
         session, _ = await three(t)
         before = await t.store.session(session.id)
-        other.chat.follow()
+        await other.follow()
         await t.answered(session, "zwei", "ja", "resp_zwei", at=1)
         assert before is not None
         await other.until(

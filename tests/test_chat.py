@@ -678,7 +678,7 @@ async def test_a_session_answers_in_one_window_only(history: Path) -> None:
 
 async def test_what_another_window_does_is_seen(history: Path) -> None:
     async with talk(history) as here, talk(history) as there:
-        here.chat.follow()
+        await here.follow()
         session = await there.chat.open("work")
         there.chat.send(session, "hello")
         exchange = (await there.server.request()).respond().event(delta("live"))

@@ -27,8 +27,8 @@ from tui.store import Store
 async def two(history: Path) -> AsyncIterator[tuple[Talk, Talk]]:
     """Two windows that follow one another."""
     async with talk(history) as here, talk(history) as there:
-        here.chat.follow()
-        there.chat.follow()
+        await here.follow()
+        await there.follow()
         yield here, there
 
 
@@ -314,7 +314,7 @@ async def test_a_process_that_was_killed_is_freed_while_one_looks_on(
             other.do("open")
             other.do("begin", "work", "first")
             other.do("say", "work", "half an ans")
-            there.chat.follow()
+            await there.follow()
             session = await there.chat.find("work")
             assert session is not None
             await seen_by(there, session)

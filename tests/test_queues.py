@@ -206,8 +206,8 @@ async def test_a_script_sends_its_own_prompt_and_nothing_that_waits(history: Pat
 
 async def test_another_window_adds_to_the_queue_and_cannot_say_go_meanwhile(history: Path) -> None:
     async with talk(history) as here, talk(history) as there:
-        here.chat.follow()
-        there.chat.follow()
+        await here.follow()
+        await there.follow()
         session = await here.chat.open("work")
         here.chat.send(session, "one")
         first = await here.server.request()

@@ -99,7 +99,7 @@ class Window:
         exchange = await self.server.request()
         exchange.respond().event(delta(answer)).event(completed(answer, response_id)).end()
         await self.until(lambda: not self.talk.chat.running())
-        await self.until(lambda: "done in" in self.status)
+        await self.until(lambda: "done in" in self.status and not self.screen.transcript.pace.is_due)
 
 
 @asynccontextmanager

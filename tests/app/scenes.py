@@ -120,6 +120,7 @@ class Scene:
         stage = Stage(app, pilot)
         await stage.until(lambda: app.come_back)
         await self.act(stage)
+        await stage.until(lambda: not stage.screen.transcript.pace.is_due)
         await pilot.pause()
 
 

@@ -42,6 +42,7 @@ async def say(w: Window, prompt: str) -> None:
     await w.send(prompt)
     await w.until(lambda: not w.talk.chat.running() and w.screen.transcript.count)
     await w.until(lambda: "after" in w.status or "done in" in w.status or "waits for" in w.status)
+    await w.until(lambda: not w.screen.transcript.pace.is_due)
 
 
 async def test_an_approval_is_shown_in_full_and_answered_in_place(server: Running, history: Path) -> None:

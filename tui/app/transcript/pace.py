@@ -48,6 +48,11 @@ class Pace:
         self._spent = self._spent_at = 0.0
         self._tick: Pending | None = None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether a painting is put off, and will come."""
+        return self._tick is not None
+
     def paint_soon(self) -> None:
         """Paint, but not more often than is seen, nor for more than its share of the time."""
         if self._tick is None:
