@@ -204,6 +204,8 @@ def test_two_windows_scripts_and_commands_in_one_session(write_config: Callable[
             for t in (here, there):
                 shown(t, "Deleted in another window")
             palaver("sessions", "restore", "play")
+            for t in (here, there):
+                shown(t, "hold it is back")
             here.type("back again\r")
             shown(there, "You said: back again")
     prompts = [one["prompt"] for one in json.loads(palaver("sessions", "show", "play", "--json").stdout)["messages"]]

@@ -127,6 +127,8 @@ class SessionActions:
             done = "Deleted" if now.deleted_at is not None else "Archived"
             key = self._stage.key("session.restore")
             self._stage.say(f"{done} in another window; {key} brings it back")
+        else:
+            self._stage.say(f"{now.name} is back")
         self._stage.refresh_bindings()
 
     def list_hidden(self) -> None:
