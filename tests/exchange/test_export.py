@@ -6,6 +6,7 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -301,6 +302,11 @@ def test_what_is_written_as_markdown_looks_like_it() -> None:
     assert "<em>so</em> <strong>it</strong> <code>goes</code>" in made
     assert '<td style="text-align:right">2</td>' in made
     assert '<pre data-language="python"><code><span class="k">def</span>' in made
+
+
+def test_code_has_no_colours_where_its_highlighter_was_removed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pygments.lexers.ada", None)
+    assert prose("```ada\nend\n```") == '<pre data-language="ada"><code>end\n</code></pre>\n'
 
 
 def test_a_list_of_tasks_has_boxes() -> None:

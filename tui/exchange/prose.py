@@ -105,7 +105,7 @@ def _coloured(code: str, language: str, _attributes: str) -> str:
         if not language or len(code) > CODE_LONGEST:
             raise ClassNotFound
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    except (ClassNotFound, ValueError):
+    except (ClassNotFound, ValueError, ImportError):
         body = escape(code)
     else:
         body = highlight(code, lexer, HtmlFormatter(nowrap=True))

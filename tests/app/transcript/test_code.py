@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,6 +117,14 @@ def test_a_token_type_without_a_style_has_that_of_a_wider_one() -> None:
 def test_languages_are_known_by_their_names(info: str, name: str | None) -> None:
     lexer = find_lexer(info)
     assert (lexer.name if lexer else None) == name
+
+
+def test_a_highlighter_that_was_removed_meanwhile_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pygments loads each from its own file, and an upgrade takes those away under an open window."""
+    monkeypatch.setitem(sys.modules, "pygments.lexers.fortran", None)
+    find_lexer.cache_clear()
+    assert find_lexer("fortran") is None
+    find_lexer.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["tnt", "ahk", "systemd", "x++"])

@@ -93,7 +93,10 @@ def find_lexer(info: str) -> Lexer | None:
     name = _OTHER_NAMES.get(name, name)
     if name in _PLAIN or name not in _known_names():
         return None
-    return get_lexer_by_name(name, stripnl=False, ensurenl=False)
+    try:
+        return get_lexer_by_name(name, stripnl=False, ensurenl=False)
+    except ImportError:  # Pygments was upgraded or removed meanwhile
+        return None
 
 
 @lru_cache(maxsize=1)
