@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
 from textual.geometry import Size
+from textual.screen import Screen
 
 from tests.app.driving import window
 from tests.chatting import talk
@@ -492,22 +494,44 @@ async def test_what_is_pasted_while_the_transcript_has_the_focus_is_typed_text(h
         assert len(w.server.seen) == 1
 
 
-async def test_a_size_is_told_once_and_sent_by_no_layout(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("key", ["", "f1", "f2", "ctrl+o", "ctrl+r"])
+async def test_a_size_is_told_once_and_sent_by_no_layout(
+    key: str, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with window(history) as w:
         await w.exchange("first", "fine")
+        if key:
+            await w.press(key)
+        screen = w.app.screen
+        assert isinstance(screen, SessionScreen) is (not key)
         told: list[Size] = []
-        real = SessionScreen.on_resize
+        real = Screen._screen_resized
 
-        def on_resize(screen: SessionScreen, event: events.Resize) -> None:
-            told.append(event.size)
-            real(screen, event)
+        def resized(of: Screen[Any], size: Size) -> None:
+            if of is screen:
+                told.append(size)
+            real(of, size)
 
-        monkeypatch.setattr(SessionScreen, "on_resize", on_resize)
+        monkeypatch.setattr(Screen, "_screen_resized", resized)
         sizes = [Size(100, 30), Size(90, 28)]
         for size in sizes:
-            w.screen.post_message(events.Resize(size, size))
+            screen.post_message(events.Resize(size, size))
             # With something between them neither takes the other's place.
-            w.screen.call_later(lambda: None)
+            screen.call_later(lambda: None)
         for _ in range(1000):
             await asyncio.sleep(0)
         assert told == sizes
+
+
+async def test_a_size_that_changes_behind_a_dialog_is_seen_once_that_is_closed(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first", "fine")
+        assert w.screen.sidebar.display
+        await w.press("f1")
+        await w.pilot.resize_terminal(60, 24)
+        await w.press("escape")
+        await w.until(lambda: not w.screen.sidebar.display)
+        await w.press("f1")
+        await w.pilot.resize_terminal(120, 24)
+        await w.press("escape")
+        await w.until(lambda: w.screen.sidebar.display)

@@ -1,4 +1,4 @@
-"""A screen that a layout of its own never resizes.
+"""Screens that a layout of their own never resizes.
 
 Textual's layout sends a Resize to the screen that is laid out, too. With two sizes on their way at once and anything between
 them in its queue, each layout brings the other size back: for ever, or the older one stays.
@@ -6,14 +6,22 @@ them in its queue, each layout brings the other size back: for ever, or the olde
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
-from textual.screen import Screen
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    _Base = Screen[Any]
+else:
+    _Base = object
 
 
-class Steady(Screen[None]):
-    """Takes its size from the terminal alone."""
+class Steady(_Base):
+    """Goes before `Screen` or `ModalScreen`: such a screen takes its size from the terminal alone."""
 
     _is_laying_out = False
 

@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.app.fuzzy import TextMatcher
+from tui.app.steady import Steady
 from tui.app.widgets.line import Line
 from tui.text import one_line
 
@@ -31,7 +32,7 @@ class Choice(NamedTuple):
     text: str
 
 
-class Picker(ModalScreen[str | None]):
+class Picker(Steady, ModalScreen[str | None]):
     """Choices that fit what is typed. Gives the value of the chosen one.
 
     With `new` what fits no choice can be taken as it is typed, as "new:" and the text; it says what that would do, with

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.app.steady import Steady
 from tui.app.widgets.line import Line
 from tui.chat import Chat
 from tui.found import Found, Hit, SessionHits
@@ -41,7 +42,7 @@ class Chosen:
     hit: Hit | None = None
 
 
-class SearchScreen(ModalScreen[Chosen | None]):
+class SearchScreen(Steady, ModalScreen[Chosen | None]):
     """What fits the words typed so far, by session. Gives what was chosen. `last` is what was chosen before."""
 
     DEFAULT_CSS = """

@@ -13,6 +13,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
@@ -57,7 +58,7 @@ LOOKED_BACK = 5
 """Turns before the newest that may still be being answered."""
 
 
-class SessionScreen(Steady):
+class SessionScreen(Steady, Screen[None]):
     """Everything on one screen: sessions, transcript, input, status. What the user does is for those who derive from it.
 
     `begun` is set once the first session is shown.

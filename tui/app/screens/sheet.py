@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from textual.screen import ModalScreen
 
+from tui.app.steady import Steady
 
-class Sheet(ModalScreen[None]):
+
+class Sheet(Steady, ModalScreen[None]):
     """Has one `VerticalScroll` in a frame of its own, as high as its text where there is room."""
 
     DEFAULT_CSS = """

@@ -11,12 +11,13 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.app.steady import Steady
 from tui.app.widgets.line import Line
 from tui.errors import PalaverError
 from tui.text import one_line
 
 
-class TextDialog(ModalScreen[str | None]):
+class TextDialog(Steady, ModalScreen[str | None]):
     """Asks for a line of text. `check` raises a PalaverError for what cannot be taken."""
 
     DEFAULT_CSS = """
@@ -57,7 +58,7 @@ class TextDialog(ModalScreen[str | None]):
             self.dismiss(text)
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(Steady, ModalScreen[bool]):
     """Shows something in full and asks whether to go on."""
 
     DEFAULT_CSS = """
