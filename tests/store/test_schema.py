@@ -19,6 +19,7 @@ import pytest
 from tests.store.conftest import Disk
 from tests.store.histories import (
     NOW,
+    Healths,
     a_mapping,
     a_session,
     a_turn,
@@ -52,6 +53,17 @@ def sqlite_utils(*words: str) -> str:
     return subprocess.run(
         [sys.executable, "-m", "sqlite_utils", *words], capture_output=True, text=True, check=True
     ).stdout
+
+
+def everything(file: Path) -> list[str]:
+    """All that is in a history, as statements."""
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as conn:
+        return list(conn.iterdump())
+
+
+def put_over(file: Path, data: bytes) -> None:
+    """What copying another file over it does: the file is the same, and what is in it is not."""
+    file.write_bytes(data)
 
 
 def with_one_more(monkeypatch: pytest.MonkeyPatch, step: Callable[[Any], None] = add_a_table) -> None:
@@ -162,6 +174,44 @@ async def test_a_newer_history_is_read_and_not_touched(history: Path) -> None:
         await store._heal()
         assert store.health.message.endswith("newer version of Palaver.")
     assert content(history) == before
+
+
+@pytest.mark.fault("D17", "G20")
+async def test_one_upgraded_by_another_process_while_it_is_open_is_not_touched_from_then_on(history: Path) -> None:
+    session = a_session()
+    healths = Healths()
+    async with opened(history, on_health=healths) as store:
+        turn = await store.begin(a_turn(session), session)
+        with Other(history, "--newer") as other:
+            other.do("open")
+            other.do("close")
+        before = everything(history)
+        assert not await store.save(said(turn, "hi", status=TurnStatus.DONE), turn, session)
+        assert healths.messages == ["History is not saved: it was made by a newer version of Palaver."]
+        assert store.health.unsaved
+        assert [one.text for one in await store.turns(session.id)] == ["hi"]
+        await store._heal()
+        assert store.health.message.endswith("newer version of Palaver.")
+    assert everything(history) == before
+    assert rows(history, "PRAGMA user_version") == [(schema.VERSION + 1,)]
+
+
+async def test_an_older_copy_put_over_it_while_it_is_open_is_upgraded(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session, "hello", "hi")
+    older = content(history)
+    with_one_more(monkeypatch)
+    async with opened(history) as store:
+        await told(store, session, "more", "of it")
+        put_over(history, older)
+        await told(store, session, "again", "and again", depth=1)
+        assert store.health.message == ""
+    assert rows(history, "SELECT text FROM messages") == [("hello",), ("hi",), ("again",), ("and again",)]
+    assert rows(history, "PRAGMA user_version") == [(schema.VERSION,)]
+    assert rows(history, "SELECT count(*) FROM later") == [(0,)]
 
 
 @pytest.mark.fault("D18")

@@ -41,7 +41,7 @@ UPGRADE_PATIENCE = 30.0
 
 
 class Replaced(StoreError):
-    """The file on disk is not the one that was opened any more."""
+    """The file on disk, or its tables, are not those that were opened any more."""
 
 
 class Database:
@@ -111,7 +111,7 @@ class Database:
 
         Raises:
             Locked: Another process is writing; nothing was done.
-            Replaced: The file is not the one that was opened any more; nothing was done.
+            Replaced: The file, or its tables, are not those that were opened any more; nothing was done.
             StoreError: It cannot be written; nothing was changed.
         """
         if self.read_only:
@@ -121,6 +121,9 @@ class Database:
                 if identity(self.file) != self.identity:
                     raise Replaced("The history file was replaced while it was open.", transient=True)
                 with waiting(self.conn, WRITE_TIMEOUT), transaction(self.conn):
+                    if schema.version_of(self.conn) != schema.VERSION:
+                        # A newer version has upgraded the file in its place, or an older copy was written over it.
+                        raise Replaced("The history's tables were changed while it was open.", transient=True)
                     return function(self.conn, *args)
         except sqlite3.Error as error:
             if is_busy(error):
