@@ -157,7 +157,7 @@ async def test_keys_that_were_pasted_are_masked(history: Path, tmp_path: Path, m
         replace(PROFILE, name="broken", key=KeySource("command", ("false",))),
     )
     async with talk(history, *profiles) as t:
-        said = f"{key} and {mine} and {header}, of infrastructure"
+        said = f"{key} and {mine} and {header}, of infrastructure, by CANARY-header"
         item = Item("m", ItemKind.TOOL_CALL, json.dumps({"key": key}), f"tool {key}")
         turns = [
             a_turn(said, item, Item("n", ItemKind.MESSAGE, said), model=key, profile=name)
@@ -169,7 +169,28 @@ async def test_keys_that_were_pasted_are_masked(history: Path, tmp_path: Path, m
         for form in Form:
             text = await text_of(t, session, form)
             assert "CANARY" not in text
-            assert "*** and *** and ***, of infrastructure" in text.replace("\\*", "*")
+            assert "*** and *** and ***, of infrastructure, by ***" in text.replace("\\*", "*")
+
+
+@pytest.mark.fault("F16", "K07")
+async def test_a_key_that_is_a_label_is_not_in_the_files_name(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CANARY_KEY", " sk-CANARY-7d0f2c9a ")
+    profiles = (
+        replace(PROFILE, headers=(("authorization", "Bearer CANARY-header"),)),
+        replace(PROFILE, name="other", key=KeySource("env", ("CANARY_KEY",))),
+        replace(PROFILE, name="unset", key=KeySource("env", ("CANARY_UNSET",))),
+        replace(PROFILE, name="asked", key=KeySource("command", ("printf", "sk-CANARY-command"))),
+    )
+    async with talk(history, *profiles) as t:
+        for label in ("sk-CANARY-7d0f2c9a", "about CANARY-header", "sk-CANARY-command"):
+            session = await keep(t, a_turn(profile="asked"), label=label)
+            exported = await t.chat.exchange.export(session, Form.MARKDOWN)
+            assert "CANARY" not in exported.file.name
+            # To propose a name no one is asked for a key.
+            assert ("CANARY" in t.chat.exchange.file_name(session, Form.HTML)) is (label == "sk-CANARY-command")
 
 
 # Where it is written

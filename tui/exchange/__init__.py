@@ -176,20 +176,21 @@ class Exchange:
             UsageError, StoreError: As for `plan`.
             FileRefused: The file is there already, or cannot be written.
         """
+        from tui.exchange.names import file_name
         from tui.exchange.writing import NewFile, free_name
 
         plan = await self.plan(session, until)
-        file = file or free_name(Path.cwd() / self.file_name(session, form))
+        file = file or free_name(Path.cwd() / file_name(plan.outline.label, writer_of(form).suffix))
         with NewFile(file) as new:
             await self.write(plan, form, new.write)
         return Exported(file, plan)
 
-    @staticmethod
-    def file_name(session: Session, form: Form) -> str:
-        """What to call a session's file."""
+    def file_name(self, session: Session, form: Form) -> str:
+        """What to call a session's file. No one is asked for a key that might be in it."""
+        from tui.exchange.mask import plain_mask
         from tui.exchange.names import file_name
 
-        return file_name(session.label, writer_of(form).suffix)
+        return file_name(plain_mask(self._config).text(session.label), writer_of(form).suffix)
 
     async def _stop_at(self, session: Session, until: str, count: int) -> int:
         name = one_line(session.label, 60)

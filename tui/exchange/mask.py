@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import replace
@@ -41,24 +42,44 @@ class Mask:
         return replace(turn, prompt=self.text(turn.prompt), model=self.text(turn.model), items=items)
 
 
+def plain_mask(config: Config) -> Mask:
+    """The mask for the keys that no one has to be asked for: those in the environment and in headers."""
+    return _mask(_plain_secrets(config))
+
+
 async def mask_for(config: Config, used: Collection[str]) -> Mask:
     """The mask for a thread in which the profiles `used` took part.
 
     Keys in the environment are all looked at. Commands and keyrings may ask the user for something, so only those of
     `used` are.
     """
-    secrets: set[str] = set()
+    secrets = _plain_secrets(config)
     unread: list[str] = []
     for name, profile in config.profiles.items():
-        secrets |= {value for header, value in profile.headers if _SECRET_HEADER.search(header)}
-        if profile.key.kind != "env" and name not in used:
+        if profile.key.kind in ("none", "env") or name not in used:
             continue
         try:
             key = await read_key(profile.key)
         except ConfigError:
-            if profile.key.kind != "env":
-                unread.append(name)
+            unread.append(name)
             continue
         if key is not None:
             secrets.add(key.reveal())
-    return Mask(tuple(sorted((one for one in secrets if len(one) >= SHORTEST), key=len, reverse=True)), tuple(unread))
+    return _mask(secrets, unread)
+
+
+def _plain_secrets(config: Config) -> set[str]:
+    secrets: set[str] = set()
+    for profile in config.profiles.values():
+        for header, value in profile.headers:
+            if _SECRET_HEADER.search(header):
+                # The last word alone, too: “Bearer” and the like stand before a key, and are no part of it.
+                secrets |= {value, value.rpartition(" ")[2]}
+        if profile.key.kind == "env":
+            secrets.add(os.environ.get(profile.key.where[0], "").strip())
+    return secrets
+
+
+def _mask(secrets: Collection[str], unread: Collection[str] = ()) -> Mask:
+    long = {one for one in secrets if len(one) >= SHORTEST}
+    return Mask(tuple(sorted(long, key=len, reverse=True)), tuple(unread))
