@@ -33,7 +33,7 @@ from tests.store.histories import (
     told,
 )
 from tests.store.other import Other, add_a_table
-from tui.model import Item, ItemKind, MappingState, TurnStatus
+from tui.model import Item, ItemKind, MappingState, Queued, TurnStatus, new_id
 from tui.store import schema
 
 
@@ -123,6 +123,25 @@ async def test_a_migration_is_one_transaction_that_has_the_lock_from_its_first_m
     assert seen[begun] == "BEGIN IMMEDIATE"
     assert seen[committed - 1] == f"PRAGMA user_version = {schema.VERSION}"
     assert changing[-1] < committed
+
+
+@pytest.mark.fault("K01")
+async def test_nothing_of_what_was_taken_out_stays_in_the_files(history: Path) -> None:
+    """Neither in rows that are shorter now nor in pages that are free: a key may have been pasted into any of it."""
+    session = a_session()
+    long = "sk-pasted-by-mistake " * 2000
+    async with opened(history) as store:
+        turn = await store.begin(a_turn(session), session)
+        await store.update(session.id, draft=long)
+        waiting = await store.queues.add(Queued(new_id(), session.id, long, NOW, turn.id), session)
+        half = said(turn, "fine", long)
+        await store.save(half, turn, session)
+        assert waiting is not None
+        await store.queues.remove(waiting)
+        await store.update(session.id, draft="")
+        await store.save(said(turn, "fine", status=TurnStatus.DONE), half, session)
+    left = [file.name for file in history.parent.iterdir() if b"sk-pasted" in content(file)]
+    assert left == []
 
 
 async def test_many_processes_open_one_fresh_file_at_once(history: Path) -> None:
