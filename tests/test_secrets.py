@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_server import delta
 from tests.loopback import Call, loopback, palaver, plain_environment, profile_text, start
+from tui.logs import _Lines
 
 Write = Callable[[str], Path]
 
@@ -27,22 +29,47 @@ def written(folder: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-@pytest.mark.fault("K02")
+@pytest.mark.fault("K02", "K11")
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING"])
-def test_no_level_of_the_log_holds_the_key_or_what_was_said(write_config: Write, tmp_path: Path, level: str) -> None:
+@pytest.mark.parametrize(("protocol", "sends"), [("responses", f"Bearer {CANARY}"), ("anthropic", CANARY)])
+def test_no_level_of_the_log_holds_the_key_or_what_was_said(
+    write_config: Write, tmp_path: Path, level: str, protocol: str, sends: str
+) -> None:
+    """Nor does what a server says that repeats both, where it refuses a prompt or the end of a run."""
+
     def answer(call: Call) -> None:
-        if call.json.get("stream") and "fail" not in call.prompt:
-            call.well("a private answer")
-        else:
+        if call.path.endswith("/cancel") or "hold" not in call.body.decode():
             call.answer(401, {"error": {"message": f"not {CANARY}, for a private question"}})
+        else:
+            call.head().event({"type": "response.created", "response": {"id": "resp_private"}})
+            call.event(delta("a private answer"))
+            call.sent.set()
+            call.go_on.wait(30)
 
     with loopback(answer) as server:
-        write_config(profile_text(server.url, more=WITH_KEY))
+        text = profile_text(server.url, more=f"{WITH_KEY}\n" + "background = true\n" * (protocol == "responses"))
+        write_config(text.replace('"responses"', f'"{protocol}"'))
         env = plain_environment(WORK_KEY=CANARY, PALAVER_LOG=level)
-        assert palaver("ask", "-s", "work", "a private question", env=env).returncode == 0
-        assert palaver("ask", "-s", "work", "fail, please", env=env).returncode == 4
-        palaver("profiles", "test", env=env)
-        assert f"Bearer {CANARY}" in server.calls[0].headers["authorization"]
+        assert palaver("ask", "-s", "work", "a private question", env=env).returncode == 4
+        assert palaver("profiles", "test", env=env).returncode == 4
+        if protocol == "responses":
+            number = len(server.calls) + 1
+            stopped = start("ask", "-s", "work", "hold a private answer", env=env)
+            server.call(number).sent.wait(30)
+            assert stopped.stdout is not None
+            assert os.read(stopped.stdout.fileno(), 100) == b"a private answer"
+            stopped.send_signal(signal.SIGINT)
+            assert b"Cancelled." in stopped.communicate(timeout=30)[1]
+            assert any(call.path.endswith("/cancel") for call in server.calls)
+        (tmp_path / "none" / "history.db").mkdir(parents=True)
+        env["PALAVER_DATA_DIR"] = str(tmp_path / "none")
+        assert palaver("ask", "-s", "work", "a private question", env=env).returncode == 4
+        header = {"responses": "authorization", "anthropic": "x-api-key"}[protocol]
+        assert {call.headers[header] for call in server.calls} == {sends}
+    log = (tmp_path / "palaver" / "log" / "palaver.log").read_text()
+    assert "not saved: " in log
+    is_told = protocol == "responses" and level != "WARNING"
+    assert ("the server did not stop its run: NotAllowed (401)" in log) is is_told
     for file, data in written(tmp_path / "palaver" / "log").items():
         assert CANARY.encode() not in data, file
         assert b"private" not in data, file
@@ -50,8 +77,6 @@ def test_no_level_of_the_log_holds_the_key_or_what_was_said(write_config: Write,
 
 
 def test_a_logged_error_is_a_place_without_words() -> None:
-    from tui.logs import _Lines
-
     try:
         raise ValueError(CANARY)
     except ValueError:
@@ -61,6 +86,13 @@ def test_a_logged_error_is_a_place_without_words() -> None:
     assert text.endswith("ValueError")
     assert "raise ValueError(CANARY)" in text
     assert CANARY not in text
+
+
+def test_what_others_log_is_a_place_too() -> None:
+    """asyncio logs whole tasks, with the error each of them ended with."""
+    record = logging.LogRecord("asyncio", logging.ERROR, "/lib/base_events.py", 7, f"task: {CANARY}", None, None)
+    assert _Lines("%(name)s: %(message)s").format(record) == "asyncio: logged at base_events.py:7"
+    assert CANARY in record.getMessage()
 
 
 @pytest.mark.fault("K09")

@@ -57,7 +57,8 @@ def broken(*args, **more):
 
 PLACES = {
     "ask": "import tui.ask; tui.ask.main = broken",
-    "a turn's task": "import tui.chat; tui.chat.Chat.send = broken",
+    "the sending of a turn": "import tui.chat; tui.chat.Chat.send = broken",
+    "a turn": "import tui.runner; tui.runner.Fold.apply = broken",
     "the reading of the configuration": "import tui.config_file; tui.config_file.load = broken",
     "the store": "import tui.store; tui.store.Store.open = broken",
 }

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from types import TracebackType
 
 from tui.crash import place_of
+from tui.errors import StoreError, TurnError
 from tui.paths import Paths
 
 
 class _Lines(logging.Formatter):
-    """A line of the log. An error is told by its place: its message may quote what was said, or a key."""
+    """A line of the log. An error is told by its place or its kind: its message may quote what was said, or a key. So may
+    every word of those whose log is not ours; asyncio's are whole objects, with the errors in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record = copy.copy(record)
+        if record.name.partition(".")[0] != "tui":
+            record.msg, record.args = f"logged at {record.filename}:{record.lineno}", None
+        elif isinstance(record.args, tuple):
+            record.args = tuple(_told(one) for one in record.args)
+        return super().format(record)
 
     def formatException(  # noqa: N802 - logging's name for it
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:
         return place_of(ei[1]) if ei[1] is not None else ""
+
+
+def _told(value: object) -> object:
+    """What is logged, an error without its words, but for those of the history, which are all our own."""
+    if not isinstance(value, BaseException) or isinstance(value, StoreError):
+        return value
+    status = f" ({value.status})" if isinstance(value, TurnError) and value.status else ""
+    return f"{type(value).__name__}{status}"
 
 
 class _File(logging.Handler):
