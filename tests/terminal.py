@@ -35,8 +35,12 @@ class _Screen(pyte.Screen):
         return
 
 
+TICK = 0.01
+"""Seconds between two reads of a slow terminal."""
+
+
 class Terminal:
-    """A program on a pseudo-terminal of its own."""
+    """A program on a pseudo-terminal of its own. `rate` is how many bytes it reads in a second, at most; 0 is any number."""
 
     def __init__(self, argv: list[str], size: tuple[int, int] = (100, 30), env: dict[str, str] | None = None) -> None:
         self.width, self.height = size
@@ -52,6 +56,7 @@ class Terminal:
         self._came: list[tuple[int, float]] = []
         self.reading = threading.Event()
         self.reading.set()
+        self.rate = 0
         self._changed = threading.Condition()
         self._over = False
         self._model: _Screen | None = None
@@ -178,7 +183,7 @@ class Terminal:
         while True:
             self.reading.wait()
             try:
-                data = os.read(self.process.fd, 65536)
+                data = os.read(self.process.fd, round(self.rate * TICK) or 65536)
             except OSError:
                 data = b""
             with self._changed:
@@ -190,6 +195,8 @@ class Terminal:
                 self._changed.notify_all()
             if not data:
                 return
+            if self.rate:
+                time.sleep(TICK)
 
 
 def two_seconds() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import io
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from textual._ansi_sequences import SYNC_END, SYNC_START
-from textual._compositor import Compositor
+from textual._compositor import Compositor, CompositorUpdate
 from textual._queue import Queue
+from textual.app import App
 from textual.geometry import Region
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -23,7 +25,8 @@ from textual.widgets import TextArea
 
 from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
-from tui.app.driver import Writer
+from tui.app.compositor import put_back
+from tui.app.driver import MOST_WAITING, Writer
 from tui.app.keyboard import is_busy
 from tui.app.transcript.painted_view import KEPT_SCREENS
 from tui.app.transcript.view import TranscriptView
@@ -208,6 +211,37 @@ def test_a_terminal_left_amid_a_frame_is_left_all_the_same() -> None:
     assert not writer.is_stuck
 
 
+def test_no_frame_may_come_before_the_ones_there_are_are_taken() -> None:
+    writer, caught_up = Writer(io.StringIO()), threading.Event()
+    writer.on_caught_up = caught_up.set
+    writer.write("\x1b[?1049h")
+    assert writer.may_come()
+    writer.write("a frame" * MOST_WAITING)
+    assert not writer.may_come()
+    writer.write("\x1b[?25l")
+    assert [text[:7] for text in writer._waiting] == ["\x1b[?1049", "a frame", "\x1b[?25l"]
+    writer.start()
+    assert caught_up.wait(10)
+    assert writer.may_come()
+    writer.stop()
+
+
+async def test_what_is_not_painted_for_now_is_painted_later(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", LONG)
+        compositor = w.screen._compositor
+        for regions in ({Region(3, 2, 20, 3), Region(40, 3, 9, 1)}, {compositor.size.region}):
+            compositor._dirty_regions = set(regions)
+            left = compositor.render_update()
+            assert not compositor._dirty_regions
+            assert put_back(compositor, left)
+            again = compositor.render_update()
+            assert isinstance(left, CompositorUpdate)
+            assert isinstance(again, CompositorUpdate)
+            assert again.render_segments(w.app.console) == left.render_segments(w.app.console) != ""
+        assert not put_back(compositor, compositor.render_update())
+
+
 def test_the_compositor_is_what_ours_was_made_for() -> None:
     chops = inspect.getsource(Compositor._render_chops)
     assert "self._get_renders(crop)" in chops
@@ -218,6 +252,8 @@ def test_the_compositor_is_what_ours_was_made_for() -> None:
     assert "self._render_chops(crop, lambda y: True)" in inspect.getsource(Compositor.render_full_update)
     assert "self._compositor = Compositor()" in inspect.getsource(Screen.__init__)
     assert "self._compositor.render_update(" in inspect.getsource(Screen._compositor_refresh)
+    assert "app._display(self, update)" in inspect.getsource(Screen._compositor_refresh)
+    assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
 
 
 def test_a_text_area_dresses_where_we_keep_it_from() -> None:

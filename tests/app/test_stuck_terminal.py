@@ -1,4 +1,4 @@
-"""The window in a terminal that stops reading: whoever ends it need not wait for the terminal."""
+"""The window in a terminal that stops reading, or reads slowly: neither keys nor whoever ends it wait for the terminal."""
 
 from __future__ import annotations
 
@@ -68,6 +68,19 @@ def kept(history: Path) -> tuple[str, str]:
     return (str(found[0][0]), str(found[0][1])) if found else ("", "")
 
 
+SLOW = 20_000
+"""Bytes that a slow terminal reads in a second."""
+
+ENOUGH = 100_000
+"""Characters of an answer after which frames that were kept would fill a slow terminal for much longer than is waited for."""
+
+
+def goes_on_in_time(pour: Pour, call: Call) -> None:
+    """It goes on and on, at its pace."""
+    while not call.go_on.wait(PACE):
+        pour.more(call)
+
+
 @contextmanager
 def stuck(pour: Pour, write_config: Write) -> Iterator[Terminal]:
     """A window in which an answer is being said, in a terminal that reads no more."""
@@ -121,5 +134,46 @@ def test_a_terminal_that_reads_on_at_the_last_moment_is_restored(write_config: W
     with stuck(Pour(holds), write_config) as t:
         os.kill(t.pid, signal.SIGTERM)
         t.reading.set()
+        assert t.leaves() == 143
+        assert is_restored(t)
+
+
+@contextmanager
+def pouring(write_config: Write, history: Path) -> Iterator[Terminal]:
+    """A window in which an answer goes on and on, in a terminal that has been slow for some time."""
+    pour = Pour(goes_on_in_time)
+    pour.stuck.set()
+    with loopback(pour) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("begun")
+            t.rate = SLOW
+            server.call().go_on.set()
+            wait_for(lambda: len(kept(history)[1]) >= ENOUGH, "the answer is not kept")
+            yield t
+
+
+@pytest.mark.fault("U02")
+def test_a_slow_terminal_shows_what_a_key_does_before_long(write_config: Write, history: Path) -> None:
+    """What came while it could not be shown is not shown in between, and nothing is missing in the end."""
+    with pouring(write_config, history) as t:
+        t.type("a key")
+        t.shows("│ a key ", seconds=5)
+        t.type("\x1b")
+        t.shows("stopped after", seconds=5)
+        t.type("\x0e")
+        t.shows("chat-2", seconds=5)
+        t.type("\x11")
+        assert t.ends() == 0
+        assert is_restored(t)
+        assert t.strange() == []
+
+
+@pytest.mark.fault("U02", "C15")
+def test_a_slow_terminal_is_restored(write_config: Write, history: Path) -> None:
+    with pouring(write_config, history) as t:
+        os.kill(t.pid, signal.SIGTERM)
         assert t.leaves() == 143
         assert is_restored(t)

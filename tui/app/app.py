@@ -21,6 +21,8 @@ from tui import crash
 from tui.app.attention import Attention
 from tui.app.cells import mend
 from tui.app.commands import Command, Commands
+from tui.app.compositor import put_back
+from tui.app.driver import Driver
 from tui.app.gate import Gate
 from tui.app.keyboard import Keyboard
 from tui.app.notification import notification
@@ -32,7 +34,8 @@ from tui.store import Store
 from tui.text import clean, one_line
 
 if TYPE_CHECKING:
-    from textual.driver import Driver
+    from rich.console import RenderableType
+    from textual.driver import Driver as TextualDriver
 
 COPY_LIMIT = 100_000
 """The most text handed to the terminal's clipboard, in bytes: terminals drop more, or worse."""
@@ -52,7 +55,9 @@ class PalaverApp(App[None]):
         Binding("ctrl+p", "command_palette", "Commands", id="app.commands", show=False, priority=True),
     ]
 
-    def __init__(self, chat: Chat, store: Store, wish: Wish, *, driver_class: type[Driver] | None = None) -> None:
+    def __init__(
+        self, chat: Chat, store: Store, wish: Wish, *, driver_class: type[TextualDriver] | None = None
+    ) -> None:
         super().__init__(driver_class=driver_class)
         self.chat = chat
         self.store = store
@@ -108,6 +113,12 @@ class PalaverApp(App[None]):
     def on_unmount(self) -> None:
         self._leave_chat()
         self._keyboard.close()
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Paint, or where the terminal is behind leave it for when it is not: private in Textual, a test tells of changes."""
+        is_behind = isinstance(self._driver, Driver) and renderable is not None and not self._driver.may_paint()
+        if not is_behind or not put_back(screen._compositor, renderable):
+            super()._display(screen, renderable)
 
     def action_quit(self) -> None:  # type: ignore[override]
         screen = self.screen_stack[0]

@@ -14,6 +14,18 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 
+def put_back(compositor: Compositor, update: object) -> bool:
+    """Count as changed, again, what an update that is not shown would have painted. False for updates not known here."""
+    match update:
+        case LayoutUpdate():
+            compositor._dirty_regions.add(update.region)
+        case ChopsUpdate():
+            compositor._dirty_regions.update(Region(left, y, right - left, 1) for y, left, right in update.spans)
+        case _:
+            return False
+    return True
+
+
 @runtime_checkable
 class PaintsLines(Protocol):
     """A widget without border or padding that gives its lines as they are to be painted, past Textual's styles."""

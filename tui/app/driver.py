@@ -1,9 +1,9 @@
 """Textual's terminal driver, made fit for a program that must not stop when its terminal does.
 
 Five things are different. A lone Esc is told at once and not after 100 ms, unless more of a sequence is on its way.
-Writing never blocks: when the terminal stops reading (Ctrl-S, a stalled connection), frames are dropped, and all is
-painted again once it reads on. Leaving does not wait for a terminal that does not read. Alt and a key is not that key.
-Nothing that is pasted is a key.
+Writing never blocks: while the terminal does not read (Ctrl-S, a stalled connection) or reads slowly, nothing more is to
+be painted, so that what a key does is seen as soon as the terminal can show it. Leaving does not wait for a terminal that
+does not read. Alt and a key is not that key. Nothing that is pasted is a key.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import selectors
 import threading
 from codecs import getincrementaldecoder
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from textual import constants, events
@@ -25,8 +25,8 @@ from textual.drivers.linux_driver import LinuxDriver
 from tui.app.cells import placed
 from tui.app.pastes import Pastes
 
-MOST_WAITING = 512 * 1024
-"""Characters that may wait for the terminal before frames are dropped."""
+MOST_WAITING = 4096
+"""Characters that may wait for the terminal before no more frames are wanted: some keys' worth, and no full screen."""
 
 MOST_READ = 4096
 """Bytes read at once."""
@@ -43,16 +43,17 @@ LEAVE_WAIT = 0.5
 class Writer:
     """Writes to the terminal from a thread of its own, and never makes the caller wait. Stands in for Textual's own.
 
-    `on_caught_up` is called, from that thread, when everything is written after something had to be dropped.
+    All that it is given is written. It is for those who paint to ask first whether another frame `may_come`; `on_caught_up`
+    is called, from that thread, once it may where it might not.
     """
 
     def __init__(self, file: IO[str]) -> None:
-        self.on_caught_up: Any = lambda: None
+        self.on_caught_up: Callable[[], object] = lambda: None
         self._file = file
         self._waiting: deque[str] = deque()
         self._frame: list[str] | None = None
         self._size = 0
-        self._dropped = False
+        self._is_awaited = False
         self._stopping = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="palaver-terminal", daemon=True)
@@ -70,13 +71,15 @@ class Writer:
                 return
             text, self._frame = "".join(self._frame), None
         with self._changed:
-            # What is short sets a mode and is always kept; what is long is a frame, and another one follows.
-            if self._size > MOST_WAITING and len(text) > 256:
-                self._dropped = True
-                return
             self._waiting.append(text)
             self._size += len(text)
             self._changed.notify()
+
+    def may_come(self) -> bool:
+        """Whether the terminal has taken enough for another frame. If not, `on_caught_up` is called once it has."""
+        with self._changed:
+            self._is_awaited = self._size > MOST_WAITING
+            return not self._is_awaited
 
     def flush(self) -> None:
         """Nothing to do: the thread flushes when there is nothing more to write."""
@@ -120,9 +123,10 @@ class Writer:
                 return
             with self._changed:
                 self._size -= len(text)
-                caught_up = self._dropped and not self._waiting
-                self._dropped = self._dropped and not caught_up
-            if caught_up:
+                has_caught_up = self._is_awaited and self._size <= MOST_WAITING
+                self._is_awaited = self._is_awaited and not has_caught_up
+                has_caught_up = has_caught_up and not self._stopping
+            if has_caught_up:
                 self.on_caught_up()
 
 
@@ -148,7 +152,7 @@ class Driver(LinuxDriver):
         self.exit_event = _WakingEvent(self._wake_writer)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if isinstance(self._writer_thread, Writer):
-            self._writer_thread.on_caught_up = self._repaint
+            self._writer_thread.on_caught_up = self._paint_on
 
     def stop_application_mode(self) -> None:
         """Restore the terminal, once."""
@@ -159,6 +163,17 @@ class Driver(LinuxDriver):
     def write(self, data: str) -> None:
         if self._writer_thread is not None:
             self._writer_thread.write(data)
+
+    def may_paint(self) -> bool:
+        """Whether a frame may be written now. If not, the screen is asked again for what has changed, once it may."""
+        return not isinstance(self._writer_thread, Writer) or self._writer_thread.may_come()
+
+    def _paint_on(self) -> None:
+        self._loop.call_soon_threadsafe(self._app.call_later, self._paint_changes)
+
+    def _paint_changes(self) -> None:
+        if self._app.screen_stack:
+            self._app.screen._compositor_refresh()
 
     def _repaint(self) -> None:
         self._loop.call_soon_threadsafe(self._app.refresh)
