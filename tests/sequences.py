@@ -75,7 +75,7 @@ class Reading:
 
 def read(data: bytes, *, sequences: bool = True, layout: str = "\r\n") -> Reading:
     """Read all of `data`. Without `sequences` none may be in it; `layout` are the control characters that may."""
-    reading = Reading(len(data))
+    reading, marks = Reading(len(data)), 0
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,8 +83,11 @@ def read(data: bytes, *, sequences: bool = True, layout: str = "\r\n") -> Readin
         text = data.decode("utf-8", "replace")
     for part, is_text in _parts(text):
         if is_text:
-            _read_text(part, reading)
-        elif part[0] == "\x1b" and len(part) > 1:
+            marks = _read_text(part, reading, marks)
+            continue
+        if _kind(part) != "colours":
+            marks = 0
+        if part[0] == "\x1b" and len(part) > 1:
             _read_sequence(part, reading, allowed=sequences)
         elif part not in layout:
             kind = "C1" if part >= "\x80" else "ESC" if part == "\x1b" else "control"
@@ -164,17 +167,19 @@ def _read_copy(encoded: str, reading: Reading) -> None:
     reading.copied.append(copied)
 
 
-def _read_text(text: str, reading: Reading) -> None:
+def _read_text(text: str, reading: Reading, before: int = 0) -> int:
+    """Gives how many marks it ends in, `before` being those that it goes on after: colours come between marks, too."""
     if text.isascii():
-        return
+        return 0
     for char in _HIDDEN.findall(text):
         kind = next((name for name, some in _HIDDEN_KINDS if some.match(char)), "hidden")
         reading.wrong.append(f"{kind}: U+{ord(char):04X}")
-    count = 0
+    count = before
     for char in text:
         count = count + 1 if char in "\u200c\u200d" or unicodedata.category(char) in ("Mn", "Me") else 0
         if count == MARKS + 1:
             reading.wrong.append(f"marks: more than {MARKS} on one character")
+    return count
 
 
 def bare(text: str) -> str:

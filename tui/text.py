@@ -134,6 +134,18 @@ def _cap_marks(match: re.Match[str]) -> str:
     return "".join(kept)
 
 
+def cap_marks(text: str, before: int) -> tuple[str, int]:
+    """A clean text that goes on after one that ends in `before` marks, without those too many for one letter; and how many
+    marks it ends in.
+    """
+    if text.isascii():
+        return text, before if not text else 0
+    first = next((place for place, char in enumerate(text) if not _is_mark(char)), len(text))
+    text = text[max(0, min(first, before + first - MARK_LIMIT)) :]
+    last = next((place for place, char in enumerate(reversed(text)) if not _is_mark(char)), len(text))
+    return text, last if last < len(text) else before + last
+
+
 def storable(text: str) -> str:
     """`text` as SQLite can keep it: lone surrogates replaced, NUL shown as a picture, all else untouched."""
     if "\x00" in text:
@@ -149,11 +161,14 @@ def _without_surrogates(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-_LINK = pattern(r"(?i)(https?://|mailto:)[^\s\x00-\x20\x7f-\x9f\"<>\\^`{|}]+\Z")
+_LINK = pattern(r"(?i)(https?://(?![^/?#]*@)|mailto:)[^\s\x00-\x20\x7f-\x9f\"<>\\^`{|}]+\Z")
 
 
 def safe_url(url: str) -> str | None:
-    """`url` if it may be opened or written into a terminal's link sequence: http, https or mailto, and plain."""
+    """`url` if it may be opened or written into a terminal's link sequence: http, https or mailto, and plain.
+
+    One with a user's name is none: what stands before the @ passes for the host.
+    """
     if len(url) > 2048 or FORBIDDEN.search(url) or not _LINK.match(url):
         return None
     return url

@@ -44,3 +44,13 @@ async def test_a_link_is_shown_in_full_before_it_is_opened(
         await w.pilot.pause()
         assert not isinstance(w.app.screen, ConfirmDialog)
         assert note.read_text().splitlines() == given
+
+
+@pytest.mark.fault("T15")
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_where_a_link_goes_is_seen_however_long_it_is(size: tuple[int, int], history: Path) -> None:
+    async with window(history, size=size) as w:
+        w.screen._links.open(f"https://evil.example/{'A' * 1900}/end")
+        await w.until(lambda: isinstance(w.app.screen, ConfirmDialog))
+        assert "Open evil.example?" in w.picture
+        assert "Enter opens it" in w.picture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from rich.style import Style
 
@@ -14,6 +16,9 @@ from tests.app.transcript.drawing import (
 )
 from tui.app.transcript.markdown import render
 from tui.app.transcript.wrap import Link
+from tui.text import MARK_LIMIT
+
+MARKS = "\u0301" * MARK_LIMIT
 
 
 def test_emphasis_is_style_and_not_text() -> None:
@@ -66,7 +71,13 @@ def test_a_link_that_is_broken_is_a_link_on_every_line() -> None:
         ("[http://good.example/](http://good.example)", "http://good.example/"),
         ("[good.com](https://www.good.com/)", "good.com"),
         ("[me@good.com](mailto:me@good.com)", "me@good.com"),
+        ("[ github.com](https://evil.example)", "github.com (https://evil.example)"),
+        ("[(github.com)](https://evil.example)", "(github.com) (https://evil.example)"),
+        ('["https://good.example"](https://evil.example)', '"https://good.example" (https://evil.example)'),
+        ("[go to mybank.de](https://evil.example)", "go to mybank.de (https://evil.example)"),
         ("[view.py](https://example.com)", "view.py"),
+        ("[a README.md for Node.js](https://example.com)", "a README.md for Node.js"),
+        ("[asyncio.run()](https://example.com)", "asyncio.run()"),
         ("<http://\u0430pple.com>", "http://\u0430pple.com (http://xn--pple-43d.com)"),
         ("http://\u0430pple.com/", "http://\u0430pple.com/ (http://xn--pple-43d.com/)"),
         ("[x](http://\u0430pple.com)", "x"),
@@ -86,6 +97,7 @@ def test_a_link_that_says_it_goes_elsewhere_is_told(source: str, line: str) -> N
         ("smb://host/share", "x (smb://host/share)"),
         ("../../etc/passwd", "x (../../etc/passwd)"),
         ("//host/path", "x (//host/path)"),
+        ("https://good.example:y@evil.example/", "x (https://good.example:y@evil.example/)"),
         ("data:image/png;base64,AAAA", "x (data:image/png;base64,AAAA)"),
         ("javascript:alert(1)", "[x](javascript:alert(1))"),
         ("file:///etc/passwd", "[x](file:///etc/passwd)"),
@@ -102,6 +114,23 @@ def test_a_target_without_end_is_told_in_short() -> None:
     assert line.startswith("x (data:image/png;base64,AAA")
     assert line.endswith("A…)")
     assert not others
+
+
+@pytest.mark.fault("T24")
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"a{f'**{MARKS}' * 300}",
+        f"a{MARKS}**{MARKS}**",
+        f"a`{MARKS}`{MARKS}",
+        f"a[{MARKS}]({URL})[{MARKS}]({URL})",
+        f"a*{MARKS}***{MARKS}**~~{MARKS}~~",
+    ],
+)
+def test_no_letter_has_more_marks_for_what_markdown_puts_between_them(source: str) -> None:
+    text = "".join(draw(source, 80))
+    assert text.startswith(f"a{MARKS}")
+    assert all(len(run) <= MARK_LIMIT for run in re.findall("\u0301+", text))
 
 
 @pytest.mark.fault("T17")

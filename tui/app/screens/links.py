@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from tui.app.screens.session_actions import Stage
@@ -28,7 +29,7 @@ class Links:
             if agreed:
                 self._stage.do(self._open(url))
 
-        question = ConfirmDialog("Open this address?", url, "Enter opens it, Esc does not")
+        question = ConfirmDialog(f"Open {_place(url)}?", url, "Enter opens it, Esc does not")
         self._stage.app.push_screen(question, done)
 
     async def _open(self, url: str) -> None:
@@ -36,3 +37,13 @@ class Links:
 
         opened = await open_address(url, self._key_variables)
         self._stage.say("Opened in the browser" if opened else "No browser could be started")
+
+
+def _place(url: str) -> str:
+    """The host an address leads to, or whom it writes to: what decides, and the rest of a long one hides."""
+    scheme, _, rest = url.partition(":")
+    return (
+        re.split("[/?#]", rest.removeprefix("//"), maxsplit=1)[0]
+        if scheme.lower() != "mailto"
+        else rest.partition("?")[0]
+    )

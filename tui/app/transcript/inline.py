@@ -12,15 +12,18 @@ from rich.style import Style
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.parsing import gate_inline, parser
 from tui.app.transcript.wrap import Run
-from tui.text import one_line, safe_url
+from tui.text import cap_marks, one_line, safe_url
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _BARE_URL = re.compile(r"https?://(?:[^\s<>\"'`\\^{|}\[\]()]|\([^\s<>\"'`\\^{|}\[\]()]*\))+")
 _ADDRESS = re.compile(
-    r"(?i)\s*(?:https?://|mailto:|www\.)|[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|io|dev|gov|edu|ai|app)(?:/|\Z)"
+    r"(?i)https?:|mailto:|www\.|[\w-]\.(?!(?:js|md|py|rb|rs|sh|ts)\b)"
+    r"(?:[a-z]{2}|com|org|net|info|biz|dev|gov|edu|int|mil|app|bank|cloud|site|online|shop|store|tech|name|xyz)(?![\w-])"
 )
+"""What in a link's words passes for where it goes. The letters excepted end names of files far more often."""
+
 TASK = re.compile(r"\[([ xX])\] ")
 """What makes an item of a list a task, if it begins with it."""
 
@@ -28,7 +31,17 @@ _LINE_BREAK = re.compile(r"(?i)<br\s*/?>")
 
 
 def inline_runs(tokens: Sequence[Token], base: Style, palette: Palette, is_cell: bool) -> Iterator[Run]:
-    """Inline tokens as runs, some of them empty."""
+    """Inline tokens as runs, some of them empty.
+
+    Signs of Markdown between marks are not drawn, so that marks are counted once more.
+    """
+    marks = 0
+    for run in _runs(tokens, base, palette, is_cell):
+        text, marks = cap_marks(run.text, marks)
+        yield run if text == run.text else run._replace(text=text)
+
+
+def _runs(tokens: Sequence[Token], base: Style, palette: Palette, is_cell: bool) -> Iterator[Run]:
     stack: list[tuple[Style, str]] = []
     style, url = base, ""
     target, said = "", ""
@@ -99,7 +112,7 @@ def _linked(text: str, style: Style, palette: Palette) -> Iterator[Run]:
 def _told_target(said: str, target: str, style: Style, palette: Palette) -> Iterator[Run]:
     """Where a link goes, in so many words, if it cannot be opened or says that it goes elsewhere."""
     url = safe_url(target)
-    if url is not None and said.strip() and not _ADDRESS.match(said):
+    if url is not None and said.strip() and not _ADDRESS.search(said):
         return
     if _bare(said) != _bare(target):
         text = one_line(target, 200)

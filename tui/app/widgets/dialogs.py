@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -67,7 +67,7 @@ class ConfirmDialog(Steady, ModalScreen[bool]):
         & > Vertical {
             width: 76; max-width: 90%; height: auto; padding: 1 2; border: round $primary; background: $surface;
         }
-        & .dialog--matter { margin: 1 0; text-style: bold; }
+        & .dialog--matter { height: auto; max-height: 20vh; margin: 1 0; text-style: bold; }
         & .dialog--hint { color: $foreground 60%; }
     }
     """
@@ -86,5 +86,6 @@ class ConfirmDialog(Steady, ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(self._question))
-            yield Static(Content(one_line(self._matter, 2048)), classes="dialog--matter")
+            with VerticalScroll(classes="dialog--matter"):
+                yield Static(Content(one_line(self._matter, 2048)))
             yield Static(Content(self._hint), classes="dialog--hint")
