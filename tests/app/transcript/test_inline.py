@@ -126,6 +126,7 @@ def test_a_target_without_end_is_told_in_short() -> None:
         f"a[{MARKS}]({URL})[{MARKS}]({URL})",
         f"a*{MARKS}***{MARKS}**~~{MARKS}~~",
     ],
+    ids=["very many", "bold", "code", "links", "all kinds"],
 )
 def test_no_letter_has_more_marks_for_what_markdown_puts_between_them(source: str) -> None:
     text = "".join(draw(source, 80))
