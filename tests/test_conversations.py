@@ -102,6 +102,24 @@ async def test_a_run_the_server_has_forgotten_is_not_taken_up_twice(server: Runn
         assert not await t.chat.resume(session)
 
 
+@pytest.mark.fault("N02", "N14")
+async def test_taking_up_a_run_while_its_server_is_away_takes_nothing_away(server: Running, history: Path) -> None:
+    async with chatting(history, profile_of(server)) as t:
+        session = await t.chat.open("work")
+        await hanging(t, session)
+        await t.until(lambda: t.newest().run)
+        await t.chat.aclose(INTERRUPTED)
+    server.stop()
+    async with chatting(history, profile_of(server)) as t:
+        (before,) = await t.chat.turns(session.id)
+        assert await t.chat.resume(session)
+        turn = await t.ended(session)
+        assert (turn.status, turn.text, turn.run) == (INTERRUPTED, before.text, before.run)
+        assert turn.text.startswith("1 prompt")
+        (kept,) = await t.chat.turns(session.id)
+        assert (kept.text, kept.run) == (before.text, before.run)
+
+
 async def test_stopping_stops_the_server_too(t: Chatting, server: Running) -> None:
     session = await t.chat.open("work")
     await hanging(t, session)

@@ -104,6 +104,9 @@ class Fold:
         """The items that are not as they were in the last snapshot, the earlier ones first: a long turn has many others."""
 
         self._is_told_again = False
+        self._before: tuple[Item, ...] = ()
+        """What had been shown of a turn that is told again, until there is as much of it anew: it may break off again."""
+
         self._size = 0
         self.finished = False
 
@@ -158,7 +161,9 @@ class Fold:
         for key in self._changed:
             self._items[key] = self._item(key, self._parts[key])
         self._changed.clear()
-        return replace(self._turn, items=tuple(self._items.values()))
+        if self._size >= sum(len(item.text) for item in self._before) or self.finished:
+            self._before = ()
+        return replace(self._turn, items=self._before or tuple(self._items.values()))
 
     def end(self, status: TurnStatus, error: Failure | None = None) -> Turn:
         """The turn in its final state."""
@@ -231,6 +236,7 @@ class Fold:
     def _begin_again(self) -> None:
         if self._is_told_again:
             self._is_told_again = False
+            self._before = self.snapshot().items
             self._clear()
 
     def _clear(self) -> None:

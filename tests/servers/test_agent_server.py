@@ -365,7 +365,7 @@ async def test_a_first_turn_that_is_taken_up_by_another_program_goes_on_in_its_s
 async def test_a_run_that_is_gone_is_an_error_and_no_reason_to_ask_again(server: Running) -> None:
     told = await ask(server, "hello", background=True, run="resp_gone")
     assert (told.turn.status, told.exit_status, told.turn.run) == (FAILED, 6, "")
-    assert told.words == f"{server.url[7:]} does not know the run any more."
+    assert told.words == "The server does not know this run any more."
     assert len(server.service.asked) == 1
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tui.client.request import Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Profile
-from tui.errors import Incomplete, Refused, Stale, TurnError, Unreachable
+from tui.errors import Incomplete, Stale, TurnError, Unreachable
 from tui.events import (
     AttemptFailed,
     AttemptStarted,
@@ -22,6 +22,7 @@ from tui.events import (
     ItemDelta,
     ItemWhole,
     Noted,
+    RunNamed,
     TurnEvent,
     Waiting,
 )
@@ -147,6 +148,8 @@ class _Turn:
         self._policy = Policy(request.profile.traits.keeps, request.budget, now=clock.now)
         self._sleep = sleep
         self._shown = False
+        self._has_run = bool(request.run)
+        """Whether the server has work with a name, which may go on by itself: then the prompt is not sent again."""
 
     async def attempts(self) -> AsyncGenerator[TurnEvent, None]:
         from tui.client.reply import Rejected
@@ -160,6 +163,7 @@ class _Turn:
                 async with aclosing(events):
                     async for event in events:
                         self._shown = self._shown or _is_visible(event)
+                        self._has_run = self._has_run or (isinstance(event, RunNamed) and bool(event.run))
                         yield event
                         if isinstance(event, Finished):
                             return
@@ -173,7 +177,7 @@ class _Turn:
                     yield event
                 kind = AttemptKind.FRESH
                 continue
-            wait = None if self._shown else self._policy.after(failure)
+            wait = self._policy.after(failure) if self._may_repeat else None
             if wait is None:
                 raise self._explain(failure) from None
             yield AttemptFailed(self._explain(failure).message)
@@ -181,8 +185,13 @@ class _Turn:
             await self._sleep(wait.seconds)
             kind = AttemptKind.RETRY
 
+    @property
+    def _may_repeat(self) -> bool:
+        """Whether what was sent may be sent again, as far as what came of it tells."""
+        return not (self._shown or self._has_run)
+
     def _is_stale(self, failure: Rejected) -> bool:
-        return not self._shown and self._wire.is_stale(failure.reply, self._request)
+        return self._may_repeat and self._wire.is_stale(failure.reply, self._request)
 
     async def _start_afresh(self, failure: Rejected) -> list[TurnEvent]:
         """What to say before the one request without the id.
@@ -212,8 +221,6 @@ class _Turn:
             return explain_unreachable(failure, self._policy.keeps)
         from tui.client.verdict import explain
 
-        if self._request.run and failure.reply.status in (404, 410):
-            return Refused("The server does not know this run any more.", status=failure.reply.status)
         return explain(failure.reply, self._http, shown=self._shown)
 
 

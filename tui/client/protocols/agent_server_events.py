@@ -33,8 +33,7 @@ class AgentServerReader(ResponsesReader):
     """
 
     def __init__(self, host: str = "the server", session: str = "", *, runs: bool = False, run: str = "") -> None:
-        super().__init__(host, session, runs=runs)
-        self.run = run
+        super().__init__(host, session, runs=runs, run=run)
         self.session = session
         self._reason = ""
         self._nameless = 0

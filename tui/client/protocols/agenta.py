@@ -18,7 +18,8 @@ from tui.client.http import Http
 from tui.client.protocols import agenta_sessions, read_events
 from tui.client.protocols.agenta_events import AgentaReader
 from tui.client.protocols.agenta_records import Wanted, runs_of
-from tui.client.protocols.agenta_runs import LOST, Liveness, follow, look, records_of
+from tui.client.protocols.agenta_runs import Liveness, follow, look, records_of
+from tui.client.protocols.background import LOST
 from tui.client.reply import Rejected, Reply
 from tui.client.request import Request
 from tui.config import Profile

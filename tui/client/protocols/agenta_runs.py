@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from tui.client.http import Http
 from tui.client.protocols.agenta_events import AgentaReader
 from tui.client.protocols.agenta_records import Account, Record, Wanted, read_records, runs_of, tell
-from tui.client.protocols.background import WAITS
+from tui.client.protocols.background import GONE, LOST, WAITS
 from tui.client.protocols.fields import Payload, table, text
 from tui.client.reply import Rejected, Reply, parse_json
 from tui.client.retry import is_limited
@@ -21,9 +21,6 @@ from tui.errors import Incomplete, Refused, TurnError, Unreachable
 from tui.events import ItemWhole, Noted, RunNamed, TurnEvent, Used, Waiting
 from tui.model import Item
 from tui.values import dataclass
-
-LOST = "The connection was lost; the run goes on and is taken up again"
-GONE = "The server does not know this run any more."
 
 WATCH_FOR = 60.0
 """Seconds without a notice after which the records are looked at all the same: a notice may be lost."""

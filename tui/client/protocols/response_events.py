@@ -29,6 +29,7 @@ from tui.events import (
 from tui.model import Item, ItemKind, ItemState, Usage
 
 _ID_LIMIT = 4096
+_UNUSABLE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]|\A\.\.?\Z")
 NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
 _REASONING = "response.reasoning"
 _CALLS = {
@@ -60,10 +61,10 @@ def check_id(value: object, host: str) -> str:
     """A conversation id that may be kept and sent again.
 
     Raises:
-        Refused: It is empty, huge, or holds what has no place in a header or an address.
+        Refused: It is empty, huge, or is or holds what has no place in a header or an address.
     """
-    if not isinstance(value, str) or not value or len(value) > _ID_LIMIT or re.search(r"[\x00-\x20\x7f-\x9f]", value):
-        shown = quote(str(value)[:40])
+    if not isinstance(value, str) or not value or len(value) > _ID_LIMIT or _UNUSABLE.search(value):
+        shown = quote(str(value)[:40], errors="replace")
         raise Refused(f"{host} issued a conversation id that cannot be used: “{shown}”.")
     return value
 
@@ -80,11 +81,17 @@ class ResponsesReader:
     """
 
     def __init__(
-        self, host: str = "the server", conversation_id: str = "", keeps: bool = True, *, runs: bool = False
+        self,
+        host: str = "the server",
+        conversation_id: str = "",
+        keeps: bool = True,
+        *,
+        runs: bool = False,
+        run: str = "",
     ) -> None:
         self.over = False
         self.runs = runs
-        self.run = ""
+        self.run = run
         self.last_number = -1
         self._host = host
         self._conversation_id = conversation_id

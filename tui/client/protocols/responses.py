@@ -12,7 +12,7 @@ from tui.client.http import Http, bearer
 from tui.client.protocols import list_models, read_events
 from tui.client.protocols.background import follow
 from tui.client.protocols.fields import table
-from tui.client.protocols.response_events import NotDone, ResponsesReader, check_id
+from tui.client.protocols.response_events import ResponsesReader, check_id
 from tui.client.reply import Reply
 from tui.client.request import Request
 from tui.client.retry import is_locked
@@ -96,15 +96,11 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
     """
     if request.run:
         conversation = request.conversation_id if request.profile.continue_by == "conversation" else ""
-        reader = ResponsesReader(http.host, conversation, runs=True)
-        begun = _rest(http, request.run, reader)
+        reader = ResponsesReader(http.host, conversation, runs=True, run=request.run)
+        events = follow(http, reader)
     else:
         reader, begun = await _begin(http, request)
-
-    def again() -> AsyncGenerator[TurnEvent, None] | None:
-        return _rest(http, reader.run, reader) if reader.run else None
-
-    events = follow(http, _to_its_end(http, begun, reader), again) if reader.runs else begun
+        events = follow(http, reader, begun) if reader.runs else begun
     async with aclosing(events):
         async for event in events:
             yield event
@@ -133,38 +129,6 @@ async def _begin(http: Http, request: Request) -> tuple[ResponsesReader, AsyncGe
         runs=bool(sent.get("background")),
     )
     return reader, read_events(http, path(), sent, reader)
-
-
-async def _to_its_end(
-    http: Http, begun: AsyncGenerator[TurnEvent, None], reader: ResponsesReader
-) -> AsyncGenerator[TurnEvent, None]:
-    """What a run says, also where the server only tells that it has begun."""
-    try:
-        async with aclosing(begun) as events:
-            async for event in events:
-                yield event
-    except NotDone:
-        async with aclosing(_rest(http, reader.run, reader)) as events:
-            async for event in events:
-                yield event
-
-
-async def _rest(http: Http, run: str, reader: ResponsesReader) -> AsyncGenerator[TurnEvent, None]:
-    """What a run says after what `reader` has read of it. Where the server does not stream it, it is asked for the whole
-    again and again."""
-    where = f"/responses/{quote(run, safe='')}"
-    after = f"&starting_after={reader.last_number}" if reader.last_number >= 0 else ""
-    wait = 0.5
-    while True:
-        try:
-            events = read_events(http, f"{where}?stream=true{after}", None, reader, method="GET")
-            async with aclosing(events):
-                async for event in events:
-                    yield event
-            return
-        except NotDone:
-            await http.sleep(wait)
-            wait = min(8.0, wait * 2)
 
 
 def _answer(item: Item, verdict: Verdict, *, known: bool) -> list[dict[str, Any]]:

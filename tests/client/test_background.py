@@ -1,0 +1,231 @@
+"""Runs in the background on servers that go away and come back: one prompt is sent once, and what was shown stays."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.client.fault_server import FaultServer, Fin, Request, Rst, Script, Step, answer, chunked, events, head
+from tests.client.fault_server import Chunk as Piece
+from tests.client.turns import Told, new_turn, take
+from tests.fake_server import PROFILE, Waits, completed, delta
+from tui.client import Client
+from tui.config import Profile
+from tui.events import RunNamed
+from tui.model import AttemptKind, Item, ItemKind, Turn, TurnStatus
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+DONE, FAILED, INTERRUPTED = TurnStatus.DONE, TurnStatus.FAILED, TurnStatus.INTERRUPTED
+RUN = f"resp_{7:024x}"
+PATIENCE = [0.5, 1.0, 2.0, 4.0, 8.0]
+
+both = pytest.mark.parametrize("protocol", ["responses", "agent-server"])
+shown_or_not = pytest.mark.parametrize("shown", ["", "half an "], ids=["nothing shown", "half shown"])
+
+CREATED = {"type": "response.created", "sequence_number": 1, "response_id": RUN, "response": {"id": RUN}}
+
+
+def begun(shown: str) -> Script:
+    """The run has its name, and has said something or not, when its connection is lost."""
+    said = [{**delta(shown), "sequence_number": 2, "response_id": RUN}] if shown else []
+    return [Request(), head(200, "transfer-encoding: chunked"), Piece(events(CREATED, *said)), Rst()]
+
+
+def told(text: str) -> Script:
+    """The run's rest, and its end."""
+    last = completed(text, RUN) | {"sequence_number": 9, "response_id": RUN}
+    return [Request(), *chunked(last, "[DONE]")]
+
+
+def says(status: int, value: Any = None, *fields: str) -> list[Step]:
+    return answer(status, json.dumps(value or {"error": {"message": "come back later"}}).encode(), *fields)
+
+
+TROUBLES: dict[str, Script] = {
+    "unavailable": [Request(), *says(503)],
+    "overloaded": [Request(), *says(529, None, "retry-after: 1")],
+    "too many requests": [Request(), *says(429)],
+    "failing": [Request(), *says(500)],
+    "no gateway": [Request(), *answer(502, b"<html><title>Bad gateway</title></html>", content_type="text/html")],
+    "closes": [Request(), Fin()],
+    "resets": [Rst()],
+    "breaks off": [Request(), head(200, "transfer-encoding: chunked"), Rst()],
+}
+passing = pytest.mark.parametrize("trouble", TROUBLES)
+
+
+def profile_of(protocol: str) -> Profile:
+    return replace(PROFILE, protocol=protocol, options={"background": True})
+
+
+async def ask(server: FaultServer, protocol: str, waits: Waits | None = None, **request: Any) -> Told:
+    profile = replace(profile_of(protocol), base_url=server.url)
+    return await take(Client(sleep=waits or Waits()), profile, **request)
+
+
+def posts(server: FaultServer) -> int:
+    return sum(heard.startswith(b"POST") for heard in server.received)
+
+
+def name_of(protocol: str, turn: Turn) -> str:
+    """The run's name at its server, as the turn has it."""
+    return turn.run.partition(" ")[0] if protocol == "agent-server" else turn.run
+
+
+@both
+@shown_or_not
+@passing
+@pytest.mark.fault("N14", "N15", "H22")
+async def test_a_run_is_asked_for_until_its_server_is_back(protocol: str, shown: str, trouble: str) -> None:
+    away = [TROUBLES[trouble]] * len(PATIENCE[1:])
+    async with FaultServer(begun(shown), *away, told("half an answer")) as server:
+        waits = Waits()
+        got = await ask(server, protocol, waits)
+        assert posts(server) == 1
+        assert len(server.received) == 6
+    assert (got.turn.status, got.turn.text, got.turn.run) == (DONE, "half an answer", "")
+    assert [attempt.kind for attempt in got.turn.attempts] == [AttemptKind.FIRST]
+    assert waits.seconds == PATIENCE
+
+
+@both
+@shown_or_not
+@passing
+@pytest.mark.fault("N14", "N15", "H22")
+async def test_a_server_that_stays_away_leaves_the_run_to_be_taken_up(protocol: str, shown: str, trouble: str) -> None:
+    async with FaultServer(begun(shown), TROUBLES[trouble]) as server:
+        waits = Waits()
+        got = await ask(server, protocol, waits)
+        assert posts(server) == 1
+    assert (got.turn.status, got.turn.text) == (INTERRUPTED, shown)
+    assert got.exit_status == (7 if shown else 5)
+    assert name_of(protocol, got.turn) == RUN
+    assert waits.seconds == PATIENCE
+    assert "press r" not in got.words
+
+
+@pytest.mark.fault("N02", "N14")
+@both
+@shown_or_not
+async def test_a_server_that_is_gone_altogether_leaves_the_run_too(protocol: str, shown: str) -> None:
+    class Gone(Waits):
+        async def __call__(self, seconds: float) -> None:
+            if not self.seconds:
+                await server.__aexit__()
+            await super().__call__(seconds)
+
+    async with FaultServer(begun(shown)) as server:
+        got = await ask(server, protocol, Gone())
+        assert len(server.received) == 1
+    assert (got.turn.status, got.turn.text, name_of(protocol, got.turn)) == (INTERRUPTED, shown, RUN)
+    assert got.exit_status == (7 if shown else 5)
+    assert f"The run cannot be followed: Nothing answers at 127.0.0.1:{server.port}" in got.words
+
+
+def broken_off(protocol: str) -> Told:
+    """A turn whose run is to be taken up, with what was shown of it."""
+    run = RUN if protocol == "responses" else f"{RUN} session"
+    item = Item("msg_1", ItemKind.MESSAGE, "half an answer")
+    turn = replace(new_turn(profile_of(protocol)), status=TurnStatus.STREAMING, run=run, items=(item,), first_text_at=1)
+    return Told(turn)
+
+
+@both
+@passing
+@pytest.mark.fault("N02", "N14", "H22")
+async def test_what_was_shown_stays_where_the_run_cannot_be_taken_up(protocol: str, trouble: str) -> None:
+    got = broken_off(protocol)
+    async with FaultServer(TROUBLES[trouble]) as server:
+        await ask(server, protocol, told=got, run=got.turn.run)
+        assert posts(server) == 0
+        assert len(server.received) == 1 + len(PATIENCE)
+    assert (got.turn.status, got.turn.text, name_of(protocol, got.turn)) == (INTERRUPTED, "half an answer", RUN)
+    assert all(turn.text == "half an answer" for turn in (*got.shown, *got.saved))
+    assert got.exit_status == 7
+    assert [attempt.kind for attempt in got.turn.attempts] == [AttemptKind.RESUMED]
+
+
+@both
+@passing
+@pytest.mark.fault("N14", "H22")
+async def test_a_run_is_taken_up_once_its_server_is_back(protocol: str, trouble: str) -> None:
+    got = broken_off(protocol)
+    async with FaultServer(TROUBLES[trouble], TROUBLES[trouble], told("half an answer, and the rest")) as server:
+        await ask(server, protocol, told=got, run=got.turn.run)
+        assert posts(server) == 0
+    assert (got.turn.status, got.turn.text, got.turn.run) == (DONE, "half an answer, and the rest", "")
+    assert [attempt.kind for attempt in got.turn.attempts] == [AttemptKind.RESUMED]
+
+
+@both
+async def test_what_is_told_again_in_part_takes_nothing_away(protocol: str) -> None:
+    """Of a run that is taken up, less may come than was shown, before its server goes away for good."""
+    got = broken_off(protocol)
+    async with FaultServer(begun("half"), TROUBLES["unavailable"]) as server:
+        await ask(server, protocol, told=got, run=got.turn.run)
+    assert (got.turn.status, got.turn.text, name_of(protocol, got.turn)) == (INTERRUPTED, "half an answer", RUN)
+    assert got.saved[-1] == got.turn
+
+
+UNKNOWN = [
+    {"error": {"message": f"Response with id '{RUN}' not found.", "type": "invalid_request_error", "param": None}},
+    {"error": {"message": f"Response with id '{RUN}' not found.", "param": "response_id", "code": 404}},
+    {"detail": "Response not found"},
+]
+
+
+@both
+@shown_or_not
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("value", UNKNOWN)
+@pytest.mark.fault("H09")
+async def test_a_run_that_is_not_known_is_no_conversation_that_is_not_known(
+    protocol: str, shown: str, status: int, value: Any
+) -> None:
+    async with FaultServer(begun(shown), [Request(), *says(status, value)]) as server:
+        got = await ask(server, protocol, conversation_id="resp_before")
+        assert posts(server) == 1
+        assert len(server.received) == 2
+    assert (got.turn.status, got.turn.text, got.turn.run) == (INTERRUPTED if shown else FAILED, shown, "")
+    assert got.words == "The server does not know this run any more."
+    assert RunNamed("") in got.events
+
+
+@both
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"message": "slow down", "code": "rate_limit_exceeded"},
+        {"message": "No such conversation.", "code": "not_found"},
+        {"message": "Previous response with id 'resp_before' not found.", "code": "previous_response_not_found"},
+    ],
+)
+@pytest.mark.parametrize("at", ["at once", "later"])
+async def test_a_run_that_failed_is_not_begun_again_by_itself(protocol: str, error: dict[str, str], at: str) -> None:
+    last = {"type": "response.failed", "sequence_number": 3, "response_id": RUN, "response": {"error": error}}
+    failed = [Piece(events({"type": "error", **error, "response_id": RUN} if protocol == "agent-server" else last))]
+    begins = begun("")
+    if at == "at once":
+        scripts: list[Script] = [[*list(begins)[:-1], *failed]]
+    else:
+        scripts = [begins, [Request(), head(200, "transfer-encoding: chunked"), *failed]]
+    async with FaultServer(*scripts) as server:
+        got = await ask(server, protocol, conversation_id="resp_before")
+        assert posts(server) == 1
+        assert len(server.received) == len(scripts)
+    assert (got.turn.status, got.turn.run) == (FAILED, "")
+    assert error["message"].rstrip(".") in got.words
+
+
+@both
+async def test_a_run_that_one_may_not_ask_for_is_not_asked_for_again(protocol: str) -> None:
+    async with FaultServer(begun("half an "), [Request(), *says(401)]) as server:
+        got = await ask(server, protocol)
+        assert len(server.received) == 2
+    assert (got.turn.status, got.turn.text, got.exit_status) == (INTERRUPTED, "half an ", 7)
+    assert name_of(protocol, got.turn) == RUN
+    assert "come back later" in got.words
