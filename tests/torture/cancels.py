@@ -40,10 +40,11 @@ async def _run(file: Path, count: int, chance: random.Random, report: Report) ->
     chat = Chat(store, Client(), Config({"here": profile}, "here"))
     await store.open()
     await _warm_up(chat)
+    await _calm(server, store)
     descriptors, tasks = _descriptors(), len(asyncio.all_tasks())
     talkers = Talkers(chat, server, chance, report)
     await talkers.run(count)
-    await _until(lambda: not server.connected and len(asyncio.all_tasks()) <= tasks)
+    await _calm(server, store)
     report.expect(not server.connected, f"{len(server.connected)} connections are still open at the server")
     report.expect(_descriptors() <= descriptors, f"descriptors grew from {descriptors} to {_descriptors()}")
     report.expect(len(asyncio.all_tasks()) <= tasks, f"tasks grew from {tasks}: {asyncio.all_tasks()}")
@@ -156,6 +157,13 @@ class Talkers:
         report.expect(not running, f"turns without an end: {running}")
         report.expect(is_whole(file), "the history is not whole")
         report.figures["longest from stop to closed connection"] = f"{self._longest * 1000:.0f} ms"
+
+
+async def _calm(server: Server, store: Store) -> None:
+    """Let what the last turn has left to be done come to its end: this task is the only one then."""
+    await _until(lambda: not server.connected and len(asyncio.all_tasks()) == 1)
+    # A write goes on in its thread even if no task waits for it any more; what is read comes after it.
+    await store.sessions()
 
 
 async def _until(ready: Callable[[], object]) -> None:

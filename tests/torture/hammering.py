@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +25,28 @@ WAITING = "History is not saved yet: another process is using it."
 """What is said after a second of waiting, and taken back when it is over."""
 
 
-def writers(seconds: float) -> Report:
-    """Sixteen processes, each of which writes in a session of its own, and whenever that is free in a shared one."""
+def writers(seconds: float, count: int = 16) -> Report:
+    """Processes, each of which writes in a session of its own, and whenever that is free in a shared one."""
     report = Report("writers")
     with tempfile.TemporaryDirectory(prefix="palaver-writers-") as name:
         file = Path(name) / "data" / "history.db"
-        plans = [Plan(str(file), f"p{number}", seconds, own=1) for number in range(16)]
+        plans = [Plan(str(file), f"p{number}", seconds, own=1) for number in range(count)]
         _hammer(plans, report)
         _check(file, report)
     return report
 
 
-def many(seconds: float) -> Report:
-    """Two, four and sixteen processes, each time with one more that stops and one more that dies in a transaction."""
+def many(seconds: float, counts: Sequence[int] = (2, 4, 16)) -> Report:
+    """So many processes, each time with one more that stops and one more that dies in a transaction; in all as long as
+    `seconds`."""
     report = Report("many")
-    for count in (2, 4, 16):
+    share = seconds / len(counts)
+    for count in counts:
         with tempfile.TemporaryDirectory(prefix="palaver-many-") as name:
             file = Path(name) / "data" / "history.db"
-            plans = [Plan(str(file), f"p{number}", seconds / 3, own=1) for number in range(count)]
-            plans += [Plan(str(file), "stopped", seconds / 3, own=1, stop_at=10)]
-            plans += [Plan(str(file), "killed", seconds / 3, own=1, kill_at=12)]
+            plans = [Plan(str(file), f"p{number}", share, own=1) for number in range(count)]
+            plans += [Plan(str(file), "stopped", share, own=1, stop_at=10)]
+            plans += [Plan(str(file), "killed", share, own=1, kill_at=12)]
             _hammer(plans, report, lock=file.with_name("history.db.lock"))
             _check(file, report)
     return report
@@ -109,7 +112,8 @@ def _wake(process: subprocess.Popen[bytes], report: Report) -> None:
 
 def _read(process: subprocess.Popen[bytes], output: list[dict[str, Any]]) -> None:
     assert process.stdout is not None
-    output.extend(json.loads(line) for line in process.stdout)
+    with process.stdout as lines:
+        output.extend(json.loads(line) for line in lines)
 
 
 def _check(file: Path, report: Report) -> None:

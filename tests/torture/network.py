@@ -25,12 +25,12 @@ Part = tuple[int, str, int, int]
 _talks: list[Talk] = []
 
 
-def run(stride: int, seed: int) -> Report:
-    """With a stride of 1 every byte has its turn."""
+def run(stride: int, seed: int, *, brief: bool = False) -> Report:
+    """With a stride of 1 every byte has its turn. `brief`: only one answer of each protocol."""
     report = Report("network")
     with tempfile.TemporaryDirectory(prefix="palaver-network-") as name:
-        _talks[:] = asyncio.run(told_by_stand_ins(Path(name)))
-    _talks.extend(recorded())
+        _talks[:] = asyncio.run(told_by_stand_ins(Path(name), rich_only=brief))
+    _talks.extend([] if brief else recorded())
     parts = [(number, framing, stride, seed % stride) for number in range(len(_talks)) for framing in FRAMINGS]
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
         _gather(report, pool.imap_unordered(_broken, parts))
