@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.fault_server import FaultServer, Fin, Request, Rst, Script, Step, answer, chunked, events, head
-from tests.client.fault_server import Chunk as Piece
+from tests.client.fault_server import Chunk, FaultServer, Fin, Request, Rst, Script, Step, answer, chunked, events, head
 from tests.client.turns import Told, new_turn, take
 from tests.fake_server import PROFILE, Waits, completed, delta
 from tui.client import Client
@@ -32,7 +31,7 @@ CREATED = {"type": "response.created", "sequence_number": 1, "response_id": RUN,
 def begun(shown: str) -> Script:
     """The run has its name, and has said something or not, when its connection is lost."""
     said = [{**delta(shown), "sequence_number": 2, "response_id": RUN}] if shown else []
-    return [Request(), head(200, "transfer-encoding: chunked"), Piece(events(CREATED, *said)), Rst()]
+    return [Request(), head(200, "transfer-encoding: chunked"), Chunk(events(CREATED, *said)), Rst()]
 
 
 def told(text: str) -> Script:
@@ -207,7 +206,7 @@ async def test_a_run_that_is_not_known_is_no_conversation_that_is_not_known(
 @pytest.mark.parametrize("at", ["at once", "later"])
 async def test_a_run_that_failed_is_not_begun_again_by_itself(protocol: str, error: dict[str, str], at: str) -> None:
     last = {"type": "response.failed", "sequence_number": 3, "response_id": RUN, "response": {"error": error}}
-    failed = [Piece(events({"type": "error", **error, "response_id": RUN} if protocol == "agent-server" else last))]
+    failed = [Chunk(events({"type": "error", **error, "response_id": RUN} if protocol == "agent-server" else last))]
     begins = begun("")
     if at == "at once":
         scripts: list[Script] = [[*list(begins)[:-1], *failed]]
