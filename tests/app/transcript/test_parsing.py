@@ -91,3 +91,14 @@ def test_links_defined_elsewhere_are_known() -> None:
     lines = render("[x][one] [two] [three]", 60, STYLED, known)
     assert [link.url for line in lines for link in line.links] == [URL, "http://b"]
     assert set(known) == {"ONE", "TWO"}
+
+
+@pytest.mark.fault("T30", "T31")
+@pytest.mark.parametrize("indent", ["", "  "])
+def test_empty_rows_of_very_many_columns_are_text(indent: str) -> None:
+    """The parser fills up every row: 10 KB of such a table came to 65,000 cells."""
+    lines = ["| a " * 1350 + "|", "|---" * 1350 + "|", *["|"] * 600]
+    source = ("- " if indent else "") + f"\n{indent}".join(lines)
+    assert len(parser().parse(source)) < 3000
+    small = "| a | b |\n|---|---|\n" + "| c |\n" * 300 + "\n" + "text\n" * 5000
+    assert sum(token.type == "td_open" for token in parser().parse(small)) == 600

@@ -10,6 +10,7 @@ from tui.text import FORBIDDEN, clean
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
     from markdown_it.rules_core import StateCore
 
 TANGLE = 50
@@ -17,6 +18,9 @@ TANGLE = 50
 
 DEEP = 20
 """The parser drops what is nested deeper than this; a piece that goes there is shown as text."""
+
+MOST_CELLS = 10_000
+"""What could be a table of more cells is taken as text: a row with nothing in it costs as much as one that is full."""
 
 _TANGLED = re.compile(r"\[(?=[^\]]*\[)")
 
@@ -28,7 +32,20 @@ def parser() -> MarkdownIt:
 
     made = MarkdownIt("commonmark", {"maxNesting": DEEP}).enable("table").enable("strikethrough")
     made.core.ruler.at("inline", _parse_inline)
+    made.block.ruler.at("table", _parse_table, {"alt": ["paragraph", "reference"]})
     return made
+
+
+def _parse_table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Parse a table as the parser's own rule does, unless it may have too many cells."""
+    from markdown_it.rules_block import table
+
+    columns = state.src.count("|", state.bMarks[start], state.eMarks[start])
+    if columns * (end - start) > MOST_CELLS:
+        rows = next((line for line in range(start, end) if state.isEmpty(line)), end) - start
+        if columns * rows > MOST_CELLS:
+            return False
+    return table(state, start, end, silent)
 
 
 def _parse_inline(state: StateCore) -> None:
