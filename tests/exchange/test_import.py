@@ -344,6 +344,65 @@ async def test_values_that_no_program_writes_are_refused(t: Talk, tmp_path: Path
     assert await t.chat.sessions() == []
 
 
+@pytest.mark.fault("F01", "F02")
+@pytest.mark.parametrize(
+    "value",
+    ["!!bool maybe", '!!int ""', '!!float ""', "!!timestamp x", "!!binary é", "!!python/name:os.system x", "2024-13-45",
+     "1" + ":1" * 400 + ".5"],
+)  # fmt: skip
+async def test_yaml_that_no_value_can_be_made_of_is_refused(t: Talk, tmp_path: Path, value: str) -> None:
+    (outcome,) = await take_in(t.chat, written(tmp_path / "a.yaml", f"messages:\n- {value}\n"))
+    assert (outcome.result, outcome.why.startswith("a.yaml is not YAML")) == (Result.REFUSED, True), outcome.why
+    assert await t.chat.sessions() == []
+
+
+async def test_yaml_that_json_has_no_words_for_comes_in_without_them(t: Talk, tmp_path: Path) -> None:
+    told_ = {"call": {"name": "f", "arguments": "ARGUMENTS"}, "output": "found"}
+    said = [{"role": "user", "content": "a"}, {"role": "tool", "content": {"text": "", "tool_results": [told_]}}]
+    content = "messages: " + json.dumps(said).replace('"ARGUMENTS"', "{? 2024-01-01 : 1}")
+    (turn,) = await turns_in(t, written(tmp_path / "a.yaml", content))
+    assert [(item.name, item.text) for item in turn.items] == [("f", ""), ("f", "found")]
+
+
+@pytest.mark.fault("F02")
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        *((f'{{"x": {value}}}', says) for value, says in _BAD_VALUES.values()),
+        ('{"text_ref": [{"fragment": 99999999999999999999}]}', "too large"),
+        ("{", "not JSON"),
+    ],
+    ids=[*_BAD_VALUES, "fragment", "open"],
+)
+async def test_a_message_of_a_log_that_cannot_be_read_is_no_loss_for_other_threads(
+    t: Talk, tmp_path: Path, payload: str, says: str
+) -> None:
+    log = files.new_llm_log(tmp_path / "logs.db")
+    conn = sqlite3.connect(log)
+    conn.execute("INSERT INTO threads VALUES ('t0', 'before', 'z', NULL, '2025'), ('t2', 'after', 'z', NULL, '2027')")
+    conn.execute("INSERT INTO messages VALUES ('z', NULL, 'user', NULL)")
+    conn.execute("INSERT INTO parts VALUES (9, 'z', 0, 'text', NULL, 'hello', NULL)")
+    conn.execute("UPDATE parts SET payload = ? WHERE id = 1", (payload,))
+    conn.commit()
+    conn.close()
+    found = await take_in(t.chat, log)
+    assert [(one.name, one.result) for one in found] == [
+        ("before", Result.IMPORTED), ("first", Result.REFUSED), ("after", Result.IMPORTED)
+    ]  # fmt: skip
+    assert says in found[1].why
+
+
+@pytest.mark.parametrize("fragment", ['"\\ud800"', '"7"', "[7]", "null", "1.5"])
+async def test_a_fragment_that_no_log_has_is_none(t: Talk, tmp_path: Path, fragment: str) -> None:
+    log = files.new_llm_log(tmp_path / "logs.db")
+    conn = sqlite3.connect(log)
+    payload = f'{{"text_ref": [{{"literal": "look"}}, {{"fragment": {fragment}}}]}}'
+    conn.execute("UPDATE parts SET payload = ? WHERE id = 1", (payload,))
+    conn.commit()
+    conn.close()
+    assert (await turns_in(t, log))[0].prompt == "look"
+
+
 @pytest.mark.fault("F03")
 async def test_files_that_are_too_large_are_refused(t: Talk, tmp_path: Path) -> None:
     for name, head in (
@@ -354,7 +413,11 @@ async def test_files_that_are_too_large_are_refused(t: Talk, tmp_path: Path) -> 
         with (tmp_path / name).open("wb") as stream:
             stream.write(head.encode())
             stream.truncate(10 * 1024**3)
-    found = await take_in(t.chat, tmp_path / "b.jsonl", tmp_path / "c.json", tmp_path / "d.yaml")
+    huge = [tmp_path / name for name in ("b.jsonl", "c.json", "d.yaml")]
+    found = await take_in(t.chat, *huge)
+    for file in huge:
+        # Whoever looks through what a test left would read all of it.
+        file.unlink()
     assert [one.result for one in found] == [Result.REFUSED] * 3
     assert "b.jsonl is larger than 64 MiB" in found[0].why
     assert f"longer than {THREAD_LIMIT >> 20} MiB" in found[1].why
@@ -375,6 +438,22 @@ async def test_archives_that_are_bombs_are_refused(t: Talk, tmp_path: Path) -> N
     assert "unpacks to more than 100 times its size" in found[0].why
     assert "has no conversations.json in it" in found[1].why
     assert "is compressed" in found[2].why
+
+
+@pytest.mark.fault("F04")
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+async def test_archives_that_are_damaged_are_refused_wherever_it_is(t: Talk, tmp_path: Path, method: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        archive.writestr("conversations.json", json.dumps([files.chatgpt(("user", "a" * 300), ("assistant", "b"))]))
+    data = packed.getvalue()
+    # Between the name in its head and the list of contents there is nothing but the packed file.
+    begin, end = data.index(b"conversations.json") + len(b"conversations.json"), data.index(b"PK\x01\x02")
+    for at in range(begin, end, max(1, (end - begin) // 20)):
+        broken = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        (outcome,) = await take_in(t.chat, written(tmp_path / "c.zip", broken))
+        assert outcome.result is Result.REFUSED, at
+    assert await t.chat.sessions() == []
 
 
 @pytest.mark.parametrize(

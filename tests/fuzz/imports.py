@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -89,7 +89,7 @@ def claude(_: Path) -> list[bytes]:
 
 def archives(_: Path) -> list[bytes]:
     found = []
-    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", method) as archive:
             archive.writestr("conversations.json", chatgpt(Path())[0])
@@ -137,6 +137,30 @@ def in_place(chance: Random, known: Sequence[bytes]) -> bytes:
     if chance.random() < 0.05:
         del data[chance.randrange(len(data)) :]
     return bytes(data)
+
+
+def cells(chance: Random, known: Sequence[bytes]) -> bytes:
+    """A known database in which values are other ones; or bytes of it are."""
+    if chance.random() < 0.4:
+        return in_place(chance, known)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+        conn.deserialize(chance.choice(known))
+        names = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
+        places = [place for place in conn.execute(names) if not place[0].startswith("sqlite_")]
+        for _ in range(chance.randrange(1, 4)):
+            table, column = chance.choice(places)
+            found = conn.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+            row, value = chance.choice(found) if found else (0, None)
+            with suppress(sqlite3.IntegrityError):
+                conn.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (_cell(chance, value), row))
+        return conn.serialize()
+
+
+def _cell(chance: Random, value: Any) -> Any:
+    """Another value in place of one in a database."""
+    if isinstance(value, str) and value.startswith("{") and chance.random() < 0.8:
+        return json.dumps(inputs.changed(chance, json.loads(value)))
+    return chance.choice((None, 0, -1, (1 << 63) - 1, 1.5, "", "[", "a", "b", "\U0001f600", "NaN", b"\xff", b""))
 
 
 def values(chance: Random, known: Sequence[bytes]) -> bytes:
@@ -232,7 +256,15 @@ def _said(turn: Turn) -> tuple[Any, ...]:
 
 
 def _yaml(chance: Random, known: Sequence[bytes]) -> bytes:
-    return inputs.make(chance, known) if chance.random() < 0.3 else inputs.whole(chance, known)
+    data = inputs.make(chance, known) if chance.random() < 0.3 else inputs.whole(chance, known)
+    if chance.random() < 0.3:
+        # A value is said to be of another kind.
+        at = data.find(b" ", chance.randrange(len(data) + 1)) + 1
+        kind = chance.choice(
+            ("bool", "int", "float", "timestamp", "binary", "null", "set", "omap", "pairs", "str", "map")
+        )
+        data = data[:at] + f"!!{kind} ".encode() + data[at:]
+    return data
 
 
 def _target(told: str, name: str, seeds: Seeds, make: Make) -> Target:
@@ -244,7 +276,7 @@ TARGETS = {
     "chatgpt": _target("exports of ChatGPT", "conversations.json", chatgpt, values),
     "claude": _target("exports of Claude", "conversations.json", claude, values),
     "archive": _target("exports in archives", "export.zip", archives, in_place),
-    "llm": _target("logs of llm", "logs.db", llm, in_place),
-    "agents-sdk": _target("sessions of the Agents SDK", "agents.db", agents, in_place),
+    "llm": _target("logs of llm", "logs.db", llm, cells),
+    "agents-sdk": _target("sessions of the Agents SDK", "agents.db", agents, cells),
     "aichat": _target("sessions of aichat", "session.yaml", lambda _: [AICHAT], _yaml),
 }

@@ -60,7 +60,8 @@ def _load(source: str, name: str) -> Any:
         mark = error.problem_mark
         place = f" in line {mark.line + 1:,}" if mark else ""
         raise FileRefused(f"{name} is not YAML{place}: {error.problem or error.context}.") from None
-    except (yaml.YAMLError, ValueError, TypeError):
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+        # PyYAML lets through whatever goes wrong while it makes a value of what a tag says is one.
         raise FileRefused(f"{name} is not YAML that can be read.") from None
     except RecursionError:
         raise FileRefused(f"{name} is nested too deeply.") from None

@@ -24,6 +24,9 @@ RATIO_FREE = 16 * 1024 * 1024
 DIRECTORY_LIMIT = 8 * 1024 * 1024
 """The longest list of contents, in bytes: some 80,000 files."""
 
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How exports are packed."""
+
 _WANTED = re.compile(r"(?:.*/)?conversations(?:[-_]\d+)?\.json", re.DOTALL)
 _TAIL = 65_557 + 76
 
@@ -60,6 +63,8 @@ class Archive:
         def opened() -> BinaryIO:
             if info.flag_bits & 1:
                 raise FileRefused(f"{self._name} is encrypted.", hint="unpack it first")
+            if info.compress_type not in _METHODS:
+                raise FileRefused(f"{self._name} is packed in a way that is not known here.", hint="unpack it first")
             try:
                 stream = self._zip.open(info)
             except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, struct.error):

@@ -29,7 +29,8 @@ def words(value: Any) -> str:
         return value or ""
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
+        # YAML has keys that JSON has not.
         return ""
 
 

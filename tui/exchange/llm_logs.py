@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tui.errors import FileRefused
+from tui.exchange import strict_json
 from tui.exchange.fields import rows, seconds, table, text, words
 from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Refusal, Said, Thread, turns_of
 from tui.model import ItemKind
@@ -66,6 +65,8 @@ class LlmLogs:
             turns = turns_of(_limited(said))
         except _TooLong:
             return Refusal(one_line(name or source, 80), f"it is longer than {THREAD_LIMIT >> 20} MiB")
+        except strict_json.BadJson as error:
+            return Refusal(one_line(name or source, 80), f"a message in it cannot be read: {error.why}")
         return Thread(PROGRAM, source, turns, title=name, created_at=seconds(at) or 0.0)
 
     def _threads(self) -> list[tuple[Any, ...]]:
@@ -126,8 +127,8 @@ class LlmLogs:
         for piece in map(table, rows(fields.get("text_ref"))):
             if "literal" in piece:
                 told.append(text(piece["literal"]))
-            else:
-                for (content,) in self._db.rows("SELECT content FROM fragments WHERE id = ?", piece.get("fragment")):
+            elif isinstance(number := piece.get("fragment"), int):
+                for (content,) in self._db.rows("SELECT content FROM fragments WHERE id = ?", number):
                     told.append(text(content))
         return "".join(told)
 
@@ -177,7 +178,4 @@ def _limited(said: Iterator[Said]) -> Iterator[Said]:
 
 
 def _payload(value: Any) -> dict[str, Any]:
-    try:
-        return table(json.loads(value)) if isinstance(value, str) else {}
-    except (ValueError, RecursionError):
-        raise FileRefused("A message in the log cannot be read: it is not JSON.") from None
+    return table(strict_json.read(value)) if isinstance(value, str) else {}
