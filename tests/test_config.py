@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from wcwidth import wcswidth
 
+from tests.loopback import palaver
 from tui.addresses import check_base_url, is_loopback, origin_of
 from tui.config import GUIDE, NOTIFY
 from tui.config_file import EXAMPLE, load
@@ -17,6 +21,11 @@ from tui.errors import ConfigError
 from tui.text import clean
 
 Write = Callable[[str], Path]
+
+ROOT = Path(__file__).parent.parent
+
+NOBODY = 65534
+"""A user who owns nothing else."""
 
 WORK = """
 profile = "work"
@@ -94,7 +103,10 @@ def test_the_example_is_valid_as_it_is_and_with_every_line_in_force(write_config
         ('profile = "work', "line 1, column 16", 'profile = "work'),
         ("a = 1\nb == 2\n", "line 2, column 4", "b == 2"),
         ("a = 1\r\nb = [1,\r\n", "line 2, column 8", "b = [1,"),
-        ("x = " + "[" * 5000, "", ""),
+        ("x = " + "[" * 5000, "nested too deeply", ""),
+        ("[keys]\na" + ".a" * 1100 + " = 1", "nested too deeply", ""),
+        ("x = " + "[" * 400 + "]" * 400, "nested too deeply", ""),
+        ('a = "1234"\nx = ' + "1" * 5000, "line 2: a number has too many digits", ""),
     ],
 )
 def test_bad_toml_is_shown_where_it_is(write_config: Write, text: str, place: str, shown: str) -> None:
@@ -121,6 +133,35 @@ def test_the_caret_points_at_the_fault_as_it_is_shown(write_config: Write, befor
     assert line.endswith(" = ! # more")
     assert wcswidth(line[: line.index("!")]) == caret.index("^")
     assert clean(line) == line
+
+
+@pytest.mark.fault("G01", "K05")
+@pytest.mark.parametrize(
+    ("text", "shown", "at"),
+    [
+        (
+            'headers = { x = "1", Authorization = "Bearer sk-1 }',
+            'headers = { * = "*", ************* = "****** **** }',
+            "",
+        ),
+        ("OPENAI_API_KEY = sk-1 # mine", "OPENAI_API_KEY = **** # ****", "****"),
+        ('base_url = "https://u:sk-1@a.b" x', 'base_url = "******************" *', "*"),
+        ('Authorization = """Bearer\nsk-1', "****", ""),
+        ('api_key_command = [\n  "pass"\n  "sk-1",\n]', '"****",', '"'),
+        ('[profiles.w] api_key = "sk-1"', '[**********] ******* = "****"', "******* ="),
+        ("api_key: sk-1==", "******** ****==", "*"),
+        ("[keys", "[keys", ""),
+        ("theme = nord", "theme = nord", "nord"),
+    ],
+)
+def test_bad_toml_is_shown_without_a_key(write_config: Write, text: str, shown: str, at: str) -> None:
+    """`at` is what the caret points at, of what is shown."""
+    with pytest.raises(ConfigError) as caught:
+        load(write_config(text), {})
+    assert "sk-1" not in f"{caught.value}{caught.value.detail}"
+    line, caret = caught.value.detail.split("\n")
+    assert line == f"  {shown}" or line.strip() == shown
+    assert line[caret.index("^") :].startswith(at)
 
 
 @pytest.mark.fault("G02")
@@ -164,9 +205,37 @@ def test_unknown_keys_warn_and_name_the_nearest(write_config: Write) -> None:
         ),
         ('[profiles.work]\nbase_url = "https://a.b"\nreplay = 1', "replay has to be true or false"),
         ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { a = 1 }', "headers.a has to be a string"),
-        ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { "a b" = "1" }', "cannot be a header's name"),
+        (
+            '[profiles.work]\nbase_url = "https://a.b"\nheaders = { "a b" = "1" }',
+            "headers: a name cannot have ' ' in it",
+        ),
+        ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { "" = "1" }', "headers: a name is empty"),
         ('[profiles.work]\nbase_url = "https://a.b"\nheaders = { a = "1\\n2" }', "printable ASCII"),
-        ('[profiles.work]\nbase_url = "https://a.b"\nca_file = "/no/such"', "there is no file"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nca_file = "/no/such"', "ca_file: there is no file /no/such"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nca_file = "/dev/null"', "ca_file: there is no file /dev/null"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nca_file = "~ghost/x"', "ca_file: the home folder in ~ghost/x is"),
+        (f'[profiles.work]\nbase_url = "https://a.b"\nca_file = "/{"x" * 300}"', "cannot be read: File name too long"),
+        ('[profiles.work]\nbase_url = "https://a.b"\nca_file = "a\\u0000b"', "ca_file: there is no file a"),
+        (
+            '[profiles.work]\nbase_url = "https://a.b"\nparams = { day = 2026-01-01 }',
+            "profiles.work.params.day has to be",
+        ),
+        (
+            '[profiles.work]\nbase_url = "https://a.b"\nparams.a = [1, { b = 07:32:00 }]',
+            "profiles.work.params.a.b has to be",
+        ),
+        (
+            '[profiles.work]\nbase_url = "https://a.b"\nparams = { t = nan }',
+            "params.t has to be a number that JSON has",
+        ),
+        (
+            '[profiles.work]\nbase_url = "https://a.b"\nparams = { t = -inf }',
+            "params.t has to be a number that JSON has",
+        ),
+        (
+            f'[profiles.work]\nbase_url = "https://a.b"\nparams = {{ t = 0x{"f" * 17} }}',
+            "params.t has to be a number that JSON",
+        ),
         ('[profiles.work]\nbase_url = "https://a.b"\napi_key_command = "pass x"', "a list of words"),
         ('[profiles.work]\nbase_url = "https://a.b"\napi_key_env = ""', "has to be a name"),
         ('[profiles.work]\nbase_url = "https://a.b"\napi_key_env = "A"\napi_key_keyring = "b"', "both given"),
@@ -196,6 +265,48 @@ def test_a_configuration_that_is_no_file(tmp_path: Path) -> None:
     other.write_bytes(b'theme = "\xe9"')
     with pytest.raises(ConfigError, match="not UTF-8 text"):
         load(other, {})
+
+
+@pytest.mark.fault("G05")
+def test_a_configuration_that_nothing_ever_comes_from(write_config: Write) -> None:
+    file = write_config("")
+    file.unlink()
+    os.mkfifo(file)
+    done = palaver("ask", "hi")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"palaver: {file} is no file that could be read")
+
+
+@pytest.mark.fault("G04", "G05")
+@pytest.mark.parametrize("what", ["config.toml", "config", "closed"])
+def test_what_the_user_may_not_read(what: str) -> None:
+    """As a process sees it that is bound by the modes of files, which root is not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        authority, file = folder / "closed" / "ca.pem", folder / "config" / "config.toml"
+        for path in (authority, file):
+            path.parent.mkdir()
+            path.touch()
+        file.write_text(f'[profiles.work]\nprotocol = "guide"\nca_file = "{authority}"\n')
+        if os.geteuid() == 0:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, NOBODY, NOBODY)
+        # What is loaded once has all it needs, also where the user may not read it.
+        code = (
+            "import os, sys; from pathlib import Path; from tui.config_file import load\n"
+            "folder, denied = map(Path, sys.argv[1:]); file = folder / 'config' / 'config.toml'; load(file, {})\n"
+            f"if os.geteuid() == 0: os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
+            "denied.chmod(0)\n"
+            "try: load(file, {})\n"
+            "except Exception as error: print(error)\n"
+            "denied.chmod(0o700)"
+        )
+        denied = next(path for path in folder.rglob("*") if path.name == what)
+        done = subprocess.run(
+            [sys.executable, "-c", code, folder, denied], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        named = f"{file}: profiles.work.ca_file: {authority}" if what == "closed" else file
+        assert done.stdout == f"{named} cannot be read: Permission denied.\n"
 
 
 @pytest.mark.fault("G06", "G07")
@@ -302,11 +413,24 @@ def test_a_file_that_names_no_server_may_be_anyones(write_config: Write) -> None
         "https://-\n",
         "https://" + "a" * 300,
         "https://ex\u2028ample.com",
+        "ftp://u:hunter2@a.b",
+        "https://u:hunt#er2@a.b",
+        "https://u:hunter2/@a.b",
+        "https://hunt!er2/x@a.b",
+        "https://u:hunter2 @a.b",
+        "https://hunter2\u00e9\u2028@a.b",
+        "https://hunter2\u00e9..x/@a.b",
+        "a.b/v1?api_key=sk-1",
+        "https://[hunter2@a.b",
     ],
 )
 def test_addresses_that_are_none(url: str) -> None:
-    with pytest.raises(ConfigError):
+    """What is refused is not repeated: a password or a key in it may stand anywhere."""
+    with pytest.raises(ConfigError) as caught:
         check_base_url(url)
+    told = str(caught.value)
+    assert told.startswith("the address ")
+    assert not re.search(r"user:|hunt|er2|sk-1", told)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +444,7 @@ def test_addresses_that_are_none(url: str) -> None:
     ],
 )
 def test_addresses_as_they_are_used(url: str, kept: str) -> None:
-    assert check_base_url(url, has_key=True) == kept
+    assert check_base_url(url, key="the key") == kept
 
 
 @pytest.mark.parametrize(
@@ -387,15 +511,63 @@ def test_a_key_is_not_sent_unencrypted(write_config: Write) -> None:
     with pytest.raises(ConfigError, match="unencrypted"):
         load(write_config(text), {})
     assert load(write_config(text + "allow_plain_http = true\n"), {}).profile("work").base_url == "http://a.b/v1"
-    assert load(write_config(text.replace("a.b", "localhost:1")), {}).profile("work").origin == "http://localhost:1"
+    for here in ("localhost:1", "x.localhost:1", "127.9.9.9:1", "[::1]:1"):
+        assert load(write_config(text.replace("a.b", here)), {}).profile("work").origin == f"http://{here}"
+    for elsewhere in ("127.0.0.1.evil.example", "127.evil.example", "127.0.0.1.", "localhost.evil.example"):
+        with pytest.raises(ConfigError, match="unencrypted"):
+            load(write_config(text.replace("a.b", elsewhere)), {})
+
+
+@pytest.mark.fault("G12", "G06")
+@pytest.mark.parametrize(
+    ("header", "is_secret"),
+    [
+        ("Authorization", True),
+        ("x-api-key", True),
+        ("Cookie", True),
+        ("X-Credentials", True),
+        ("x-team", False),
+    ],
+)
+def test_a_header_that_is_a_key_is_treated_as_one(write_config: Write, header: str, is_secret: bool) -> None:
+    """It is not sent unencrypted, and a file that has it should be the user's alone to read."""
+    text = f'[profiles.work]\nbase_url = "https://a.b"\nheaders = {{ {header} = "sk-x" }}\n'
+    file = write_config(text)
+    file.chmod(0o644)
+    assert ["chmod 600" in warning for warning in load(file, {}).warnings] == [True] * is_secret
+    file = write_config(text.replace("https", "http"))
+    if is_secret:
+        with pytest.raises(ConfigError, match=f"work.base_url: the header {header} would be sent unencrypted"):
+            load(file, {})
+    else:
+        assert load(file, {}).profile("work").headers == ((header, "sk-x"),)
+    assert "work" in load(write_config(text.replace("https", "http") + "allow_plain_http = true\n"), {}).profiles
+    assert "work" in load(write_config(text.replace("https://a.b", "http://localhost:1")), {}).profiles
+
+
+@pytest.mark.fault("K06")
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY"), ("genie", "DATABRICKS_TOKEN")],
+)
+def test_a_profile_of_ones_own_gives_away_no_key_of_the_environment(
+    write_config: Write, name: str, variable: str
+) -> None:
+    own = f'[profiles.{name}]\nbase_url = "https://a.b"\napi_key_command = ["pass", "x"]\n'
+    config = load(write_config(own), {variable: "k", "DATABRICKS_HOST": "w.example"})
+    assert config.profile(name).key.kind == "command"
+    assert variable in config.key_variables
+    assert variable in config.profile(name).key.withheld
 
 
 def test_origins() -> None:
     assert origin_of("https://A.b/x") == "https://a.b:443"
     assert origin_of("http://[::1]/x") == "http://[::1]:80"
-    assert is_loopback("127.0.0.9")
-    assert is_loopback("x.localhost")
-    assert not is_loopback("localhost.example.com")
+    assert all(is_loopback(host) for host in ("127.0.0.9", "::1", "LOCALHOST", "localhost.", "x.localhost"))
+    assert not any(
+        is_loopback(host)
+        for host in ("localhost.example.com", "127.0.0.1.evil.example", "127.evil", "127.0.0.1.", "::1.x", "", "::2")
+    )
 
 
 @pytest.mark.fault("G13")

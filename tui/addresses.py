@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from tui.credentials import is_secret
 from tui.errors import ConfigError
-from tui.patterns import pattern
 
-_SECRET = pattern(r"(?i)auth|key|token|secret|cookie")
+_EXAMPLE = "it looks like https://api.example.com/v1"
 
 
 def origin_of(url: str) -> str:
@@ -19,34 +20,38 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://[{host}]:{port}" if ":" in host else f"{parts.scheme}://{host}:{port}"
 
 
-def check_base_url(url: str, *, has_key: bool = False) -> str:
+def check_base_url(url: str, *, key: str = "") -> str:
     """`url` in the form requests are made from: no trailing slash, nothing secret or ambiguous in it.
 
+    `key` names, for the user, the secret that is sent there; empty where there is none.
+
     Raises:
-        ConfigError: It is not an http(s) address, or would carry a key where others can read it.
+        ConfigError: It is not an http(s) address, or would carry a key where others can read it. The message never
+            quotes it: what is refused may hold a password wherever it was written wrongly.
     """
-    example = "it looks like https://api.example.com/v1"
-    if not url.isascii() or re.search(r"[\x00-\x20\x7f\\]", url):
-        url = _idna(url, example)
+    if re.search(r"[\x00-\x20\x7f\\]", url):
+        raise ConfigError("the address has a blank, a backslash or a control character in it.", hint=_EXAMPLE)
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url if url.isascii() else _idna(url))
         port = parts.port
     except ValueError:
-        raise ConfigError(f"{url!r} is not a valid address.", hint=example) from None
+        raise ConfigError("the address is not valid.", hint=_EXAMPLE) from None
     host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host or port == 0:
-        raise ConfigError(f"{url!r} is not a valid address.", hint=example)
+    if parts.scheme not in ("http", "https"):
+        raise ConfigError("the address does not begin with https:// or http://.", hint=_EXAMPLE)
+    if not host or port == 0:
+        raise ConfigError("the address is not valid.", hint=_EXAMPLE)
     if parts.username is not None or parts.password is not None:
         raise ConfigError("the address holds a user name or password.", hint="use api_key_env instead")
     if not re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]*)(:\d*)?", parts.netloc):
-        raise ConfigError(f"{url!r} is not a valid address.", hint=example)
-    if parts.fragment or (parts.query and _SECRET.search(parts.query)):
+        raise ConfigError("the address is not valid.", hint=_EXAMPLE)
+    if parts.fragment or is_secret(parts.query):
         raise ConfigError("the address holds a key or a fragment.", hint="use api_key_env, or headers, instead")
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z]+)?", host) or _bad_labels(host):
-        raise ConfigError(f"{host!r} is not a valid host name.", hint=example)
-    if parts.scheme == "http" and has_key and not is_loopback(host):
+        raise ConfigError("the address has no valid host name.", hint=_EXAMPLE)
+    if parts.scheme == "http" and key and not is_loopback(host):
         raise ConfigError(
-            "the key would be sent unencrypted.", hint="use https://, or set allow_plain_http = true if you must"
+            f"{key} would be sent unencrypted.", hint="use https://, or set allow_plain_http = true if you must"
         )
     return SplitResult(parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, "").geturl()
 
@@ -58,22 +63,21 @@ def _bad_labels(host: str) -> bool:
     return any(not label or len(label) > 63 or label == "xn--" for label in labels) or len(host) > 253
 
 
-def _idna(url: str, example: str) -> str:
-    """A URL whose host is in another script, with that host as the network knows it."""
+def _idna(url: str) -> str:
+    """A URL whose host is in another script, with that host as the network knows it; a ValueError where it is none."""
+    host = urlsplit(url).hostname or ""
     try:
-        parts = urlsplit(url) if not re.search(r"[\x00-\x20\x7f\\]", url) else None
-    except ValueError:
-        parts = None
-    if parts is None or not parts.hostname:
-        raise ConfigError(f"{url!r} is not a valid address.", hint=example)
-    try:
-        host = parts.hostname.encode("idna").decode()
-        return url.replace(parts.hostname, host, 1)
+        return url.replace(host, host.encode("idna").decode(), 1)
     except UnicodeError:
-        raise ConfigError(f"{parts.hostname!r} is not a valid host name.", hint=example) from None
+        raise ConfigError("the address has no valid host name.", hint=_EXAMPLE) from None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by name: no proxy sees what goes there, and no wire carries it."""
-    host = host.lower().rstrip(".")
-    return host == "localhost" or host.endswith(".localhost") or host == "::1" or re.match(r"127\.", host) is not None
+    """Whether a host is this machine, by its name or as an address: no proxy sees what goes there, no wire carries it."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -73,9 +73,13 @@ class Profile:
 GUIDE = Profile(name="guide", protocol="guide", base_url=GUIDE_URL, model="guide")
 
 
+KEY_VARIABLES = frozenset({"OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DATABRICKS_TOKEN"})
+"""Those that make a profile by themselves: they hold keys, whether or not that profile is there."""
+
+
 def key_variables(profiles: Mapping[str, Profile]) -> frozenset[str]:
-    """The environment variables in which these profiles have their keys."""
-    return frozenset(profile.key.where[0] for profile in profiles.values() if profile.key.kind == "env")
+    """The environment variables in which these profiles have their keys, or that always hold one."""
+    return KEY_VARIABLES | {profile.key.where[0] for profile in profiles.values() if profile.key.kind == "env"}
 
 
 @dataclass(frozen=True, slots=True)

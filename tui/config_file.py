@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import Any
 
 from tui.addresses import check_base_url
 from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, NOTIFY, PROTOCOLS, TITLES, Config, Profile, key_variables
-from tui.credentials import KeySource
+from tui.credentials import KeySource, is_secret
 from tui.errors import ConfigError
-from tui.text import clean
+from tui.toml_file import read_toml, stat_of
 from tui.traits import TRAITS
 from tui.trust import check_unchangeable
 
@@ -39,7 +39,8 @@ PROFILE_KEYS = (
     "titles",
     "context_window",
 )
-_SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie")
+_LARGEST = 2**64
+"""Above all whole numbers that a server could read."""
 
 
 def load(file: Path, environ: Mapping[str, str] | None = None) -> Config:
@@ -122,52 +123,18 @@ class _Reader:
         return config
 
     def _parse(self) -> dict[str, Any]:
-        try:
-            info = self.file.stat()
-        except FileNotFoundError:
-            if self.file.is_symlink():
-                raise ConfigError(f"{self.file} is a link to a file that does not exist.") from None
+        info = stat_of(self.file)
+        if info is None:
             return {}
-        except OSError as error:
-            raise ConfigError(f"{self.file} cannot be read: {error.strerror}.") from None
-        if stat.S_ISDIR(info.st_mode):
-            raise ConfigError(f"{self.file} is a folder.", hint="it has to be a file; move the folder away")
-        try:
-            text = self.file.read_text(encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise ConfigError(f"{self.file} is not UTF-8 text (byte {error.start}).") from None
-        except OSError as error:
-            raise ConfigError(f"{self.file} cannot be read: {error.strerror}.") from None
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise self._syntax(str(error), text) from None
-        except RecursionError:
-            raise ConfigError(f"{self.file} is nested too deeply.") from None
+        data = read_toml(self.file)
         self._check_mode(info, data)
         return data
-
-    def _syntax(self, message: str, text: str) -> ConfigError:
-        from rich.cells import cell_len
-
-        place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)", message)
-        lines = text.removesuffix("\n").split("\n")
-        row, column = len(lines), len(lines[-1]) + 1
-        if place:
-            message = message[: place.start()]
-            if place[1]:
-                row, column = int(place[1]), int(place[2])
-        shown = lines[min(row, len(lines)) - 1][:200]
-        # As it is shown, what stands before the fault may be longer than it is.
-        caret = f"  {clean(shown)}\n  {' ' * cell_len(clean(shown[: column - 1]))}^"
-        return ConfigError(f"{self.file}, line {row}, column {column}: {message}.", detail=caret)
 
     def _check_mode(self, info: os.stat_result, data: dict[str, Any]) -> None:
         tables = [table for table in _tables(data) if isinstance(table, dict)]
         if any("base_url" in table or "api_key_command" in table for table in tables):
             check_unchangeable(self.file)
-        named = [str(name) for table in tables for name in _as_dict(table.get("headers"))]
-        if info.st_mode & 0o044 and any(_SECRET_HEADER.search(name) for name in named):
+        if info.st_mode & 0o044 and any(_secret_header(_as_dict(table.get("headers"))) for table in tables):
             self.warnings.append(f"{self.file} holds a secret header and can be read by others: chmod 600 {self.file}")
 
     def _profile(self, name: str, table: dict[str, Any]) -> Profile:
@@ -180,20 +147,12 @@ class _Reader:
         protocol = self._one_of(table, "protocol", PROTOCOLS, "responses", where)
         traits = TRAITS[protocol]
         self._warn_unknown(table, (*PROFILE_KEYS, *traits.options), where)
-        plain = self._get(table, "allow_plain_http", bool, False, where)
         key = self._key(table, where)
-        has_key = key.kind != "none" and not plain
-        base_url = GUIDE_URL if protocol == "guide" else self._base_url(table, where, has_key=has_key)
-        headers = self._get(table, "headers", dict, {}, where)
-        for header, value in headers.items():
-            if not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):
-                raise self._wrong(f"{where}headers.{header}", "a string of printable ASCII")
-            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header):
-                raise ConfigError(f"{self.file}: {where}headers: {header!r} cannot be a header's name.")
+        headers = self._headers(table, where)
         return Profile(
             name=name,
             protocol=protocol,
-            base_url=base_url,
+            base_url=GUIDE_URL if protocol == "guide" else self._base_url(table, where, key, headers),
             model=self._get(table, "model", str, "guide" if protocol == "guide" else "", where),
             key=key,
             headers=tuple(headers.items()),
@@ -201,7 +160,7 @@ class _Reader:
             replay=self._get(table, "replay", bool, True, where),
             connect_timeout=self._number(table, "connect_timeout", 10, where),
             idle_timeout=self._number(table, "idle_timeout", traits.idle_timeout, where),
-            params=self._get(table, "params", dict, {}, where),
+            params=self._params(table, where),
             ca_file=self._ca_file(table, where),
             continue_by=self._one_of(table, "continue_by", CONTINUE_BY, CONTINUE_BY[0], where),
             titles=self._one_of(table, "titles", TITLES, TITLES[0], where),
@@ -230,21 +189,71 @@ class _Reader:
             raise self._wrong(f"{where}{given[0]}", "a name")
         return KeySource(given[0].removeprefix("api_key_"), (value,))
 
-    def _base_url(self, table: dict[str, Any], where: str, *, has_key: bool) -> str:
+    def _headers(self, table: dict[str, Any], where: str) -> dict[str, str]:
+        headers: dict[str, str] = self._get(table, "headers", dict, {}, where)
+        for header, value in headers.items():
+            if not isinstance(value, str) or not re.fullmatch(r"[\x20-\x7e]*", value):
+                raise self._wrong(f"{where}headers.{header}", "a string of printable ASCII")
+            # Not quoted: it may be a whole header, with the key.
+            wrong = re.search(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]", header)
+            if wrong or not header:
+                trouble = f"cannot have {wrong[0]!r} in it" if wrong else "is empty"
+                raise ConfigError(f"{self.file}: {where}headers: a name {trouble}.")
+        return headers
+
+    def _params(self, table: dict[str, Any], where: str) -> dict[str, Any]:
+        params: dict[str, Any] = self._get(table, "params", dict, {}, where)
+        self._check_json(params, f"{where}params")
+        return params
+
+    def _check_json(self, value: object, name: str) -> None:
+        """Refuse what can be said in TOML and not in JSON."""
+        match value:
+            case dict():
+                for key, one in value.items():
+                    self._check_json(one, f"{name}.{key}")
+            case list():
+                for one in value:
+                    self._check_json(one, name)
+            case float() if not math.isfinite(value):
+                raise self._wrong(name, "a number that JSON has")
+            case int() if abs(value) >= _LARGEST:
+                raise self._wrong(name, "a number that JSON has, a whole one of 64 bits at most")
+            case str() | int() | float():
+                pass
+            case _:
+                raise self._wrong(name, "text, a number, true or false, a list or a table: JSON has no dates")
+
+    def _base_url(self, table: dict[str, Any], where: str, key: KeySource, headers: Mapping[str, str]) -> str:
         url = self._get(table, "base_url", str, "", where)
         if not url:
             raise ConfigError(f"{self.file}: {where}base_url is missing.", hint='such as "https://api.example.com/v1"')
+        header = _secret_header(headers)
+        sent = "the key" if key.kind != "none" else f"the header {header}" if header else ""
+        if self._get(table, "allow_plain_http", bool, False, where):
+            sent = ""
         try:
-            return check_base_url(url, has_key=has_key)
+            return check_base_url(url, key=sent)
         except ConfigError as error:
             raise ConfigError(f"{self.file}: {where}base_url: {error.message}", hint=error.hint) from None
 
     def _ca_file(self, table: dict[str, Any], where: str) -> str:
         name = self._get(table, "ca_file", str, "", where)
-        path = Path(name).expanduser()
-        if name and not path.is_file():
-            raise ConfigError(f"{self.file}: {where}ca_file: there is no file {path}.")
-        return str(path) if name else ""
+        if not name:
+            return ""
+        trouble = f"there is no file {name}"
+        try:
+            path = Path(name).expanduser()
+            if stat.S_ISREG(path.stat().st_mode):
+                return str(path)
+        except RuntimeError:
+            trouble = f"the home folder in {name} is not known"
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                trouble = f"{name} cannot be read: {error.strerror}"
+        except ValueError:
+            pass  # it has a NUL in it
+        raise ConfigError(f"{self.file}: {where}ca_file: {trouble}.")
 
     def _get(self, table: dict[str, Any], key: str, kind: type, default: Any, where: str) -> Any:
         value = table.get(key, default)
@@ -300,7 +309,7 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Profile]:
         name: str, protocol: str, url: str, model: str, key: str, *, url_from: str, source: str = ""
     ) -> Profile:
         try:
-            base_url = check_base_url(url, has_key=bool(key))
+            base_url = check_base_url(url, key="the key" if key else "")
         except ConfigError as error:
             raise ConfigError(f"{url_from}: {error.message}", hint=error.hint) from None
         source_of_key = KeySource("env", (key,)) if key else KeySource()
@@ -354,6 +363,11 @@ def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 def _tables(data: dict[str, Any]) -> list[Any]:
     profiles = data.get("profiles")
     return list(profiles.values()) if isinstance(profiles, dict) else []
+
+
+def _secret_header(headers: Mapping[str, Any]) -> str:
+    """The first of these headers that is a key, by its name; empty where none is."""
+    return next(filter(is_secret, headers), "")
 
 
 def _as_dict(value: object) -> dict[str, Any]:

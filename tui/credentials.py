@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from tui.patterns import pattern
 from tui.values import dataclass
+
+_SECRET = pattern(r"(?i)auth|key|token|secret|cookie|credential")
+
+
+def is_secret(name: str) -> bool:
+    """Whether what has this name, or has it in itself, is to be taken for a key: a header, a part of an address."""
+    return _SECRET.search(name) is not None
 
 
 class Secret:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 import unicodedata
@@ -24,6 +25,7 @@ from tui.app.gate import Gate
 from tui.app.transcript.blocks import Ground, MessageBlock
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.turn_blocks import TurnBlocks
+from tui.client.encoding import encode
 from tui.client.ndjson import LineDecoder
 from tui.client.reply import BODY_LIMIT, MESSAGE_LIMIT, read_reply
 from tui.client.sse import Decoder, TooLarge
@@ -138,7 +140,25 @@ def _config() -> tuple[Callable[[Random], bytes], Check]:
     file.touch(0o600)
     lines = [line.removeprefix("# ") for line in EXAMPLE.splitlines() if "=" in line or "[" in line]
     settings = "\n".join(lines).encode()
-    known = [settings, *(f"[profiles.w]\n{line}\n".encode() for line in lines), *inputs.hostile()]
+    values = (
+        "1979-05-27T07:32:00Z",
+        "07:32:00",
+        "nan",
+        "-inf",
+        "1e999",
+        "1_0",
+        "0x1",
+        "true",
+        '""',
+        "[[]]",
+        "{ a.b = 1 }",
+    )
+    lines += [f"params = {{ a = {value}, b = [{value}] }}" for value in values]
+    profile = '[profiles.w]\nbase_url = "https://a.b"\n'
+    known = [settings, *(f"{profile}{line}\n".encode() for line in lines), *inputs.hostile()]
+    deep = f"a{'.a' * 1500} = 1\n"
+    long = [f"{profile}params.{deep}", f"[keys]\n{deep}", f"x = {'[' * 500}{']' * 500}\n"]
+    long += [f"{profile}params.a = {digits}\n" for digits in ("1" * 5000, f"0x{'f' * 5000}")]
 
     def check(data: bytes) -> None:
         file.write_bytes(data)
@@ -149,8 +169,22 @@ def _config() -> tuple[Callable[[Random], bytes], Check]:
             return
         assert config.profile().base_url
         assert config.conversation_ttl > 0
+        for profile in config.profiles.values():
+            if profile.params:
+                json.loads(asyncio.run(encode(profile.params)), parse_constant=_no_constant)
 
-    return lambda chance: inputs.make(chance, known), check
+    def make(chance: Random) -> bytes:
+        return (
+            inputs.whole(chance, [text.encode() for text in long])
+            if chance.random() < 0.05
+            else inputs.make(chance, known)
+        )
+
+    return make, check
+
+
+def _no_constant(name: str) -> None:
+    raise AssertionError(f"JSON has no {name}")
 
 
 def check_label_and_address(data: bytes) -> None:
@@ -164,13 +198,13 @@ def check_label_and_address(data: bytes) -> None:
         else:
             assert check_label(label) == label == unicodedata.normalize("NFC", label)
             label.encode()
-        for has_key in (False, True):
+        for key in ("", "the key"):
             try:
-                url = check_base_url(given, has_key=has_key)
+                url = check_base_url(given, key=key)
             except ConfigError as error:
                 _in_words(error)
             else:
-                assert check_base_url(url, has_key=has_key) == url
+                assert check_base_url(url, key=key) == url
                 assert origin_of(url).startswith(("http://", "https://"))
 
 
