@@ -43,6 +43,20 @@ async def test_a_key_that_cannot_be_sent_is_not_quoted(value: str) -> None:
     assert f"position {len(CANARY) + 1}" in caught.value.message
 
 
+@pytest.mark.fault("G09", "K04")
+@pytest.mark.parametrize("value", [f"{CANARY}é", f"{CANARY}\r\nx: y"])
+def test_a_key_that_cannot_be_sent_is_not_sent(write_config: Write, value: str) -> None:
+    with loopback(lambda call: call.well("fine")) as server:
+        write_config(profile_text(server.url, more='api_key_env = "SPOILT_KEY"'))
+        done = palaver("ask", "hi", env=plain_environment(SPOILT_KEY=value))
+        assert (done.returncode, done.stdout, server.calls) == (3, "", [])
+        assert (
+            f"environment variable SPOILT_KEY has a character that cannot be sent (position {len(CANARY) + 1})"
+            in done.stderr
+        )
+        assert CANARY not in done.stderr
+
+
 async def test_blanks_around_a_key_are_stripped() -> None:
     key = await read_key(KeySource("env", ("K",)), {"K": f" {CANARY}\n"})
     assert key is not None
