@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection
 from dataclasses import replace
 
 from tui.config import Config
+from tui.credentials import is_secret
 from tui.errors import ConfigError
 from tui.keys import read_key
 from tui.model import Turn
@@ -17,8 +17,6 @@ STARS = "***"
 
 SHORTEST = 8
 """The shortest key that is looked for: a shorter one is no secret, and may be any word."""
-
-_SECRET_HEADER = re.compile(r"(?i)auth|key|token|secret|cookie|credential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def _plain_secrets(config: Config) -> set[str]:
     secrets: set[str] = set()
     for profile in config.profiles.values():
         for header, value in profile.headers:
-            if _SECRET_HEADER.search(header):
+            if is_secret(header):
                 # The last word alone, too: “Bearer” and the like stand before a key, and are no part of it.
                 secrets |= {value, value.rpartition(" ")[2]}
         if profile.key.kind == "env":

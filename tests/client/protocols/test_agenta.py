@@ -567,7 +567,7 @@ def test_where_a_turn_runs(options: dict[str, str], where: str) -> None:
 )  # fmt: skip
 async def test_the_key_goes_to_no_other_origin(service: str) -> None:
     profile = replace(AGENTA, options={"service_url": service})
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=r"^service_url"):
         address(profile)
     server = Bytes([recorded("ok")])
     told = await take(over(server), profile)

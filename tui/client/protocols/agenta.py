@@ -247,10 +247,13 @@ def address(profile: Profile) -> str:
     """Where turns run: at the service the profile names, else right below its base URL.
 
     Raises:
-        ConfigError: The service is not on the profile's own origin, so that the key must not go there.
+        ConfigError: The service is none, or not on the profile's own origin, so that the key must not go there.
     """
     service = profile.option("service_url")
-    parts = urlsplit(check_base_url(service) if service else "/invoke")
+    try:
+        parts = urlsplit(check_base_url(service) if service else "/invoke")
+    except ConfigError as error:
+        raise ConfigError(f"service_url: {error.message}", hint=error.hint) from None
     if service and origin_of(service) != profile.origin:
         raise ConfigError(
             f"service_url is not on {profile.origin}, and the key is for that alone.",
