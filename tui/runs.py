@@ -13,6 +13,17 @@ Outline = tuple[TurnStatus, float | None, str, tuple[ItemState, ...]]
 """What tells of a turn that has ended whether someone has changed it since."""
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Seconds without anything new of an answer, and without anything at all from its server."""
+
+    of_text: float
+    of_data: float
+
+
+NO_SILENCE = Silence(0.0, 0.0)
+
+
 @dataclass(slots=True)
 class Run:
     """A turn that is running.
@@ -20,7 +31,8 @@ class Run:
     `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
     after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
     stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
-    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on.
+    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer last
+    grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
     """
 
     session: Session | None
@@ -35,6 +47,8 @@ class Run:
     at: int | None = None
     name: str = ""
     beaten: float = 0.0
+    told: float = 0.0
+    heard: float = 0.0
     states: dict[str, ItemState] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 

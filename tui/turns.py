@@ -16,7 +16,16 @@ from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
 from tui.errors import PalaverError, UsageError
-from tui.events import ConversationUnsupported, Noted, Placed, TurnEvent, WindowTold
+from tui.events import (
+    AttemptStarted,
+    ConversationUnsupported,
+    ItemDelta,
+    ItemWhole,
+    Noted,
+    Placed,
+    TurnEvent,
+    WindowTold,
+)
 from tui.figures import Figures, figures_of
 from tui.model import (
     Branch,
@@ -31,7 +40,7 @@ from tui.model import (
 )
 from tui.pictures import Picture
 from tui.runner import run, to_end
-from tui.runs import Outline, Run, outline
+from tui.runs import NO_SILENCE, Outline, Run, Silence, outline
 from tui.sessions import Sessions
 from tui.shown_pictures import pictures_shown, refuse_pictures
 from tui.store import Store
@@ -133,6 +142,14 @@ class Turns(Sessions):
 
     def is_running(self, session_id: str) -> bool:
         return session_id in self._runs
+
+    def silence(self, session_id: str) -> Silence:
+        """How long the server has been silent that answers in a session; not at all where none does, in this window."""
+        run_ = self._runs.get(session_id)
+        if run_ is None or not run_.told:
+            return NO_SILENCE
+        now = self._clock.monotonic()
+        return Silence(now - run_.told, now - max(run_.told, run_.heard))
 
     def running(self) -> tuple[str, ...]:
         """The sessions that are answering in this window."""
@@ -352,15 +369,21 @@ class Turns(Sessions):
         request = replace(
             request,
             is_watched=lambda: self._is_watched(turn.session_id),
+            heard=lambda: self._hear(run_),
         )
         events = self._client.stream(request)
         async with aclosing(events):
             async for event in events:
+                if isinstance(event, AttemptStarted | ItemDelta | ItemWhole):
+                    run_.told = self._clock.monotonic()
                 if isinstance(event, ConversationUnsupported):
                     run_.is_stateless = True
                 elif isinstance(event, WindowTold):
                     self._windows[turn.origin, turn.profile] = event.tokens
                 yield event
+
+    def _hear(self, run_: Run) -> None:
+        run_.heard = self._clock.monotonic()
 
     async def keep_picture(self, picture: Picture) -> None:
         """Keep a picture, so that prompts can name it."""

@@ -17,6 +17,7 @@ from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
 from tui.chat import Chat
 from tui.client import Client
+from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.store import Store
 
@@ -112,6 +113,7 @@ async def window(
     keys: dict[str, str] | None = None,
     warnings: tuple[str, ...] = (),
     client: Client | None = None,
+    clock: Clock = SYSTEM,
 ) -> AsyncIterator[Window]:
     """A window on a history, with a server played by hand behind its profiles; or with a client of its own, any."""
     profiles = profiles or (PROFILE,)
@@ -124,7 +126,7 @@ async def window(
     )
     server, waits = FakeServer(), Waits()
     store = Store(history)
-    chat = Chat(store, client or client_of(server, waits), config)
+    chat = Chat(store, client or client_of(server, waits), config, clock=clock)
     store.on_health = chat.tell_health
     app = PalaverApp(chat, store, wish or Wish())
     talk = Talk(chat, store, server, waits)

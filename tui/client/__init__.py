@@ -78,7 +78,13 @@ class Client:
             TurnError: It could not be carried out, or not to its end.
             ConfigError: The profile cannot be used as it is.
         """
-        async with self._connected(request.profile, self._on_bytes, request.is_watched) as (http, wire):
+
+        def come(data: bytes) -> None:
+            request.heard()
+            if self._on_bytes is not None:
+                self._on_bytes(data)
+
+        async with self._connected(request.profile, come, request.is_watched) as (http, wire):
             turn = _Turn(http, wire, request, self._clock, self._sleep)
             events = turn.attempts()
             async with aclosing(events):

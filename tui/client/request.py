@@ -25,7 +25,7 @@ class Request:
     `pictures` are those that `prompt` names. `preface` is what the model is told of what was said before, where it is told
     that. `is_forked` is whether the conversation was made from one that may be someone else's. `budget` is how many seconds
     may be spent waiting between attempts. `is_watched` says whether the user looks at what comes: else it may come a moment
-    later.
+    later. `heard` is called whenever something comes from the server, whatever it is.
     """
 
     profile: Profile
@@ -42,6 +42,7 @@ class Request:
     is_forked: bool = False
     budget: float = 60.0
     is_watched: Callable[[], bool] = lambda: True
+    heard: Callable[[], None] = lambda: None
 
     async def fresh(self, *, with_history: bool) -> Request:
         """The same without the id, telling all that was said where the protocol takes it."""

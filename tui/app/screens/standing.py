@@ -44,7 +44,9 @@ class Standing:
         """Bring the bar up to date; `turn` is the newest of `session`, which is the one shown."""
         running = turn is not None and not turn.status.is_final
         news = self._news if not running or time.monotonic() < self._news_until else ""
-        progress = status.progress(turn, self._chat.now()) if running and turn else ""
+        progress = ""
+        if turn is not None and running:
+            progress = status.progress(turn, self._chat.now(), self._chat.silence(turn.session_id))
         right = self.link or " · ".join(part for part in (news, progress) if part)
         left = status.destination(self._chat, session) if session else ()
         more = self._figures if news and right == news else ()

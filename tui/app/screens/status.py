@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 from tui.chat import Chat
 from tui.errors import ConfigError
 from tui.model import Session, Turn, TurnStatus
+from tui.runs import NO_SILENCE, Silence
 from tui.text import one_line
 
-SILENCE = 30.0
+LONG_SILENCE = 30.0
 """Seconds without text after which the silence is mentioned."""
 
 
@@ -25,8 +26,8 @@ def destination(chat: Chat, session: Session) -> tuple[str, ...]:
     return tuple(part for part in (session.label, profile.name, profile.model, host) if part)
 
 
-def progress(turn: Turn, now: float) -> str:
-    """How a running turn stands."""
+def progress(turn: Turn, now: float, silence: Silence = NO_SILENCE) -> str:
+    """How a running turn stands. `now` is in seconds since the epoch."""
     elapsed = max(0.0, now - turn.created_at)
     if turn.open_approvals:
         return f"{one_line(turn.open_approvals[0].name, 30)} waits for your approval"
@@ -34,9 +35,12 @@ def progress(turn: Turn, now: float) -> str:
         left = max(0.0, turn.waiting_until - now)
         return f"{turn.waiting_for} · again in {left:.0f} s"
     words = sum(item.text.count(" ") + 1 for item in turn.items if item.text)
-    if not words:
-        return f"waiting {elapsed:.1f} s"
-    return f"answering {elapsed:.1f} s · {words:,} words"
+    stands = f"answering {elapsed:.1f} s" if words else f"waiting {elapsed:.1f} s"
+    if silence.of_data >= LONG_SILENCE:
+        return f"{stands} · no data for {silence.of_data:.0f} s"
+    if silence.of_text >= LONG_SILENCE:
+        return f"{stands} · server is alive, no text for {silence.of_text:.0f} s"
+    return f"{stands} · {words:,} words" if words else stands
 
 
 def outcome(turn: Turn) -> str:
