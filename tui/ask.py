@@ -15,13 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from tui import config_file, logs, paths
+from tui.aside import aside
 from tui.attachments import read_attachment, with_attachments
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.config import Config
-from tui.console import print_error
+from tui.console import out_descriptor, print_error, refused
 from tui.errors import Exit, PalaverError, StoreError, UsageError
-from tui.model import HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
+from tui.model import Failure, HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
+from tui.objects import without_keys
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.pictures import Picture
 from tui.shown_pictures import refuse_pictures
@@ -100,7 +102,7 @@ class _Ask:
         self._label = label
         self._prompt = prompt
         self._pictures = pictures
-        self._out = Emitter(sys.stdout.fileno())
+        self._out = Emitter(out_descriptor())
         self._printer = self._make_printer()
         self._store = Store(paths.find().history_file, kind=HolderKind.ASK, on_health=self._health)
         client = Client(on_bytes=self._out.write if args.raw else None)
@@ -108,11 +110,12 @@ class _Ask:
         self._key = ""
         self._signal = 0
         self._timed_out = False
-        self._reader_left = False
         self._told_of_history = False
         self._notes = 0
         self._asked: set[str] = set()
         self._questions: set[asyncio.Task[None]] = set()
+        self._asking = asyncio.Lock()
+        self._mistake: BaseException | None = None
         self._session_kept: Session | None = None
         self._last: Turn | None = None
 
@@ -126,9 +129,12 @@ class _Ask:
         try:
             turn = await self._turn(session)
         finally:
+            await self._end_questions()
             await self._chat.aclose()
             if session is not None:
                 await self._store.close()
+        if self._mistake is not None:
+            raise self._mistake
         self._printer.end(turn, self._label, self._chat.window_of(turn))
         self._out.close()
         return self._status(turn)
@@ -236,13 +242,14 @@ class _Ask:
         self._timed_out = self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
 
     def _broken(self) -> None:
-        self._reader_left = True
         self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
 
     def _status(self, turn: Turn) -> int:
         """Say how it ended, where that is not well, and give the exit status for it."""
-        if self._reader_left or self._out.broken:
-            return int(Exit.READER_LEFT) if self._out.reader_left else int(Exit.BUG)
+        if self._out.trouble is not None:
+            if isinstance(self._out.trouble, BrokenPipeError):
+                return int(Exit.READER_LEFT)
+            raise refused(self._out.trouble)
         if turn.status is TurnStatus.DONE:
             if turn.open_approvals:
                 self._say_asked(turn)
@@ -252,7 +259,7 @@ class _Ask:
                 return int(Exit.INCOMPLETE)
             return int(Exit.DONE)
         if self._signal:
-            sys.stderr.write("The server goes on.\n" if turn.run else "Cancelled.\n")
+            print_error("The server goes on." if turn.run else "Cancelled.")
             if turn.run:
                 _say(f"palaver {shell_word(self._label)} shows the rest")
             return 128 + self._signal
@@ -260,12 +267,19 @@ class _Ask:
             _say(f"no complete answer in {self._args.timeout:g} s")
             return int(Exit.INCOMPLETE if turn.has_output else Exit.UNREACHABLE)
         if turn.error is not None:
-            _say(str(turn.error))
+            _say(str(self._at_command_line(turn.error)))
             return turn.error.exit_status
         if turn.status is TurnStatus.CANCELLED and not turn.has_output:
             # Another process has taken the session over, which a note says.
             return int(Exit.LIMITED)
         return int(Exit.INCOMPLETE)
+
+    def _at_command_line(self, failure: Failure) -> Failure:
+        """A failure, with what there is to do about it here."""
+        told = without_keys(failure)
+        if told.hint == failure.hint or self._args.approve or self._args.deny:
+            return told
+        return replace(told, hint="; ".join(filter(None, (told.hint, "the same command sends it again"))))
 
     def _confirm(self, turn: Turn) -> None:
         """Have what a server waits for in the middle of its answer approved or denied, once each."""
@@ -274,11 +288,12 @@ class _Ask:
                 self._asked.add(item.key)
                 task = asyncio.get_running_loop().create_task(self._ask_user(turn, item))
                 self._questions.add(task)
-                task.add_done_callback(self._questions.discard)
+                task.add_done_callback(self._has_asked)
 
     async def _ask_user(self, turn: Turn, item: Item) -> None:
-        _say(f"{item.name} wants your approval: {item.text}")
-        approved = await asyncio.to_thread(_read_yes) if sys.stdin.isatty() else None
+        async with self._asking:
+            _say(f"{item.name} wants your approval: {item.text}")
+            approved = await _is_approved()
         if approved is None:
             _say("denied, as no one is here to ask; in the window you are asked")
         reason = "" if approved is not None else "no one was there to ask"
@@ -286,6 +301,21 @@ class _Ask:
             await self._chat.answer(self._session_kept, turn, item, Verdict(bool(approved), reason=reason))
         except PalaverError as error:
             _say(str(error))
+
+    def _has_asked(self, task: asyncio.Task[None]) -> None:
+        """A mistake of ours ends the turn, whose server would wait for an answer for ever."""
+        self._questions.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._mistake = error
+            self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
+
+    async def _end_questions(self) -> None:
+        questions = set(self._questions)
+        for question in questions:
+            question.cancel()
+        if questions:
+            await asyncio.wait(questions)
 
     def _say_asked(self, turn: Turn) -> None:
         for item in turn.open_approvals:
@@ -308,11 +338,28 @@ def _prompt(args: argparse.Namespace) -> tuple[str, tuple[Picture, ...]]:
     return prompt, tuple(picture for _, picture in attached if picture is not None)
 
 
-def _read_yes() -> bool:
-    """Whether the user says yes, at the terminal."""
-    sys.stderr.write("palaver: approve it? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+async def _is_approved() -> bool | None:
+    """Whether the user says yes; None where no one is at a terminal. What was typed before the question is no answer."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return None
+    import termios
+
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    print_error("palaver: approve it? [y/N] ", end="")
+    try:
+        return await aside(_read_yes)
+    except asyncio.CancelledError:
+        print_error("")
+        raise
+
+
+def _read_yes() -> bool | None:
+    """The user's answer; None where the terminal is gone. Not by Python's own stream: it is locked while someone reads,
+    and a program that ends meanwhile would wait for it."""
+    try:
+        return os.read(sys.stdin.fileno(), 1024).strip().lower() in (b"y", b"yes")
+    except OSError:
+        return None
 
 
 def _read_input() -> str:

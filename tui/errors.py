@@ -11,6 +11,7 @@ PalaverError
 │   ├── Incomplete         the answer began and did not finish
 │   └── Limited            busy or rate limited, also after retries
 │       └── SessionBusy    the session is answering in another window
+├── OutputRefused          standard output cannot be written to
 ├── FileRefused            a file to export to or import from cannot be used
 └── StoreError             the history could not be read or written
     └── LabelTaken         another session has that label
@@ -73,6 +74,12 @@ class ConfigError(PalaverError):
     def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
         super().__init__(message, hint=hint)
         self.detail = detail
+
+
+class OutputRefused(PalaverError):
+    """Standard output is closed, or takes no more."""
+
+    kind = "output"
 
 
 class TurnError(PalaverError):

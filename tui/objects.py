@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from tui.figures import context_object, figures_of
-from tui.model import Branch, Queued, Session, Turn
+from tui.model import Branch, Failure, Queued, Session, Turn
 
 
 def turn_object(turn: Turn, label: str, window: int | None = None) -> dict[str, Any]:
     """A turn whose model has a context `window`, as scripts get it."""
     figures = figures_of(turn, window)
+    error = without_keys(turn.error) if turn.error else None
 
     def since_start(moment: float | None) -> float | None:
         return None if moment is None else round(max(0.0, moment - turn.created_at), 3)
@@ -42,9 +43,15 @@ def turn_object(turn: Turn, label: str, window: int | None = None) -> dict[str, 
         },
         "finish": turn.finish or None,
         "notes": list(turn.notes),
-        "error": {"kind": turn.error.kind, "message": turn.error.message, "hint": turn.error.hint or None,
-                  "status": turn.error.status} if turn.error else None,
+        "error": {"kind": error.kind, "message": error.message, "hint": error.hint or None,
+                  "status": error.status} if error else None,
     }  # fmt: skip
+
+
+def without_keys(failure: Failure) -> Failure:
+    """A failure as it is told where there is no window: its hint without what it says of the window's keys."""
+    parts = failure.hint.split("; ")
+    return replace(failure, hint="; ".join(part for part in parts if not part.startswith("press ")))
 
 
 def session_object(session: Session) -> dict[str, object]:

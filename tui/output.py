@@ -10,7 +10,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from tui.console import print_error
 from tui.model import Turn
 from tui.objects import turn_object
 from tui.text import Cleaner
@@ -19,12 +18,11 @@ from tui.text import Cleaner
 class Emitter:
     """Writes to a descriptor from a thread of its own, so that a slow reader never holds up a stop or a save.
 
-    `broken` tells that nothing more can be written; `reader_left` that it is because no one reads any more.
+    `trouble` tells that nothing more can be written, and why: a BrokenPipeError where no one reads any more.
     """
 
     def __init__(self, fd: int) -> None:
-        self.broken = False
-        self.reader_left = False
+        self.trouble: OSError | None = None
         self.on_broken: Callable[[], object] = lambda: None
         self._fd = fd
         self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -41,14 +39,11 @@ class Emitter:
 
     def _run(self) -> None:
         while (data := self._queue.get()) is not None:
-            while data and not self.broken:
+            while data and self.trouble is None:
                 try:
                     data = data[os.write(self._fd, data) :]
                 except OSError as error:
-                    self.broken = True
-                    self.reader_left = isinstance(error, BrokenPipeError)
-                    if not self.reader_left:
-                        print_error(f"palaver: standard output cannot be written to: {error.strerror}")
+                    self.trouble = error
                     with suppress(RuntimeError):
                         self.on_broken()
 

@@ -1,12 +1,15 @@
-"""What holds for the process from its first moment: it leaves no memory behind, and no error of ours uncleaned.
+"""What holds for the process from its first moment: it leaves no memory behind, no error of ours uncleaned, and writes
+into no file that it took for a terminal.
 
 A memory dump holds keys and everything that was said. An error in a thread, or where Python can only warn, would be
-printed with its message, over the window or into a pipe.
+printed with its message, over the window or into a pipe. A file that is opened where standard error is closed would get
+its descriptor, and be given what whoever we start says there.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import sys
 import threading
@@ -18,6 +21,7 @@ def begin() -> None:
     # Loading makes objects by the ten thousand, none of them garbage: looking through them was a tenth of a start.
     gc.set_threshold(100_000, 20, 100)
     no_core_dump()
+    fill_descriptors()
     threading.excepthook = _in_thread
     sys.unraisablehook = _unraisable
 
@@ -27,12 +31,20 @@ def no_core_dump() -> None:
 
     A limit of one byte, and not of none: a program that is handed dumps gets them whatever the limit, but not at one.
     """
-    import os
-
     if os.environ.get("PALAVER_CORE") == "1":
         return
     _soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
+
+
+def fill_descriptors() -> None:
+    """Have the three standard descriptors lead nowhere where they are closed. Python's own streams stay None there."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest one that is free: this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def _in_thread(args: threading.ExceptHookArgs) -> None:

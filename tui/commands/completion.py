@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tui import paths
-from tui.console import COMMANDS
+from tui.console import COMMANDS, write_out
 from tui.errors import Exit
 from tui.values import dataclass
 
@@ -26,8 +25,7 @@ def main(args: argparse.Namespace, parsers: Callable[[], Mapping[str, argparse.A
         text = "".join(f"{label}\n" for label in read_labels(paths.find().history_file))
     else:
         text = _script(args.shell, [one for words, parser in parsers().items() for one in _of(words, parser)])
-    sys.stdout.buffer.write(text.encode())
-    sys.stdout.flush()
+    write_out(text.encode("utf-8", "replace"))
     return int(Exit.DONE)
 
 

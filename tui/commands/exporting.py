@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 from tui.commands.sessions import history, named
 from tui.commands.table import print_line
-from tui.console import print_error
+from tui.console import print_error, write_out
 from tui.errors import Exit, StoreError
 from tui.exchange import Form, Plan, form_of
 from tui.text import one_line
@@ -45,8 +44,7 @@ async def _main(args: argparse.Namespace) -> int:
         session = await named(chat, args.label)
         if args.output == "-":
             plan = await chat.exchange.plan(session, args.until)
-            await chat.exchange.write(plan, form, lambda text: sys.stdout.buffer.write(text.encode("utf-8", "replace")))
-            sys.stdout.buffer.flush()
+            await chat.exchange.write(plan, form, lambda text: write_out(text.encode("utf-8", "replace")))
         else:
             exported = await chat.exchange.export(session, form, Path(args.output) if args.output else None, args.until)
             plan = exported.plan

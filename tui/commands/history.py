@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from tui import paths
 from tui.commands.table import print_json, print_line
+from tui.console import print_error
 from tui.errors import Exit, StoreError
 from tui.store import place, upkeep
 from tui.store.check import Findings
@@ -32,7 +32,7 @@ def main(args: argparse.Namespace) -> int:
         case "path":
             print_line(str(file))
             for line in place.remarks(file):
-                sys.stderr.write(f"note: {one_line(line, 500)}\n")
+                print_error(f"note: {one_line(line, 500)}")
         case "backup":
             _back_up(file, args.file, as_json=as_json)
         case "repair":

@@ -121,7 +121,7 @@ class _Bar(_NoBar):
 @contextmanager
 def _progress() -> Iterator[_NoBar]:
     """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield _NoBar()
         return
     from rich.console import Console

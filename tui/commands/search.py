@@ -105,7 +105,7 @@ def _objects(session: SessionHits) -> list[dict[str, Any]]:
 
 
 def _print(found: Found) -> None:
-    is_colourful = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    is_colourful = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     strong, faint, marked, plain = (_STRONG, _FAINT, _MARKED, _PLAIN) if is_colourful else ("", "", "", "")
     for number, session in enumerate(found.sessions):
         if number:

@@ -16,7 +16,7 @@ from tui.console import print_error
 from tui.errors import Exit, StoreError
 from tui.model import HolderKind, ItemKind, Session, TurnStatus
 from tui.moments import moment
-from tui.objects import branch_object, iso, queued_object, session_object, turn_json
+from tui.objects import branch_object, iso, queued_object, session_object, turn_json, without_keys
 from tui.store import Store
 from tui.text import clean, one_line
 
@@ -250,7 +250,7 @@ async def _show(chat: Chat, args: argparse.Namespace) -> None:
         for note in turn.notes:
             print_line(f"[{one_line(note)}]")
         if turn.error:
-            print_line(f"[{one_line(str(turn.error))}]")
+            print_line(f"[{one_line(str(without_keys(turn.error)))}]")
     for number, queued in enumerate(queue, 1):
         print_line()
         print_line(f"── {moment(queued.created_at)} · waits, {number} of {len(queue)}")

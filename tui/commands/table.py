@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tui.console import write_out
 from tui.text import clean, one_line
 
 
@@ -31,8 +31,7 @@ def print_line(text: str = "") -> None:
 
 def print_styled(text: str) -> None:
     """The same for a line with styles of ours in it; whoever makes it has cleaned all the rest."""
-    sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
-    sys.stdout.buffer.flush()
+    write_out(text.encode("utf-8", "replace") + b"\n")
 
 
 def print_json(value: Any) -> None:
