@@ -147,7 +147,8 @@ def _reading(file: Path, *, may_write: bool = False) -> Iterator[tuple[sqlite3.C
     """
     try:
         with closing(_connect(file)) as conn:
-            can_write = may_write and not _is_read_only(conn)
+            # A file it may not write SQLite opens for reading, without a word, and does not begin to write in it either.
+            can_write = may_write and os.access(file, os.W_OK) and not _is_read_only(conn)
             conn.execute("BEGIN IMMEDIATE" if can_write else "BEGIN")
             if _tables(conn) and "_sqlite_migrations" not in _tables(conn):
                 raise StoreError(f"{file} is another program's database.", hint="move it away")
