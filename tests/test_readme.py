@@ -14,6 +14,7 @@ from tests.loopback import palaver
 from tui import __version__
 from tui.app.app import _bound_classes
 from tui.config_file import load
+from tui.console import COMMANDS
 from tui.errors import Exit
 from tui.store import Store
 
@@ -73,7 +74,7 @@ def test_the_pictures_are_there() -> None:
 
 
 def test_commands_explain_themselves() -> None:
-    for command in ((), ("ask",), ("sessions",), ("profiles",), ("config",), ("history",), ("export",), ("import",)):
+    for command in ((), *((name,) for name in COMMANDS)):
         done = palaver(*command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("usage: palaver")

@@ -31,6 +31,7 @@ palaver profiles ...       list, show or test the servers
 palaver config ...         show where the configuration is, and what is in force
 palaver completion SHELL   print what completes commands and labels in bash, zsh or fish
 palaver history ...        check, copy or repair the history's file, or show where it is
+palaver doctor             look over everything Palaver needs, for you and for a bug report
 """
 
 
@@ -163,6 +164,10 @@ def _module(command: str) -> Any:
             from tui.commands import history
 
             return history
+        case "doctor":
+            from tui.commands import doctor
+
+            return doctor
         case "export":
             from tui.commands import exporting
 

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-COMMANDS = ("ask", "sessions", "search", "profiles", "config", "history", "open", "export", "import", "completion")
+COMMANDS = tuple("ask sessions search profiles config history doctor open export import completion".split())
 """First words that are commands; a session of that label is opened with `palaver open`."""
 
 

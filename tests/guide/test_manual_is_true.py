@@ -26,6 +26,7 @@ from tui.app.widgets.sidebar import GROUPS, Sidebar
 from tui.client import fresh_note
 from tui.commands import completion, exporting, importing, profiles, sessions
 from tui.commands import config as config_command
+from tui.commands import doctor as doctor_command
 from tui.commands import history as history_command
 from tui.commands import search as search_command
 from tui.config import CONTINUE_BY, NOTIFY, PROTOCOLS
@@ -130,7 +131,7 @@ def parse(words: list[str]) -> argparse.Namespace:
         return argparse.Namespace(version=True)
     module = {"sessions": sessions, "search": search_command,
               "profiles": profiles, "config": config_command, "history": history_command,
-              "export": exporting, "import": importing, "ask": ask,
+              "doctor": doctor_command, "export": exporting, "import": importing, "ask": ask,
               "completion": completion}.get(words[1] if words[1:] else "")  # fmt: skip
     if module is None:
         required = words[1:2] == ["open"]
@@ -175,7 +176,17 @@ def actions_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 def options() -> dict[str, argparse.Action]:
     """Every option there is."""
     parsers = [cli._parser("palaver", label_required=False)]
-    for module in (sessions, search_command, profiles, config_command, history_command, exporting, importing, ask):
+    modules = (
+        sessions,
+        search_command,
+        profiles,
+        config_command,
+        history_command,
+        doctor_command,
+        exporting,
+        importing,
+    )
+    for module in (*modules, ask):
         parsers.append(argparse.ArgumentParser())
         module.add_arguments(parsers[-1])
     return {word: action for parser in parsers for action in actions_of(parser) for word in action.option_strings}
@@ -221,6 +232,11 @@ def test_every_command_of_history_is_in_its_table() -> None:
     assert told == set(commands.choices)
 
 
+def test_every_line_of_the_doctor_is_in_its_table() -> None:
+    told = {name for row in reading.rows("palaver doctor") for name in row[0].split(", ")}
+    assert told == {line.about for line in doctor_command.look_over()}
+
+
 def test_every_exit_status_is_in_the_table() -> None:
     assert [int(row[0]) for row in reading.rows("Exit statuses")] == sorted(Exit)
 
@@ -234,6 +250,7 @@ def test_every_exit_status_is_in_the_table() -> None:
         ("palaver sessions", "ends with status 9", Exit.HISTORY),
         ("Importing", "refused in words, with status 9", Exit.HISTORY),
         ("palaver config", "ends the start with status 3", Exit.CONFIG),
+        ("palaver doctor", "The status is 0 where nothing is ✗, and else 1", doctor_command.WRONG),
         ("Stopping an answer", "the exit status is 130", Exit.INTERRUPT),
         ("Logs and crash reports", "ends with status 1", Exit.BUG),
         ("Errors about the connection", "the status is 5", Exit.UNREACHABLE),

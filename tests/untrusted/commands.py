@@ -178,6 +178,7 @@ def _history_jobs(some: list[str]) -> Iterator[Job]:
         yield Job(f"export --format {form} (all)", ("export", "everything", "--format", form, "-o", "-"))
     for command in ("check", "backup"):
         yield Job(f"history {command} (all)", ("history", command))
+    yield Job("doctor (all)", ("doctor",), is_coloured=True)
 
 
 def _server_jobs(home: Home, some: list[str]) -> Iterator[Job]:
@@ -197,6 +198,7 @@ def _server_jobs(home: Home, some: list[str]) -> Iterator[Job]:
     named = home.profiles("named", some)
     for command in (("profiles", "list"), ("config", "show")):
         yield Job(f"profile names, {' '.join(command)} (all)", command, named)
+    yield Job("profile names, doctor (all)", ("doctor",), named, is_coloured=True)
 
 
 def _argument_jobs(home: Home, number: int, one: str) -> Iterator[Job]:
@@ -272,6 +274,8 @@ def _environment_jobs(home: Home, number: int, one: str) -> Iterator[Job]:
     yield Job("damaged history", ("sessions", "list"), home.damaged(folder.name))
     yield Job("configuration folder", ("config", "path"), {"PALAVER_CONFIG_DIR": str(folder)})
     yield Job("configuration folder, show", ("config", "show"), {"PALAVER_CONFIG_DIR": str(folder)})
+    folders = {f"PALAVER_{kind}_DIR": str(folder) for kind in ("CONFIG", "DATA", "LOG")}
+    yield Job("folders, doctor", ("doctor",), {**folders, "TERM_PROGRAM": value, "LANG": value}, is_coloured=True)
     yield Job("log folder", ("config", "path"), {"PALAVER_LOG_DIR": str(folder)})
     yield Job("relative folder", ("history", "path"), {"PALAVER_DATA_DIR": value})
     for key, url in (("OPENAI_API_KEY", "OPENAI_BASE_URL"), ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")):

@@ -54,9 +54,14 @@ def remarks(file: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def file_system(file: Path) -> str:
+    """The type of the file system a file is on, or would be, as the system calls it; empty where it does not tell."""
+    return _mounted(file)[0]
+
+
 def is_on_network(file: Path) -> bool:
     """Whether other computers may have the same file open."""
-    return _mounted(file)[0] in _NETWORK
+    return file_system(file) in _NETWORK
 
 
 def conflict_copies(file: Path) -> list[Path]:

@@ -1,0 +1,96 @@
+"""The history's file and place, what is in it as `palaver history check` sees it, and the reports of crashes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tui import paths
+from tui.commands.doctor_lines import Line, Mark
+from tui.moments import moment
+from tui.store import place, upkeep
+from tui.text import shell_word
+
+FULL = 1 << 20
+"""Bytes of room with which a history may not be saved any more."""
+
+LOW = 100 << 20
+"""Bytes of room that are soon used up."""
+
+SHOWN = 6
+"""How many things that are wrong are told; `palaver history check` tells all."""
+
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def history() -> Iterator[Line]:
+    """Where it is, whether it can be written to, and whether it is whole."""
+    file = paths.find().history_file
+    is_there = os.path.lexists(file)
+    folder = next(one for one in (file.parent, *file.parent.parents) if one.is_dir())
+    disk = os.statvfs(folder)
+    room = disk.f_bavail * disk.f_frsize
+    kind = place.file_system(file)
+    size = _amount(file.stat().st_size) if is_there else "not made yet"
+    yield Line(Mark.OK, "history", f"{file}: {size}, {_amount(room)} free{f', {kind}' if kind else ''}")
+    yield from obstacles(file if is_there else folder, folder, room, is_read_only=bool(disk.f_flag & os.ST_RDONLY))
+    if not is_there:
+        yield from (Line(Mark.NOTE, "history", remark) for remark in place.remarks(file))
+        return
+    found = upkeep.check(file)
+    sessions, turns = found.sessions, found.turns
+    counts = f"{sessions:,} session{'' if sessions == 1 else 's'}, {turns:,} turn{'' if turns == 1 else 's'}"
+    if not found.wrong:
+        yield Line(Mark.OK, "history", f"nothing is wrong in it: {counts}")
+    for number, wrong in enumerate(found.wrong[:SHOWN], 1):
+        is_last = number == min(len(found.wrong), SHOWN)
+        yield Line(Mark.WRONG, "history", wrong, "see `palaver history repair`" if is_last else "")
+    if len(found.wrong) > SHOWN:
+        yield Line(Mark.WRONG, "history", f"and {len(found.wrong) - SHOWN} more", "see `palaver history check`")
+    yield from (Line(Mark.NOTE, "history", remark) for remark in found.remarks)
+
+
+def obstacles(path: Path, folder: Path, room: int, *, is_read_only: bool) -> Iterator[Line]:
+    """What keeps `path`, in `folder`, from being written, with `room` bytes left on a disk that may be mounted read-only."""
+    if is_read_only:
+        yield Line(
+            Mark.WRONG,
+            "history",
+            "its file system is mounted read-only: nothing is saved",
+            "have it elsewhere: PALAVER_DATA_DIR",
+        )
+    for one in dict.fromkeys((path, folder)):
+        if not is_read_only and not os.access(one, os.W_OK):
+            fix = f"if it is yours: chmod u+rwX {shell_word(str(one))}"
+            yield Line(Mark.WRONG, "history", f"{one} cannot be written to: nothing is saved", fix)
+    if room < FULL:
+        yield Line(Mark.WRONG, "history", "the disk is full: nothing is saved", "make room")
+    elif room < LOW:
+        yield Line(Mark.NOTE, "history", "the disk is nearly full", "make room")
+
+
+def reports() -> Iterator[Line]:
+    """The reports that our own mistakes have left."""
+    folder = paths.find().log_dir
+    found = sorted(folder.glob("crash-*.txt"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        yield Line(Mark.OK, "crashes", f"no reports in {folder}")
+        return
+    newest = f"{found[-1].name} of {moment(found[-1].stat().st_mtime)}"
+    count = f"{len(found)} reports, the newest" if len(found) > 1 else "a report,"
+    yield Line(
+        Mark.NOTE,
+        "crashes",
+        f"{count} {newest}, in {folder}",
+        "add the newest to a bug report; delete those you are done with",
+    )
+
+
+def _amount(size: float) -> str:
+    """A number of bytes, as short as is still of use."""
+    for unit in _UNITS[:-1]:
+        if size < 1000:
+            return f"{size:.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} {_UNITS[-1]}"
