@@ -270,7 +270,7 @@ async def test_a_server_that_moves_on_to_another_id_is_followed() -> None:
 
 
 @pytest.mark.fault("S12")
-@pytest.mark.parametrize("issued", ["", "x" * 10_240, "a\r\nx-evil: 1", "\x1b]0;owned\x07"])
+@pytest.mark.parametrize("issued", ["", "x" * 10_240, "a\r\nx-evil: 1", "\x1b]0;owned\x07", "\ud800 x", "\ud800", ".."])
 async def test_an_id_that_cannot_be_sent_again_is_not_kept(issued: str) -> None:
     told, _one = await answers(lambda exchange: well(exchange, response_id=issued), conversation_id=OLD)
     assert told.exit_status == 6

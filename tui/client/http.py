@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self, cast
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from tui import __version__
 from tui.addresses import origin_of
@@ -368,6 +368,21 @@ async def _with(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[byt
     yield head
     async for chunk in chunks:
         yield chunk
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path, whatever is in it.
+
+    Raises:
+        Refused: It cannot be one: it would be left out, or name another place.
+    """
+    try:
+        segment = quote(name, safe="")
+    except UnicodeEncodeError:
+        segment = ""
+    if segment in ("", ".", ".."):
+        raise Refused(f"“{quote(name, errors='replace')}” cannot be part of an address.")
+    return segment
 
 
 def bearer(profile: Profile, key: str) -> dict[str, str]:  # noqa: ARG001 - the contract's shape

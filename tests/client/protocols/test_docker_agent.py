@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.client.turns import Read, read
+from tests.client.turns import Read, read, take
 from tests.fake_server import PROFILE as BASE
+from tests.fake_server import FakeServer, client_of
 from tui.client import Request
 from tui.client.protocols import load
 from tui.client.protocols.docker_agent import body, headers, is_stale, is_unsupported
@@ -77,6 +79,36 @@ def test_only_what_was_typed_now_is_sent() -> None:
     assert body(Request(other, "hello"))["model"] == "openai/gpt-5"
     assert headers(PROFILE, "k") == {"authorization": "Bearer k"}
     assert load("docker-agent").body(Request(PROFILE, "hello")) == body(Request(PROFILE, "hello"))
+
+
+@pytest.mark.fault("S12")
+@pytest.mark.parametrize("issued", [".", "..", "\ud800", "\ud800 x"])
+async def test_a_session_that_has_no_place_in_an_address_is_refused(issued: str) -> None:
+    server = FakeServer()
+    turn = asyncio.ensure_future(take(client_of(server), PROFILE))
+    (await server.request()).answer(200, {"id": issued})
+    told = await turn
+    assert (told.exit_status, told.turn.conversation_id, len(server.seen)) == (6, "", 1)
+
+
+@pytest.mark.fault("S12")
+async def test_a_session_is_one_segment_of_the_address_whatever_is_in_it() -> None:
+    server = FakeServer()
+    turn = asyncio.ensure_future(take(client_of(server), PROFILE))
+    (await server.request()).answer(200, {"id": "../a?b#c%2e"})
+    exchange = await server.request()
+    assert exchange.request.url.raw_path == b"/api/sessions/..%2Fa%3Fb%23c%252e/agent/root"
+    exchange.break_off()
+    await turn
+
+
+@pytest.mark.fault("S12")
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
+async def test_nothing_is_asked_of_a_session_that_has_no_place_in_an_address(name: str) -> None:
+    server = FakeServer()
+    with pytest.raises(Refused, match="cannot be part of an address"):
+        await client_of(server).ask(PROFILE, lambda wire, http: wire.recall(http, name))
+    assert server.seen == []
 
 
 # Sessions that the server does not know

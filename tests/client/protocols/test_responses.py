@@ -609,13 +609,14 @@ def test_errors_without_words_are_errors(payload: dict[str, Any]) -> None:
 # What the next turn goes on from
 
 
-@pytest.mark.parametrize("response_id", ["resp_1", "resp-xq7", LONG, "resp_" + "a" * 48, "ü_1"])
+@pytest.mark.parametrize("response_id", ["resp_1", "resp-xq7", LONG, "resp_" + "a" * 48, "ü_1", "...", "..a"])
 def test_an_id_is_kept_as_it_is(response_id: str) -> None:
     assert answer(finished(response_id=response_id)).issued == response_id
 
 
 @pytest.mark.parametrize(
-    "response_id", ["", "x" * 10_000, "a\r\nb", "a\x1b[31m", "a b", "a\x00", "a\x85", 5, ["x"], {}]
+    "response_id",
+    ["", "x" * 10_000, "a\r\nb", "a\x1b[31m", "a b", "a\x00", "a\x85", "\ud800 x", "\udfff", ".", "..", 5, ["x"], {}],
 )
 def test_an_id_that_cannot_be_sent_again_is_refused(response_id: Any) -> None:
     told = answer(delta("a"), finished(response_id=response_id))

@@ -145,6 +145,15 @@ async def test_where_it_is_sent(options: dict[str, str], path: str) -> None:
     assert told.turn.status is DONE
 
 
+@pytest.mark.fault("S12")
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800"])
+async def test_nothing_is_asked_of_a_conversation_that_has_no_place_in_an_address(name: str) -> None:
+    server = FakeServer()
+    with pytest.raises(Refused, match="cannot be part of an address"):
+        await client_of(server).ask(RILL, lambda wire, http: wire.recall(http, name))
+    assert server.seen == []
+
+
 async def _both(server_side: Any, turn: Any, answer_bytes: bytes) -> Any:
     running = asyncio.ensure_future(turn)
     exchange = await server_side

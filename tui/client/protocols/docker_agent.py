@@ -9,9 +9,9 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from tui.client.http import Http, bearer
+from tui.client.http import Http, bearer, segment
 from tui.client.protocols import read_events
 from tui.client.protocols.docker_agent_events import ELICITATION, LIMIT, DockerAgentReader
 from tui.client.protocols.docker_agent_history import Kept, read_kept, turns_of
@@ -217,7 +217,7 @@ async def _call(http: Http, method: str, path: str, sent: Payload | None = None)
 def _path(http: Http, *names: str) -> str:
     """A path below the server's API, which base_url may name or leave out."""
     has_it = urlsplit(http.profile.base_url).path.rstrip("/").endswith("/api")
-    return "/".join(("" if has_it else "/api", *(quote(name, safe="") for name in names)))
+    return "/".join(("" if has_it else "/api", *map(segment, names)))
 
 
 def _is_unknown(reply: Reply) -> bool:

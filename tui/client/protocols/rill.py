@@ -7,9 +7,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import field, replace
 from typing import Any
-from urllib.parse import quote
 
-from tui.client.http import Http, bearer
+from tui.client.http import Http, bearer, segment
 from tui.client.protocols import read_events
 from tui.client.protocols.fields import Payload, rows, seconds_of, table, text
 from tui.client.protocols.response_events import check_id
@@ -142,8 +141,8 @@ async def fork(http: Http, conversation_id: str, turns: int | None) -> str:  # n
 
 
 def _path(profile: Profile, *names: str) -> str:
-    instance = quote(profile.option("instance") or "default", safe="")
-    return "/".join((f"/v1/instances/{instance}/ai", *(quote(name, safe="") for name in names)))
+    instance = segment(profile.option("instance") or "default")
+    return "/".join((f"/v1/instances/{instance}/ai", *map(segment, names)))
 
 
 async def _get(http: Http, conversation_id: str) -> Mapping[str, Any]:
