@@ -30,9 +30,10 @@ class Run:
 
     `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
     after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
-    stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
-    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer last
-    grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
+    stream; `is_resumed` is whether it had been interrupted before, `is_partial` whether its server was not told all it
+    was to know, so that its conversation is not one to take up again. With `at` it goes on from the session's first turns
+    only, so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer
+    last grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
     """
 
     session: Session | None
@@ -44,6 +45,7 @@ class Run:
     lets_go: bool = False
     is_stateless: bool = False
     is_resumed: bool = False
+    is_partial: bool = False
     at: int | None = None
     name: str = ""
     beaten: float = 0.0

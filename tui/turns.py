@@ -15,7 +15,7 @@ from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import Start, mapping_after, take_up
-from tui.errors import PalaverError, UsageError
+from tui.errors import PalaverError, StoreError, UsageError
 from tui.events import (
     AttemptStarted,
     ConversationUnsupported,
@@ -55,6 +55,9 @@ IMPORTED_PREFACE = (
 )
 """What a model is told of a conversation that came from someone else, before it is told what was said in it."""
 
+UNREAD = "The history could not be read, so that the server was not told of all that was said before."
+"""The note of a turn that goes on without that."""
+
 STOP_PATIENCE = 5.0
 """Seconds the server's own call for stopping a run may take."""
 
@@ -84,9 +87,15 @@ class Turns(Sessions):
         live = [run_.turn.depth + 1 for run_ in self._of(session_id)]
         return max([await self._store.count(session_id), *live])
 
-    async def turns(self, session_id: str, start: int = 0, stop: int | None = None) -> list[Turn]:
-        """A session's turns from depth `start` up to, not including, `stop`; a running one as it stands now."""
-        turns = {turn.id: turn for turn in await self._store.turns(session_id, start, stop)}
+    async def turns(
+        self, session_id: str, start: int = 0, stop: int | None = None, *, must_read: bool = False
+    ) -> list[Turn]:
+        """A session's turns from depth `start` up to, not including, `stop`; a running one as it stands now.
+
+        Raises:
+            StoreError: They cannot be read, and they `must`.
+        """
+        turns = {turn.id: turn for turn in await self._store.turns(session_id, start, stop, must_read=must_read)}
         for run_ in self._of(session_id):
             if run_.turn.depth >= start and (stop is None or run_.turn.depth < stop):
                 turns[run_.turn.id] = run_.turn
@@ -408,11 +417,22 @@ class Turns(Sessions):
         profile = request.profile
 
         async def earlier(after: int) -> list[Turn]:
-            return await self.turns(turn.session_id, after + 1, turn.depth) if with_history else []
+            if not with_history or after + 1 >= turn.depth:
+                return []
+            stretch = (turn.session_id, after + 1, turn.depth)
+            try:
+                return await self.turns(*stretch, must_read=True)
+            except StoreError:
+                # What is in memory is told all the same.
+                run_.is_partial = True
+                return await self.turns(*stretch)
 
-        mapping = await self._store.conversations.get(
-            turn.session_id, profile.origin, profile.protocol, profile.key.principal
-        )
+        address = (turn.session_id, profile.origin, profile.protocol, profile.key.principal)
+        try:
+            # Before the first turn there is none that a new one could be put in the place of.
+            mapping = await self._store.conversations.get(*address, must_read=turn.depth > 0 and profile.traits.keeps)
+        except StoreError:
+            mapping, run_.is_partial = None, True
         if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
             request = replace(request, preface=IMPORTED_PREFACE)
         pictures = self._store.pictures.get
@@ -420,14 +440,16 @@ class Turns(Sessions):
             request, mapping, earlier, pictures, now=self._clock.now(), lifetime=self.config.conversation_ttl
         )
         run_.is_stateless = start.is_stateless
-        return start
+        return replace(start, note=UNREAD) if run_.is_partial else start
 
     async def _save(self, run_: Run, turn: Turn) -> None:
         session = run_.session
         if session is None:
             return
         principal = run_.profile.key.principal
-        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
+        mapping = None
+        if not run_.is_partial:
+            mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
         keeps = turn.status.is_final and self._keeps(turn.session_id)
         if keeps:
             self._kept.add(turn.session_id)

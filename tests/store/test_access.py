@@ -15,6 +15,7 @@ from tests.store.histories import (
     Healths,
     a_session,
     a_turn,
+    change,
     is_whole,
     opened,
     rows,
@@ -159,3 +160,27 @@ async def test_a_cancelled_writer_leaves_nothing_half_done(history: Path, disk: 
         assert [turn.text for turn in await store.turns(session.id)] == ["hi"]
         assert rows(history, "SELECT count(*) FROM turns") == [(1,)]
         assert not store.health.unsaved
+
+
+async def test_where_it_must_be_read_an_error_is_one(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session)
+    async with opened(history, must_read=True) as store:
+        change(history, "ALTER TABLE items RENAME TO gone")
+        for reading in (store.turns(session.id), store.prompts(session.id)):
+            with pytest.raises(StoreError, match="History cannot be read: "):
+                await reading
+        # What can be read is no reason to take the rest for read.
+        assert await store.find("work") is not None
+        with pytest.raises(StoreError, match="History cannot be read: "):
+            await store.turns(session.id)
+        change(history, "ALTER TABLE gone RENAME TO items")
+        assert len(await store.turns(session.id)) == 1
+
+
+async def test_where_there_was_never_a_history_there_is_none_to_be_read(tmp_path: Path) -> None:
+    # A folder where the file should be.
+    async with opened(tmp_path, must_read=True) as store:
+        assert store.health.message.startswith("History is off: ")
+        assert await store.sessions() == []

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.store.histories import NOW, a_mapping, a_session, change, opened, told
-from tui.model import Mapping, MappingState, Session
+from tests.store.histories import NOW, a_mapping, a_session, a_turn, change, opened, said, told
+from tui.errors import StoreError
+from tui.model import Mapping, MappingState, Session, TurnStatus
 from tui.store import Store
 
 
@@ -19,8 +22,20 @@ async def keep(store: Store, session: Session, *mappings: Mapping) -> None:
         assert await store.save(turn, turn, session, mapping)
 
 
+def key(like: Mapping) -> tuple[str, str, str, str]:
+    return like.session_id, like.origin, like.protocol, like.principal
+
+
+@contextmanager
+def unreadable(file: Path) -> Iterator[None]:
+    """For a while conversations cannot be read."""
+    change(file, "ALTER TABLE conversations RENAME TO gone")
+    yield
+    change(file, "ALTER TABLE gone RENAME TO conversations")
+
+
 async def get(store: Store, like: Mapping) -> Mapping | None:
-    return await store.conversations.get(like.session_id, like.origin, like.protocol, like.principal)
+    return await store.conversations.get(*key(like))
 
 
 @pytest.mark.fault("L12", "S07")
@@ -104,3 +119,32 @@ async def test_an_id_sqlite_cannot_keep_is_mended(history: Path) -> None:
     async with opened(history) as store:
         await keep(store, session, mapping)
         assert await get(store, mapping) == replace(mapping, conversation_id="a\ufffdb\u2400c")
+
+
+@pytest.mark.fault("D20", "D21")
+async def test_one_that_cannot_be_read_is_as_it_was_known_last(history: Path) -> None:
+    session, other = a_session(), a_session("other")
+    async with opened(history) as store:
+        point, later = a_mapping(session, "point"), a_mapping(session, "later", depth=2)
+        await told(store, session, "one")
+        await store.conversations.keep(point)
+        late = await store.begin(a_turn(session, "two"), session)
+        with unreadable(history):
+            assert await get(store, point) == point
+        await store.begin(a_turn(session, "zwei"), session, at=1)
+        with unreadable(history):
+            # The session is on another branch, of which nothing is known.
+            assert await get(store, point) is None
+            with pytest.raises(StoreError, match="History cannot be read"):
+                await store.conversations.get(*key(point), must_read=True)
+        assert await get(store, point) is None
+        await store.save(said(late, "late", status=TurnStatus.DONE), late, session, later)
+        with unreadable(history):
+            assert await store.conversations.get(*key(point), must_read=True) is None
+        await store.branches.choose(session.id, late.id)
+        with unreadable(history), pytest.raises(StoreError):
+            await store.conversations.get(*key(point), must_read=True)
+        assert await get(store, point) == later
+        with unreadable(history):
+            assert await get(store, point) == later
+            assert await get(store, a_mapping(other)) is None

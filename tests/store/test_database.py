@@ -152,6 +152,25 @@ def test_while_another_program_writes_nothing_is_done(db: Database, history: Pat
     assert db.write(revision) != 9
 
 
+def test_reading_waits_for_another_program_once_and_then_only_a_moment(db: Database, history: Path) -> None:
+    seen: list[int] = []
+
+    def look(conn: sqlite3.Connection) -> int:
+        seen.append(conn.execute("PRAGMA busy_timeout").fetchone()[0])
+        return revision(conn)
+
+    db.conn.execute("PRAGMA busy_timeout = 10")
+    with closing(sqlite3.connect(history, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for _ in range(2):
+            with pytest.raises(StoreError, match="locked by another program"):
+                db.read(look)
+        other.execute("ROLLBACK")
+    db.read(look)
+    db.read(look)
+    assert seen == [10, 250, 250, 5000]
+
+
 def test_it_is_set_up_to_lose_nothing_and_to_leave_no_trace(db: Database) -> None:
     found = {
         name: db.conn.execute(f"PRAGMA {name}").fetchone()[0]

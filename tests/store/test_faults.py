@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.chatting import Talk, answer_well, talk
-from tests.fake_server import completed, delta
+from tests.fake_server import CHAT_PROFILE, completed, delta
 from tests.store.conftest import Disk
 from tests.store.histories import (
     Healths,
@@ -38,6 +38,7 @@ from tui.chat import HealthChanged
 from tui.errors import SessionBusy
 from tui.model import Turn, TurnStatus
 from tui.store.lock import Lock, Locked
+from tui.turns import UNREAD
 
 LONG = "a rather long prompt, so that it needs pages of its own " * 400
 NOBODY = 65534
@@ -747,6 +748,78 @@ async def test_a_log_of_another_journal_mode_that_is_broken(history: Path, spoil
 
 
 # A file others hold, or take away
+
+
+@pytest.mark.fault("D20", "D21")
+async def test_a_history_that_cannot_be_read_costs_no_conversation(history: Path) -> None:
+    async with talk(history) as t:
+        await answered(t, text="one")
+        session = await t.chat.open("work")
+        with Other(history) as other:
+            other.do("hold")
+            for number, text in ((2, "two"), (3, "three")):
+                t.chat.send(session, "more")
+                exchange = await t.server.request()
+                assert exchange.json["previous_response_id"] == f"resp_{number - 1}"
+                answer_well(exchange, text, f"resp_{number}")
+                turn = await t.chat.settled(session.id)
+                assert turn is not None
+                assert (turn.depth, turn.notes) == (number - 1, ())
+            other.do("let_go")
+        await t.store._heal()
+        assert t.chat.health.message == ""
+    assert texts(history) == ["hello", "one", "more", "two", "more", "three"]
+    assert rows(history, "SELECT conversation_id, depth FROM conversations") == [("resp_3", 2)]
+
+
+@pytest.mark.fault("D20", "D21")
+async def test_a_conversation_that_cannot_be_read_is_left_as_it_is(history: Path) -> None:
+    async with talk(history) as t:
+        await answered(t, text="one")
+    async with talk(history) as t:
+        session = await t.chat.open("work")
+        with Other(history) as other:
+            other.do("hold")
+            t.chat.send(session, "more")
+            exchange = await t.server.request()
+            assert "previous_response_id" not in exchange.json
+            answer_well(exchange, "two", "resp_9")
+            turn = await t.chat.settled(session.id)
+            assert turn is not None
+            assert (turn.depth, turn.notes) == (1, (UNREAD,))
+            other.do("let_go")
+        await t.store._heal()
+        assert texts(history) == ["hello", "one", "more", "two"]
+        assert rows(history, "SELECT conversation_id, depth FROM conversations") == [("resp_1", 0)]
+        # It is gone on with, and the server is told what it has missed.
+        t.chat.send(session, "again")
+        exchange = await t.server.request()
+        assert exchange.json["previous_response_id"] == "resp_1"
+        assert "two" in str(exchange.json["input"])
+        answer_well(exchange, "three", "resp_3")
+        turn = await t.chat.settled(session.id)
+        assert turn is not None
+        assert turn.notes == ()
+    assert rows(history, "SELECT conversation_id, depth FROM conversations") == [("resp_3", 2)]
+
+
+@pytest.mark.fault("D20", "D21")
+async def test_what_cannot_be_read_and_is_not_told_is_noted(history: Path) -> None:
+    async with opened(history) as store:
+        await told(store, a_session(), "hello", "one")
+    async with talk(history, CHAT_PROFILE) as t:
+        session = await t.chat.open("work")
+        with Other(history) as other:
+            other.do("hold")
+            for prompt, messages in (("more", ["more"]), ("again", ["more", "two", "again"])):
+                t.chat.send(session, prompt)
+                exchange = await t.server.request()
+                # What is in memory is told.
+                assert [one["content"] for one in exchange.json["messages"]] == messages
+                exchange.respond().event({"choices": [{"delta": {"content": "two"}, "finish_reason": "stop"}]}).end()
+                turn = await t.chat.settled(session.id)
+                assert turn is not None
+                assert turn.notes == (UNREAD,)
 
 
 @pytest.mark.fault("D20", "C08")

@@ -19,6 +19,7 @@ from tui.store.access import Access, Health
 from tui.store.branches import Branches
 from tui.store.conversations import Conversations
 from tui.store.leases import Leases
+from tui.store.overlay import address_of
 from tui.store.pictures import Pictures
 from tui.store.queues import Queues
 from tui.store.watch import Watch
@@ -45,8 +46,9 @@ class Store(Access):
         kind: HolderKind = HolderKind.WINDOW,
         clock: Clock = SYSTEM,
         on_health: Callable[[Health], None] | None = None,
+        must_read: bool = False,
     ) -> None:
-        super().__init__(file, kind=kind, clock=clock, on_health=on_health)
+        super().__init__(file, kind=kind, clock=clock, on_health=on_health, must_read=must_read)
         self.branches = Branches(self)
         self.leases = Leases(self)
         self.queues = Queues(self)
@@ -229,8 +231,11 @@ class Store(Access):
             trouble = error
         else:
             self.written[turn.id] = turn
+            if at is not None:
+                # They were another branch's.
+                self.known.clear()
             return turn
-        turn = replace(turn, depth=await self.count(session.id))
+        turn = replace(turn, depth=await self.count(session.id, unread=turn.depth))
         known = await self.session(session.id)
         if known is None:
             self.overlay.add_session(session)
@@ -254,7 +259,7 @@ class Store(Access):
         """
         session = replace(session, turns=0)
         try:
-            await self.write(self._save_now, turn, since, session, mapping, keeps)
+            known = await self.write(self._save_now, turn, since, session, mapping, keeps)
         except StoreError as error:
             self.written.pop(turn.id, None)
             self.overlay.add_turn(turn, session)
@@ -264,15 +269,23 @@ class Store(Access):
             return False
         if not turn.status.is_final:
             self.written[turn.id] = turn
+        if mapping is not None:
+            self.known[address_of(mapping)] = known
         return True
 
-    async def count(self, session_id: str) -> int:
-        """How many turns a session has."""
-        return max(await self.read(sql.turns.count_turns, 0, session_id), self.overlay.turns_in(session_id))
+    async def count(self, session_id: str, unread: int = 0) -> int:
+        """How many turns a session has; `unread`, where that cannot be read."""
+        return max(await self.read(sql.turns.count_turns, unread, session_id), self.overlay.turns_in(session_id))
 
-    async def turns(self, session_id: str, start: int = 0, stop: int | None = None) -> list[Turn]:
-        """A session's turns from depth `start` up to, not including, `stop`."""
-        saved: list[Turn] = await self.read(sql.turns.get_turns, [], session_id, start, stop)
+    async def turns(
+        self, session_id: str, start: int = 0, stop: int | None = None, *, must_read: bool = False
+    ) -> list[Turn]:
+        """A session's turns from depth `start` up to, not including, `stop`.
+
+        Raises:
+            StoreError: They cannot be read, and they `must`.
+        """
+        saved: list[Turn] = await self.read(sql.turns.get_turns, [], session_id, start, stop, must_read=must_read)
         return self.overlay.merged_turns(session_id, start, stop, saved)
 
     async def said(self, session_id: str, start: int, stop: int) -> Said:
@@ -305,11 +318,14 @@ class Store(Access):
         session: Session,
         mapping: Mapping | None,
         keeps: bool,
-    ) -> None:
+    ) -> Mapping | None:
         # What is on disk is `since` only if that was the last thing written of this turn, and to this file.
         written = self.written.pop(turn.id, None)
         since = since if written is since else None
         if sql.saving.put_turn(conn, turn, since, session, self.writer(), keeps):
             self._wanted.append(turn)
-        if mapping is not None:
-            sql.conversations.put_mapping(conn, mapping, turn.id)
+        if mapping is None:
+            return None
+        sql.conversations.put_mapping(conn, mapping, turn.id)
+        # The session may be on another branch than the turn by now.
+        return sql.conversations.get_mapping(conn, *address_of(mapping))

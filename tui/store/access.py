@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import PalaverError, StoreError
-from tui.model import HolderKind, Turn
+from tui.model import HolderKind, Mapping, Turn
 from tui.store import sql
 from tui.store.keeper import Keeper, NotOpen
 from tui.store.lock import Locked
-from tui.store.overlay import Overlay
+from tui.store.overlay import Address, Overlay
 from tui.values import dataclass
 
 if TYPE_CHECKING:
@@ -67,9 +67,10 @@ class Access:
     """Reads and writes of the history in `file`. Nothing is touched before `open`; `on_health` is told whenever its health
     changes.
 
-    `kind` is what this process is. `on_wanted` is told of a session and its running turn, where another process wants that
-    session, or has taken it. `overlay` is what is only in memory; `written` are the running turns as they were written
-    last, to the file that is there now.
+    `kind` is what this process is. With `must_read` what cannot be read is an error, not as if there were none.
+    `on_wanted` is told of a session and its running turn, where another process wants that session, or has taken it.
+    `overlay` is what is only in memory; `written` are the running turns as they were written last, to the file that is there
+    now; `known` are the conversations of it as they were read or written last.
     """
 
     def __init__(
@@ -79,20 +80,23 @@ class Access:
         kind: HolderKind = HolderKind.WINDOW,
         clock: Clock = SYSTEM,
         on_health: Callable[[Health], None] | None = None,
+        must_read: bool = False,
     ) -> None:
         self.file = file
         self.on_health = on_health
         self.on_wanted: Callable[[str, str], object] | None = None
         self.overlay = Overlay()
         self.written: dict[str, Turn] = {}
+        self.known: dict[Address, Mapping | None] = {}
         self._thread: ThreadPoolExecutor | None = None
-        self._keeper = Keeper(file, self.written.clear, kind, clock)
+        self._keeper = Keeper(file, self._forget_file, kind, clock)
         self._wanted: list[Turn] = []
         self._first_notices = 0
         self._is_closing = False
         self._last_moment = math.inf
         self._cannot_write = ""
         self._cannot_read = ""
+        self.must_read = must_read
         self._is_waiting = False
         self._told = Health()
         self._writing = asyncio.Lock()
@@ -171,19 +175,29 @@ class Access:
 
     # Reads, writes
 
-    async def read(self, function: Callable[..., T], default: T, *args: object) -> T:
-        """Call `function` with the connection. Gives what it gives, or `default` where nothing can be read. Never raises."""
+    async def read(self, function: Callable[..., T], default: T, *args: object, must_read: bool = False) -> T:
+        """Call `function` with the connection. Gives what it gives; `default` where there is no history, or where it cannot
+        be read.
+
+        Raises:
+            StoreError: It cannot be read, and it `must`.
+        """
+        must_read = must_read or self.must_read
         if self._thread is None:
             return default
         try:
             found: T = await self._call(self._keeper.read, function, *args)
         except NotOpen:
+            if must_read and self._keeper.was_open:
+                raise
             return default
         except StoreError as error:
             self._cannot_read = f"History cannot be read: {error}"
-            found = default
-        else:
-            self._cannot_read = ""
+            self._tell()
+            if must_read:
+                raise StoreError(self._cannot_read, transient=error.transient) from None
+            return default
+        self._cannot_read = ""
         self._tell()
         return found
 
@@ -240,6 +254,11 @@ class Access:
         self._tell()
 
     # Within
+
+    def _forget_file(self) -> None:
+        """Another file is in the place of the one known so far."""
+        self.written.clear()
+        self.known.clear()
 
     async def _call(self, function: Callable[..., T], *args: object) -> T:
         """Run in the store's thread, to its end even if the caller is cancelled."""

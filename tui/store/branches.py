@@ -32,6 +32,8 @@ class Branches:
         chosen = await self._access.write(
             sql.saving.choose_branch, session_id, turn_id, self._access.writer(), is_awaited=True
         )
+        # They were another branch's.
+        self._access.known.clear()
         if chosen is None:
             raise StoreError("There is no such message any more.")
         return chosen

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tui.errors import StoreError
 from tui.model import Mapping
 from tui.store import sql
 from tui.store.access import Access
+from tui.store.overlay import address_of
 
 if TYPE_CHECKING:
     from tui.account import Event
@@ -22,12 +24,28 @@ class Conversations:
         """All conversations, with the label of their session."""
         return await self._access.read(sql.conversations.list_mappings, [])
 
-    async def get(self, session_id: str, origin: str, protocol: str, principal: str) -> Mapping | None:
-        """The conversation a server keeps for a session."""
-        kept = self._access.overlay.mappings.get((session_id, origin, protocol, principal))
-        return kept or await self._access.read(
-            sql.conversations.get_mapping, None, session_id, origin, protocol, principal
-        )
+    async def get(
+        self, session_id: str, origin: str, protocol: str, principal: str, *, must_read: bool = False
+    ) -> Mapping | None:
+        """The conversation a server keeps for a session; as it was known last, where the history cannot be read now.
+
+        Raises:
+            StoreError: It cannot be read and is not known, and it `must`.
+        """
+        access, address = self._access, (session_id, origin, protocol, principal)
+        kept = access.overlay.mappings.get(address)
+        if kept is not None:
+            return kept
+        try:
+            found = await access.read(sql.conversations.get_mapping, None, *address, must_read=True)
+        except StoreError:
+            if address in access.known:
+                return access.known[address]
+            if must_read or access.must_read:
+                raise
+            return None
+        access.known[address] = found
+        return found
 
     async def keep(self, mapping: Mapping) -> None:
         """Keep a conversation's id, in place of the one known before.
@@ -36,6 +54,7 @@ class Conversations:
             StoreError: It cannot be kept.
         """
         await self._access.write(sql.conversations.put_mapping, mapping)
+        self._access.known[address_of(mapping)] = mapping
 
     async def account(self, session_id: str) -> tuple[tuple[Mapping, ...], tuple[Event, ...]]:
         """The conversations of a session, the one used last first, and what was remarkable about its requests."""

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,6 +55,7 @@ class Database:
         self.file = file
         self.read_only = ""
         self.notice = ""
+        self._was_busy = False
         self._lock = lock
         if sqlite3.sqlite_version_info[:2] < OLDEST:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: it has to be 3.{OLDEST[1]} or newer.")
@@ -91,20 +92,25 @@ class Database:
         return identity(self.file) not in (None, self.identity)
 
     def read(self, function: Callable[..., T], *args: object) -> T:
-        """Call `function` with the connection, for reading: all of it from one moment.
+        """Call `function` with the connection, for reading: all of it from one moment. Where waiting for another program
+        was in vain it is waited for only a moment, until it can be read again.
 
         Raises:
             StoreError: It cannot be read.
         """
         try:
-            self.conn.execute("BEGIN")
-            try:
-                return function(self.conn, *args)
-            finally:
-                if self.conn.in_transaction:
-                    self.conn.execute("ROLLBACK")
+            with waiting(self.conn, WRITE_TIMEOUT) if self._was_busy else nullcontext():
+                self.conn.execute("BEGIN")
+                try:
+                    found = function(self.conn, *args)
+                finally:
+                    if self.conn.in_transaction:
+                        self.conn.execute("ROLLBACK")
         except sqlite3.Error as error:
+            self._was_busy = is_busy(error)
             raise explain(error, self.file) from None
+        self._was_busy = False
+        return found
 
     def write(self, function: Callable[..., T], *args: object) -> T:
         """Call `function` with the connection in a transaction of its own.

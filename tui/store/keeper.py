@@ -69,6 +69,11 @@ class Keeper:
         return self._db is not None
 
     @property
+    def was_open(self) -> bool:
+        """Whether it has been open at any time."""
+        return self._lease is not None
+
+    @property
     def read_only(self) -> str:
         """Why nothing can be written, or nothing."""
         return self._db.read_only if self._db else ""

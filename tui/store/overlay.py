@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from tui.store.sql.leases import Writer
 
+Address = tuple[str, str, str, str]
+"""Whose conversation it is, and with whom: a session, an origin, a protocol, a principal."""
+
 LIMIT = 64 * 1024 * 1024
 """The most text kept for writing later, in characters; beyond it the oldest finished turns are given up."""
 
@@ -30,7 +33,7 @@ class Overlay:
         self.changes: dict[str, dict[str, Any]] = {}
         self.turns: dict[str, Turn] = {}
         self.homes: dict[str, Session] = {}
-        self.mappings: dict[tuple[str, str, str, str], Mapping] = {}
+        self.mappings: dict[Address, Mapping] = {}
         self.pictures: dict[str, Picture] = {}
 
     def __bool__(self) -> bool:
@@ -106,7 +109,7 @@ class Overlay:
                 del self.turns[one.id]
 
     def add_mapping(self, mapping: Mapping) -> None:
-        self.mappings[mapping.session_id, mapping.origin, mapping.protocol, mapping.principal] = mapping
+        self.mappings[address_of(mapping)] = mapping
 
     def merged_sessions(self, saved: list[Session]) -> list[Session]:
         """`saved`, with what is newer in memory put over it, and in front what is only there."""
@@ -147,6 +150,11 @@ class Overlay:
                 session, turns=newest.depth + 1, last_turn_at=newest.created_at, last_status=newest.status
             )
         return session
+
+
+def address_of(mapping: Mapping) -> Address:
+    """Whose conversation it is, and with whom."""
+    return mapping.session_id, mapping.origin, mapping.protocol, mapping.principal
 
 
 def _forget(kept: dict[Any, Any], written: dict[Any, Any]) -> None:
