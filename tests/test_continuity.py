@@ -101,10 +101,18 @@ async def test_a_conversation_has_a_lifetime_that_a_clock_cannot_shorten(idle: f
     assert (taken_up.request.conversation_id == "conv_1") is is_taken
 
 
+@pytest.mark.fault("S08")
+@pytest.mark.parametrize("profile", [MISSED, TOLD_AT_FIRST, ALL_TOLD, ALL_TOLD_ENDED_BY_A_STOP])
 @pytest.mark.parametrize("idle", [15 * DAY, 15.9 * DAY])
-async def test_one_not_used_for_long_is_replaced_and_says_for_how_long(idle: float) -> None:
+async def test_one_not_used_for_long_is_replaced_and_says_for_how_long(profile: Profile, idle: float) -> None:
     note = f"{LONG_AGO.format(15)}, with 3 earlier turns sent along."
-    assert taken(await start(MISSED, mapping(2, idle=idle), *THREE)) == ("", said(0, 1, 2), note, False)
+    assert taken(await start(profile, mapping(2, idle=idle), *THREE)) == ("", said(0, 1, 2), note, False)
+
+
+@pytest.mark.fault("S08")
+async def test_one_that_a_stop_has_ended_as_well_says_so_too() -> None:
+    taken_up = await start(ALL_TOLD_ENDED_BY_A_STOP, mapping(0, idle=20 * DAY), turn(0), turn(1, TurnStatus.CANCELLED))
+    assert taken_up.note == f"{LONG_AGO.format(20)}, with 1 earlier turn sent along."
 
 
 # After turns that were stopped

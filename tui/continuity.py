@@ -102,14 +102,13 @@ async def take_up(
         if traits.telling is Telling.AT_FIRST and any(map(_may_be_held, await earlier(mapping.depth))):
             note = "The server still holds what was said last without an answer."
         return Start(replace(request, conversation_id=mapping.conversation_id, history=history), note)
-    if traits.telling is Telling.ALL:
-        return Start(replace(request, history=history))
-    why = "A new conversation was started on this server"
-    if mapping is not None and mapping.state is MappingState.LIVE:
+    why, is_expired = "A new conversation was started on this server", False
+    if mapping is not None and mapping.state is MappingState.LIVE and now - mapping.used_at > lifetime:
         days = int((now - mapping.used_at) / DAY)
-        why = f"The server's conversation was last used {days} days ago; a new one was started"
+        why, is_expired = f"The server's conversation was last used {days} days ago; a new one was started", True
     told = sum(one.role == "user" for one in history)
-    is_news = bool(told) or mapping is not None
+    # One that is told everything each time takes up a new one as it would the old one.
+    is_news = is_expired if traits.telling is Telling.ALL else bool(told) or mapping is not None
     return Start(replace(request, history=history), fresh_note(told, why=why) if is_news else "")
 
 
