@@ -132,7 +132,7 @@ async def window(
     talk = Talk(chat, store, server, waits)
     chat.subscribe(talk.changes.append)
     try:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             made = Window(app, pilot, talk)
             await made.until(lambda: made.label)
             yield made

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.app.driving import window
+import pytest
+from textual.widgets._toast import Toast
+
+from tests.app.driving import Window, window
 from tests.chatting import talk
 from tests.fake_server import PROFILE, completed
 from tui.app.run import Wish
 from tui.config import GUIDE
+from tui.config_file import load
+
+Write = Callable[[str], Path]
+
+
+def without_blanks(text: str) -> str:
+    """Text that is the same wherever it is broken into lines."""
+    return "".join(text.split())
+
+
+async def toasts(w: Window, count: int) -> list[str]:
+    """What is told in the corner, as it is drawn but without blanks, once it is so much."""
+
+    def drawn() -> bool:
+        found = w.screen.query(Toast)
+        return len(found) == count and all(toast.region.height > 1 for toast in found)
+
+    await w.until(drawn)
+    lines = w.picture.split("\n")
+    boxes = [toast.content_region for toast in w.screen.query(Toast)]
+    return [without_blanks("".join(lines[y][box.x : box.right] for y in box.line_range)) for box in boxes]
 
 
 async def test_a_first_start_says_what_to_do(history: Path) -> None:
@@ -56,6 +81,44 @@ async def test_a_profile_can_be_wished_for(history: Path) -> None:
 async def test_warnings_of_the_configuration_are_shown(history: Path) -> None:
     async with window(history, warnings=("config.toml: unknown key modle",)) as w:
         await w.until(lambda: "unknown key modle" in w.status)
+
+
+@pytest.mark.fault("G03", "G06")
+async def test_all_warnings_are_told_and_can_be_read_to_their_ends(history: Path, write_config: Write) -> None:
+    file = write_config(
+        '[profiles.work]\nbase_url = "http://127.0.0.1:1/v1"\nmodle = "m"\nheaders = { Authorization = "Bearer sk-1" }\n'
+    )
+    file.chmod(0o644)
+    async with window(history, warnings=load(file, {}).warnings, theme="nrod") as w:
+        told = await toasts(w, 3)
+        for line in (
+            f"{file}: unknown key profiles.work.modle (did you mean 'model'?)",
+            f"{file} holds a secret header and can be read by others: chmod 600 {file}",
+            "theme: there is no theme 'nrod' (did you mean 'nord'?)",
+        ):
+            assert without_blanks(line) in told
+
+
+async def test_a_warning_that_is_cut_in_the_status_bar_is_told_whole(history: Path) -> None:
+    long = f"config.toml: {'a long way ' * 9}to the end of it"
+    async with window(history, warnings=(long,)) as w:
+        assert await toasts(w, 1) == [without_blanks(long)]
+    async with window(history, warnings=("config.toml: short",)) as w:
+        await w.until(lambda: "config.toml: short" in w.status)
+        assert not w.screen.query(Toast)
+
+
+async def test_of_many_warnings_there_is_said_how_many_more_there_are(history: Path) -> None:
+    async with window(history, size=(100, 40), warnings=tuple(f"config.toml: wrong {one}" for one in range(9))) as w:
+        *told, more = await toasts(w, 5)
+        assert told == [f"config.toml:wrong{one}" for one in range(4)]
+        assert more == without_blanks("And 5 more; `palaver config` tells all of the settings.")
+
+
+@pytest.mark.fault("G04")
+async def test_a_theme_that_there_is_not_is_told(history: Path) -> None:
+    async with window(history, theme="zzz") as w:
+        await w.until(lambda: "theme: there is no theme 'zzz' (Ctrl+P, “Theme” lists them)" in w.status)
 
 
 async def test_a_history_that_cannot_be_had_is_visible_and_costs_nothing(tmp_path: Path) -> None:

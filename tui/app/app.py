@@ -71,13 +71,12 @@ class PalaverApp(App[None]):
         mend()
         self._filters.append(Gate())
         self.animation_level = "none"
-        self._set_theme(chat.config.theme)
-        self._unknown_keys = self._bind(chat.config.keys)
+        self._unknown_names = [*self._set_theme(chat.config.theme), *self._bind(chat.config.keys)]
 
     @property
     def warnings(self) -> list[str]:
         """What the user should know of the configuration."""
-        return [*self.chat.config.warnings, *self._unknown_keys]
+        return [*self.chat.config.warnings, *self._unknown_names]
 
     def get_default_screen(self) -> Screen[Any]:
         return ChatScreen(self.chat, self.store, self._wish)
@@ -215,9 +214,18 @@ class PalaverApp(App[None]):
             self._exception_event.set()
         self._close_messages_no_wait()
 
-    def _set_theme(self, name: str) -> None:
-        if name and name in self.available_themes:
+    def _set_theme(self, name: str) -> list[str]:
+        """Use a theme; gives a line where there is none of that name."""
+        if not name:
+            return []
+        if name in self.available_themes:
             self.theme = name
+            return []
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.available_themes, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "Ctrl+P, “Theme” lists them"
+        return [f"theme: there is no theme {name!r} ({hint})"]
 
     def _bind(self, keys: Any) -> list[str]:
         """Apply the user's keys; gives a line for each name that means nothing."""

@@ -9,6 +9,9 @@ from tui.chat import Chat
 from tui.model import Session
 from tui.store import Store
 
+MOST_TOLD = 4
+"""Lines that are told at the start, at most, one below the other."""
+
 
 async def wished_session(chat: Chat, wish: Wish) -> Session:
     """The session the command line asks for, or else the one used last.
@@ -26,15 +29,21 @@ async def wished_session(chat: Chat, wish: Wish) -> Session:
     return session
 
 
-def first_words(chat: Chat, store: Store, warnings: list[str]) -> str:
-    """The first thing to tell at the start; nothing, where all is well."""
+def first_words(chat: Chat, store: Store, warnings: list[str]) -> list[str]:
+    """What there is to tell at the start, line by line; nothing, where all is well."""
     said = [*store.notices, *warnings]
     if store.recovered:
         plural = "answers were" if store.recovered > 1 else "answer was"
         said.append(f"{store.recovered} {plural} cut short when Palaver last ended; what came is kept")
     if chat.health.message:
         said.append(chat.health.message)
-    return said[0] if said else ""
+    return said
+
+
+def shortened(said: list[str]) -> list[str]:
+    """As much of `said` as a window has room for, with how much more there is."""
+    left = len(said) - MOST_TOLD
+    return said if left <= 0 else [*said[:MOST_TOLD], f"And {left} more; `palaver config` tells all of the settings."]
 
 
 def hint(chat: Chat, session: Session, keys: Mapping[str, str]) -> tuple[str, ...]:

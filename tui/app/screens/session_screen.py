@@ -20,7 +20,7 @@ from textual.widgets import Static, TextArea
 from tui.app.compositor import LeanCompositor
 from tui.app.once import Once
 from tui.app.run import Wish
-from tui.app.screens.beginning import first_words, hint, wished_session
+from tui.app.screens.beginning import first_words, hint, shortened, wished_session
 from tui.app.screens.chores import Chores
 from tui.app.screens.early_keys import EarlyKeys
 from tui.app.screens.forecast import Forecast
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 NOT_SAVED = "NOT SAVED"
 """What is said as long as nothing can be written."""
+
+TOLD_FOR = 30.0
+"""Seconds for which what is told at the start stays in a corner, unless it is clicked away."""
 
 NARROW = 80
 """Columns below which the sidebar is laid over the transcript."""
@@ -137,9 +140,16 @@ class SessionScreen(Steady, Screen[None]):
         self._chat.follow(self._since)
         if self._chat.health.message:
             self._standing.trouble = NOT_SAVED
-        words = first_words(self._chat, self._store, self.app.warnings)  # type: ignore[attr-defined]
-        if words:
-            self.say(words)
+        self._tell_first(first_words(self._chat, self._store, self.app.warnings))  # type: ignore[attr-defined]
+
+    def _tell_first(self, said: list[str]) -> None:
+        """Tell the first thing in the status bar, and all in a corner where that holds too little."""
+        if not said:
+            return
+        self.say(said[0])
+        if len(said) > 1 or not self.status_bar.holds(said[0]):
+            for words in shortened(said):
+                self.app.notify(words, severity="warning", timeout=TOLD_FOR)
 
     async def _first(self) -> Session:
         """The session to begin with, once the history is open."""

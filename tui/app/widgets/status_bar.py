@@ -58,6 +58,10 @@ class StatusBar(BaseStyled):
         right = _BETWEEN.join((self._right, *self._more))
         return "  ".join(part for part in (self._trouble, _BETWEEN.join(self._left), right) if part)
 
+    def holds(self, text: str) -> bool:
+        """Whether there is room for a text on the right."""
+        return cell_len(one_line(text)) <= self.size.width - 2
+
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 - Textual's shape: it has one line
         width = self.size.width
         busy = self.get_component_rich_style("status--busy", partial=True)
