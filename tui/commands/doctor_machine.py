@@ -45,7 +45,7 @@ def sqlite() -> Iterator[Line]:
 def terminal() -> Iterator[Line]:
     """The terminal: its name, its colours and size, and what it is seen through."""
     term, program = os.environ.get("TERM", ""), os.environ.get("TERM_PROGRAM", "")
-    told = [f"TERM={term}" if term else "no TERM", *([program] if program else []), _colours()]
+    told = [f"TERM={term}" if term else "no TERM", *([program] if program and program not in term else []), _colours()]
     size = _size()
     told += [f"{size[0]}×{size[1]}"] if size else []
     told += [words for variable, words in _AROUND.items() if os.environ.get(variable)]
