@@ -9,10 +9,12 @@ import stat
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markdown_it.rules_inline import StateInline
 
 from tests.chatting import Talk, answer_well, talk
 from tests.exchange import files
@@ -25,7 +27,7 @@ from tui.errors import FileRefused, StoreError, UsageError
 from tui.exchange import Form
 from tui.exchange.names import file_name
 from tui.exchange.page import POLICY
-from tui.exchange.prose import prose
+from tui.exchange.prose import _parser, prose
 from tui.model import Failure, Item, ItemKind, ItemState, Session, Turn, TurnStatus, new_id
 from tui.text import FORBIDDEN
 
@@ -328,6 +330,56 @@ def test_what_is_written_as_markdown_looks_like_it() -> None:
 def test_code_has_no_colours_where_its_highlighter_was_removed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pygments.lexers.ada", None)
     assert prose("```ada\nend\n```") == '<pre data-language="ada"><code>end\n</code></pre>\n'
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.parametrize(
+    "info", ["&#x202e;py", "&ZeroWidthSpace;py", "&#xE0041;", "&amp;#x202e;", "&NewLine;x", '&quot;">']
+)
+def test_what_a_fence_says_is_cleaned_as_it_is_shown(info: str) -> None:
+    made = prose(f"```{info}\nx\n```")
+    assert not [line for line in made.split("\n") if FORBIDDEN.search(line)]
+    (language,) = [attributes["data-language"] for tag, attributes in Page(made).tags if tag == "pre"]
+    assert language
+    assert not FORBIDDEN.search(language)
+
+
+@pytest.mark.fault("F12", "T31")
+@pytest.mark.parametrize("code", [f"```systemd\nx{' ' * 20_000}\n```", f"```python\nif {'x' * 2000}: 1\n```"])
+def test_code_that_could_take_for_ever_has_no_colours(code: str) -> None:
+    assert "<span" not in prose(code)
+
+
+def test_long_code_has_colours_and_all_its_lines() -> None:
+    lines = [f"x{number} = {number}  # <{number}>" for number in range(2000)]
+    made = prose("```python\n" + "\n".join(lines) + "\n```")
+    assert made.count('<span class="c1">') == len(lines)
+    assert unescape(re.sub("<[^>]+>", "", made)) == "\n".join(lines) + "\n\n"
+
+
+@pytest.mark.fault("F12", "T31")
+@pytest.mark.parametrize("mark", ["[", "[[]", "![", "[a\n"])
+def test_a_tangle_in_a_page_costs_no_more_than_text(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = mark * (60_000 // len(mark))
+    steps = 0
+    inline = _parser().inline
+    skip = inline.skipToken
+
+    def counted(state: StateInline) -> None:
+        nonlocal steps
+        steps += 1
+        skip(state)
+
+    monkeypatch.setattr(inline, "skipToken", counted)
+    made = prose(source)
+    assert steps <= 4 * len(source)
+    assert made.count("[") == source.count("[")
+
+
+@pytest.mark.parametrize("mark", ["> ", "- "])
+def test_nothing_of_what_is_nested_deeply_is_missing_from_a_page(mark: str) -> None:
+    assert "the end" in prose(mark * 30 + "the end")
+    assert "<pre" not in prose(mark * 8 + "the end")
 
 
 def test_a_list_of_tasks_has_boxes() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tui.text import clean, safe_url
+from tui.markup import highlighted, is_too_deep, new_parser
+from tui.text import clean, one_line, safe_url
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -17,10 +19,9 @@ if TYPE_CHECKING:
 LONGEST = 400_000
 """Characters of one message that are laid out; a longer one is shown as it stands."""
 
-CODE_LONGEST = 100_000
-"""Characters of one code block that are coloured."""
+CODE_AT_ONCE = 8192
+"""Characters of a code block that are coloured at once: some highlighters take a time that grows with its square."""
 
-_DEEPEST = 20
 _TASK = re.compile(r"\[([ xX])\] ")
 
 
@@ -28,20 +29,21 @@ def prose(text: str) -> str:
     """`text`, which is Markdown, as HTML. Nothing in it is fetched, run or styled by whoever wrote it."""
     text = clean(text)
     if len(text) > LONGEST:
-        return f'<pre class="plain">{escape(text)}</pre>'
+        return _plain(text)
     try:
         tokens = _parser().parse(text)
     except (RecursionError, IndexError, ValueError):
-        return f'<pre class="plain">{escape(text)}</pre>'
-    return _rendered(tokens)
+        return _plain(text)
+    return _plain(text) if is_too_deep(tokens) else _rendered(tokens)
+
+
+def _plain(text: str) -> str:
+    return f'<pre class="plain">{escape(text)}</pre>'
 
 
 @lru_cache(maxsize=1)
 def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt
-
-    made = MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST, "highlight": _coloured})
-    return made.enable("table").enable("strikethrough")
+    return new_parser(html=False, highlight=_code_block)
 
 
 def _rendered(tokens: Sequence[Token]) -> str:
@@ -49,7 +51,6 @@ def _rendered(tokens: Sequence[Token]) -> str:
     for token in _all(tokens):
         # The parser decodes what had been written in other signs, so what it gives is cleaned once more.
         token.content = clean(token.content)
-        token.info = clean(token.info)
         _tame(token)
     _tick(tokens)
     return str(parser.renderer.render(tokens, parser.options, {}))
@@ -93,20 +94,31 @@ def _tame(token: Token) -> None:
         token.attrs = kept
 
 
-def _coloured(code: str, language: str, _attributes: str) -> str:
-    """A code block with colours, where its language is known."""
-    from pygments import highlight
-    from pygments.formatters.html import HtmlFormatter
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
-
+def _code_block(code: str, language: str, _attributes: str) -> str:
+    """A code block, with colours where its language is known."""
+    # What the fence says is decoded by the renderer, just before it comes here.
+    language = one_line(language, 100)
     label = f' data-language="{escape(language)}"' if language else ""
-    try:
-        if not language or len(code) > CODE_LONGEST:
-            raise ClassNotFound
-        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    except (ClassNotFound, ValueError, ImportError):
-        body = escape(code)
-    else:
-        body = highlight(code, lexer, HtmlFormatter(nowrap=True))
+    body = "".join(_coloured(part, language) for part in _parts(code))
     return f"<pre{label}><code>{body}</code></pre>"
+
+
+def _parts(code: str) -> Iterator[str]:
+    """Code in parts that are short enough, cut at the end of a line where there is one."""
+    while len(code) > CODE_AT_ONCE:
+        cut = code.rfind("\n", 0, CODE_AT_ONCE) + 1 or CODE_AT_ONCE
+        yield code[:cut]
+        code = code[cut:]
+    yield code
+
+
+def _coloured(code: str, language: str) -> str:
+    from pygments.formatters.html import HtmlFormatter
+
+    lines = code.removesuffix("\n")
+    tokens = highlighted(lines, language) if language else []
+    if not tokens:
+        return escape(code)
+    out = io.StringIO()
+    HtmlFormatter(nowrap=True).format(iter(tokens), out)
+    return out.getvalue() if code != lines else out.getvalue().removesuffix("\n")

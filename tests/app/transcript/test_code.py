@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rich.style import Style
 
 from tests.app.transcript.drawing import PLAIN, STYLED, assert_fits, text_of
-from tui.app.transcript.code import code_lines, find_lexer
+from tui.app.transcript.code import code_lines
 from tui.app.transcript.palette import Palette
+from tui.markup import find_lexer
 
 PYTHON = 'def f(x):\n    """Doc."""\n\n    return [x, "y"]  # done\n'
 

@@ -15,7 +15,8 @@ from tests.app.transcript.drawing import (
 )
 from tests.payloads import payloads
 from tui.app.transcript.markdown import render
-from tui.app.transcript.parsing import DEEP, TANGLE, define_links, parser
+from tui.app.transcript.parsing import define_links, parser
+from tui.markup import DEEP, TANGLE
 from tui.text import FORBIDDEN
 
 

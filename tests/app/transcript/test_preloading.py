@@ -7,9 +7,9 @@ import sys
 
 PROGRAM = """
 import sys
-from tui.app.transcript.code import find_lexer
 from tui.app.transcript.parsing import parser
 from tui.app.transcript.preloading import preload
+from tui.markup import find_lexer
 
 preload()
 known = set(sys.modules)

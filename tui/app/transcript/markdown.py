@@ -17,9 +17,10 @@ from rich.style import Style
 from tui.app.transcript.code import code_lines
 from tui.app.transcript.inline import TASK, inline_runs
 from tui.app.transcript.palette import Palette
-from tui.app.transcript.parsing import DEEP, gate, parser
+from tui.app.transcript.parsing import gate, parser
 from tui.app.transcript.tables import Row, table_lines
 from tui.app.transcript.wrap import Line, Run, plain_lines, wrap
+from tui.markup import is_too_deep
 from tui.text import clean
 from tui.values import dataclass
 
@@ -48,7 +49,7 @@ def render(
     """
     text = clean(source.expandtabs(4))
     tokens = parser().parse(text, {"references": dict(references or {})})
-    if any(token.level >= DEEP - 1 and token.type in ("blockquote_open", "list_item_open") for token in tokens):
+    if is_too_deep(tokens):
         return plain_lines(text.strip("\n"), width, palette.text)
     if number and tokens and tokens[0].type == "ordered_list_open":
         tokens[0].attrs["start"] = number

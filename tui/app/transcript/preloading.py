@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui.app.transcript.code import find_lexer
 from tui.app.transcript.parsing import parser
+from tui.markup import find_lexer
 
 _LANGUAGES = ("python", "bash", "json", "javascript", "sql", "yaml", "typescript", "go", "rust", "diff", "html", "toml")
 """Those that answers are full of; loading one takes 1 to 40 ms, three frames for Python's."""
