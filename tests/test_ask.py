@@ -407,6 +407,18 @@ def test_a_timeout_keeps_what_came(write_config: Write) -> None:
     assert "no complete answer in 1 s" in done.stderr
 
 
+@pytest.mark.fault("C24")
+def test_a_session_that_is_deleted_is_answered_in_no_more(write_config: Write) -> None:
+    with loopback(lambda call: call.hold("half")) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hi")
+        assert server.call().sent.wait(30)
+        assert palaver("sessions", "delete", "work").returncode == 0
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out) == (7, b"half\n")
+    assert said.decode() == "palaver: Stopped: the session was put into the trash.\n"
+
+
 # History in trouble
 
 

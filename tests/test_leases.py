@@ -230,9 +230,26 @@ async def test_what_is_in_the_trash_is_not_gone_on_with(history: Path) -> None:
         deleted = await there.chat.delete(session.id)
         await exchange.closed.wait()
         turn = await here.chat.settled(session.id) or here.turns[-1]
-        assert (turn.status, turn.text) == (TurnStatus.CANCELLED, "Once")
+        assert (turn.status, turn.text, turn.notes) == (TurnStatus.CANCELLED, "Once", (leases.DELETED,))
         with pytest.raises(UsageError, match="in the trash"):
             here.chat.send(deleted, "again")
+
+
+@pytest.mark.fault("C24")
+async def test_a_process_that_follows_no_one_stops_too_what_is_in_the_trash(history: Path) -> None:
+    """As `ask` does, and only there."""
+    async with talk(history) as here, talk(history) as there:
+        session, other = await here.chat.open("work"), await here.chat.open("other")
+        exchange, kept = await answering(here, session), await answering(here, other)
+        await there.chat.delete(session.id)
+        await asyncio.wait_for(exchange.closed.wait(), 20)
+        await here.until(lambda: not here.chat.is_running(session.id))
+        turn = await here.chat.settled(session.id) or (await here.chat.turns(session.id))[-1]
+        assert (turn.status, turn.text, turn.notes) == (TurnStatus.CANCELLED, "Once", (leases.DELETED,))
+        kept.event(completed("Once", "resp_2")).end()
+        assert (await here.chat.settled(other.id) or here.turns[-1]).status is TurnStatus.DONE
+        session = await there.chat.restore(session.id)
+        assert [one.text for one in await there.chat.turns(session.id)] == ["Once"]
 
 
 # Taking over

@@ -30,6 +30,9 @@ LOOK_EVERY = 1.0
 YIELDED = "Stopped: the session was taken over."
 """What is noted of a turn that was stopped for another process."""
 
+DELETED = "Stopped: the session was put into the trash."
+"""What is noted of a turn whose session another process deleted."""
+
 PATIENCE = 8.0
 """Seconds another process is given to let go of a session; telling its server to stop may take five of them."""
 
@@ -126,6 +129,13 @@ class Leases(Queues):
             run_.notes.append(YIELDED)
             self.cancel(session_id)
 
+    def _stop_in_trash(self, session_id: str) -> None:
+        """Stop what is sent in a session that was deleted: what is answered in the trash, no one wants."""
+        run_ = self._runs.get(session_id)
+        if run_ is not None and run_.stop is None:
+            run_.notes.append(DELETED)
+        self.cancel(session_id)
+
     # Looking
 
     async def _watch(self) -> None:
@@ -133,7 +143,12 @@ class Leases(Queues):
         while self._runs and self._following is None:
             await asyncio.sleep(FOLLOW_EVERY)
             self._beat()
-            self._note_wanted(await self._store.watch.poll_leases())
+            leases = await self._store.watch.poll_leases()
+            self._note_wanted(leases)
+            for session_id in {lease.session_id for lease in leases} & set(self._runs):
+                session = await self._store.session(session_id)
+                if session is not None and session.deleted_at is not None:
+                    self._stop_in_trash(session_id)
 
     async def _follow(self, since: int | None) -> None:
         loop = asyncio.get_running_loop()
@@ -169,8 +184,7 @@ class Leases(Queues):
                 self._publish(TurnChanged(turn))
         for session in changes.sessions:
             if session.deleted_at is not None:
-                # What is answered in the trash, no one wants.
-                self.cancel(session.id)
+                self._stop_in_trash(session.id)
             self._publish(SessionChanged(session))
         for session_id, queue in changes.queues:
             self._note_queue(session_id, queue)
