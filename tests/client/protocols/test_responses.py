@@ -156,6 +156,21 @@ def test_a_delta_that_comes_twice_is_dropped_by_its_number() -> None:
 
 
 @pytest.mark.fault("N52")
+def test_the_first_delta_that_comes_twice_is_dropped_too() -> None:
+    created = event("created", response={"id": "resp_1"}, sequence_number=0)
+    deltas = [{**delta(text), "sequence_number": number} for number, text in [(4, "a"), (4, "a"), (5, "b")]]
+    assert answer(created, *deltas).text == "ab"
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_deltas_without_numbers_of_their_own_are_not_repeats(number: int) -> None:
+    """Although other events have one."""
+    begun = [event("created", response={}, sequence_number=0), event("in_progress", response={}, sequence_number=1)]
+    deltas = [{**delta(text), "sequence_number": number} for text in "aba"]
+    assert answer(*begun, *deltas).text == "aba"
+
+
+@pytest.mark.fault("N52")
 def test_deltas_out_of_order_end_up_as_the_server_says_in_the_end() -> None:
     deltas = [{**delta(text), "sequence_number": number} for number, text in [(1, "a"), (3, "c"), (2, "b")]]
     assert answer(*deltas, finished(message("abc"))).text == "abc"

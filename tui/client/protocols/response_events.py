@@ -101,6 +101,8 @@ class ResponsesReader:
         self._part: dict[str, tuple[str, object]] = {}
         self._parts: set[tuple[str, str, object]] = set()
         self._numbers: set[int] = set()
+        self._counts = False
+        self._newest: Payload = {}
         self._responses = 0
         self._asked: set[str] = set()
         self._approvals = 0
@@ -109,7 +111,9 @@ class ResponsesReader:
     def read(self, payload: Payload) -> Iterator[TurnEvent]:
         kind = text(payload.get("type"))
         number = payload.get("sequence_number")
-        self.last_number = number if isinstance(number, int) else self.last_number
+        if isinstance(number, int):
+            self._counts = self._counts or self.last_number not in (-1, number)
+            self.last_number = number
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
                 yield from self._message_delta(payload, refusal="refusal" in kind)
@@ -194,13 +198,16 @@ class ResponsesReader:
     def _is_repeat(self, payload: Payload) -> bool:
         """Whether this very delta came before, by its sequence number: a broken proxy may send one twice.
 
-        Servers that give every event the same number do not count, and are not believed.
+        Servers that give every event the same number do not count, and are not believed; nor are those that count other
+        events, unless the very same comes at once.
         """
         number = payload.get("sequence_number")
         if not isinstance(number, int):
             return False
-        known = number in self._numbers and len(self._numbers) > 1
+        counts = len(self._numbers) > 1 or (self._counts and payload == self._newest)
+        known = number in self._numbers and counts
         self._numbers.add(number)
+        self._newest = payload
         return known
 
     def _message_delta(self, payload: Payload, *, refusal: bool) -> Iterator[TurnEvent]:
