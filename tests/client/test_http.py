@@ -45,6 +45,7 @@ from tui.client import Client
 from tui.client.sse import LIMIT
 from tui.config import Profile
 from tui.credentials import KeySource
+from tui.errors import TurnError
 from tui.model import TurnStatus
 from tui.text import clean
 
@@ -166,7 +167,8 @@ async def test_the_newer_address_is_dead_and_the_older_one_alive(dead: str, reso
     async with FaultServer([Request(), *chunked(completed("fine"))]) as server:
         hole = BlackHole(socket.AF_INET6, server.port) if dead == "swallows" else None
         resolve("::1", "127.0.0.1")
-        told = await ask(f"http://two-addresses.localhost:{server.port}/v1")
+        async with asyncio.timeout(1):
+            told = await ask(f"http://two-addresses.localhost:{server.port}/v1")
         if hole:
             hole.close()
     assert outcome(told) == (DONE, 0, "fine")
@@ -177,7 +179,7 @@ async def test_the_newer_address_is_dead_and_the_older_one_alive(dead: str, reso
 
 
 class Authority:
-    """An authority of the test's own, and servers with certificates of every kind."""
+    """An authority of the test's own, and servers with certificates of every kind, or for a name."""
 
     def __init__(self, folder: Path) -> None:
         self._ca = trustme.CA()
@@ -197,8 +199,10 @@ class Authority:
                 )
             case "self-signed":
                 self._self_signed(context)
-            case _:
+            case "good":
                 self._ca.issue_cert("127.0.0.1").configure_cert(context)
+            case name:
+                self._ca.issue_cert(name).configure_cert(context)
         return context
 
     def _self_signed(self, context: ssl.SSLContext) -> None:
@@ -270,29 +274,33 @@ async def test_https_to_a_server_of_plain_http() -> None:
 
 @pytest.mark.fault("N07")
 async def test_http_to_a_server_of_tls(authority: Authority, with_key: Profile) -> None:
+    """It may send an alert or none: of one that says nothing no one can know what it is."""
     async with FaultServer([Never()], tls=authority.server("good")) as server:
         told = await ask(server.url.replace("https:", "http:"), with_key)
     assert outcome(told) == (FAILED, 5, "")
-    assert told.words.startswith(f"127.0.0.1:{server.port} ")
+    assert told.words.startswith(f"127.0.0.1:{server.port} closed the connection without an answer")
     assert len(told.turn.attempts) == 1
 
 
 @pytest.mark.parametrize(
-    ("greeting", "words"),
+    "greeting",
     [
-        (b"\x15\x03\x03\x00\x02\x02\x16", "is not an HTTP server"),
-        (b"+OK\r\n\r\n", "is not an HTTP server"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "is not an HTTP server"),
-        (b"SSH-2.0-OpenSSH_9.6\r\nInvalid SSH identification string.\r\n", "closed the connection without an answer"),
-        (b"220 mail.test ESMTP\r\n", "closed the connection without an answer"),
+        b"\x15\x03\x03\x00\x02\x02\x16",
+        b"+OK\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\nInvalid SSH identification string.\r\n",
+        b"220 mail.test ESMTP\r\n",
     ],
 )
+@pytest.mark.parametrize("end", [Fin(), Rst(), Never()], ids=["closes", "resets", "waits"])
+@pytest.mark.parametrize("protocol", ["responses", "chat"])
 @pytest.mark.fault("N07")
-async def test_http_to_a_server_of_something_else(greeting: bytes, words: str) -> None:
-    async with FaultServer([Request(), Send(greeting)]) as server:
-        told = await ask(server)
+async def test_http_to_a_server_of_something_else(greeting: bytes, end: Step, protocol: str) -> None:
+    """What is not HTTP cannot have understood what it was asked."""
+    async with FaultServer([Send(greeting), Request(), end]) as server:
+        told = await ask(server, replace(PROFILE, protocol=protocol, idle_timeout=0.2))
     assert outcome(told) == (FAILED, 5, "")
-    assert told.words.startswith(f"127.0.0.1:{server.port} {words}")
+    assert told.words == (f"127.0.0.1:{server.port} is not an HTTP server — check base_url (https:// or http://?)")
     assert len(told.turn.attempts) == 1
 
 
@@ -547,6 +555,36 @@ async def test_after_the_end_nothing_is_waited_for_or_read(after: list[Step]) ->
 
 
 @pytest.mark.parametrize(
+    "after",
+    [
+        [Send(b"zz\r\n")],
+        [Chunk(b"data: " + b"x" * (LIMIT + 1))],
+        [Chunk(b"data: {"), Rst()],
+        [Chunk(events("[", "nonsense", {"error": 1}, {"choices": 3}))],
+    ],
+    ids=["malformed", "too large", "lost", "nonsense"],
+)
+@pytest.mark.parametrize("protocol", ["chat", "anthropic"])
+@pytest.mark.fault("N46")
+async def test_a_finished_answer_is_done_whatever_follows_it(protocol: str, after: list[Step]) -> None:
+    said: dict[str, list[Any]] = {
+        "chat": [
+            {"choices": [{"index": 0, "delta": {"content": "fine"}}]},
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        ],
+        "anthropic": [
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "fine"}},
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        ],
+    }
+    told = await ask_once(
+        head(200, CHUNKED), Chunk(events(*said[protocol])), *after, Never(), profile=replace(PROFILE, protocol=protocol)
+    )
+    assert outcome(told) == (DONE, 0, "fine")
+
+
+@pytest.mark.parametrize(
     ("body", "exit_status"),
     [(gzip.compress(WELL), 6), (gzip.compress(b"\0" * 50_000_000), 6), (gzip.compress(WELL)[:20], 6), (b"not gzip", 6)],
     ids=["good", "bomb", "cut", "none"],
@@ -569,6 +607,10 @@ async def test_a_compressed_answer_is_refused_before_it_is_read(body: bytes, exi
             "web page (“Corporate login”)",
         ),
         (answer(200, b'{"error": {"message": "no such luck"}}'), "no such luck"),
+        (answer(200, b'{"code": 1104, "message": "no such luck"}'), "no such luck"),
+        (answer(200, b'{"error_code": "NO_LUCK", "message": "no such luck"}'), "no such luck"),
+        (answer(200, b'{"errors": [{"message": "no such luck"}, {"message": "none"}]}'), "no such luck"),
+        (answer(200, b'{"errors": ["no such luck"], "data": null}'), "no such luck"),
         (
             answer(200, b'{"a": 1}\n{"a": 2}\n', content_type="application/x-ndjson"),
             "content type: application/x-ndjson",
@@ -655,6 +697,56 @@ async def test_a_proxy_is_used_where_one_is_set(
     assert outcome(told) == (DONE, 0, "fine")
 
 
+class Tunnels:
+    """A proxy that connects whoever asks to one server. `heard` is what it was sent, beside what it passed on."""
+
+    def __init__(self, server: FaultServer) -> None:
+        self._server = server
+        self.heard = b""
+        self.passed = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.heard += await reader.readuntil(b"\r\n\r\n")
+        there, on = await asyncio.open_connection("127.0.0.1", self._server.port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(self._pass(reader, on, note=True), self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, note: bool = False) -> None:
+        while data := await reader.read(65536):
+            self.passed += data if note else b""
+            writer.write(data)
+        writer.close()
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("idle_timeout", [20.0, 0.5])
+@pytest.mark.fault("N40")
+async def test_a_secure_connection_goes_through_a_proxy_that_hears_nothing_of_it(
+    variable: str,
+    idle_timeout: float,
+    authority: Authority,
+    proxy_settings: Callable[..., None],
+    with_key: Profile,
+) -> None:
+    """A server that is slow to answer is given its own time, not that of the way through the proxy."""
+    slow = [Request(), Sleep(0.3), *chunked(completed("fine"))]
+    async with FaultServer(slow, tls=authority.server("api.example.test")) as server:
+        tunnels = Tunnels(server)
+        proxy = await asyncio.start_server(tunnels.serve, "127.0.0.1", 0)
+        port = proxy.sockets[0].getsockname()[1]
+        proxy_settings(**{variable: f"http://user:pass@127.0.0.1:{port}"})
+        profile = replace(with_key, ca_file=authority.file, idle_timeout=idle_timeout, connect_timeout=0.25)
+        told = await ask("https://api.example.test/v1", profile)
+        proxy.close()
+        await proxy.wait_closed()
+        assert CANARY.encode() in server.heard
+    assert outcome(told) == (DONE, 0, "fine")
+    assert tunnels.heard.startswith(b"CONNECT api.example.test:443 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic dXNlcjpwYXNz" in tunnels.heard
+    assert CANARY.encode() not in tunnels.heard + tunnels.passed
+    assert PROMPT.encode() not in tunnels.heard + tunnels.passed
+
+
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "models.localhost", "LOCALHOST", "[::1]"])
 @pytest.mark.fault("N40", "K08")
 async def test_what_goes_to_this_machine_goes_past_the_proxy(
@@ -696,42 +788,65 @@ async def test_a_proxy_where_nothing_answers(scheme: str, proxy_settings: Callab
 
 
 @pytest.mark.parametrize(
-    ("scheme", "steps", "words"),
+    ("scheme", "steps", "words", "attempts"),
     [
         (
             "https",
             [head("407 Proxy Authentication Required", "content-length: 0"), Never()],
             "refused to connect to api",
+            1,
         ),
-        ("https", [head("403 Forbidden", "content-length: 0"), Never()], "refused to connect to api"),
-        ("https", [head("502 Bad Gateway", "content-length: 0"), Never()], "refused to connect to api"),
+        ("https", [head("403 Forbidden", "content-length: 0"), Never()], "refused to connect to api", 1),
+        ("https", [head("502 Bad Gateway", "content-length: 0"), Never()], "refused to connect to api", 1),
         (
             "http",
             [head("407 Proxy Authentication Required", "content-length: 0"), Never()],
             "refused to connect to api",
+            1,
         ),
-        ("https", [], "closed the connection without an answer"),
-        ("https", [Rst()], "was lost before it answered"),
-        ("https", [Send(b"SSH-2.0-x\r\n\r\n")], "is not an HTTP server"),
+        ("https", [], "closed the connection without an answer", 3),
+        ("https", [Rst()], "was lost before it answered", 3),
+        ("https", [Never()], "did not answer in", 3),
+        ("https", [Send(b"SSH-2.0-x\r\n\r\n")], "is not an HTTP server", 1),
+        ("https", [head("200 Connection established", content_type=""), Never()], "did not answer in", 3),
     ],
 )
 @pytest.mark.fault("N41")
 async def test_a_proxy_that_refuses(
-    scheme: str, steps: list[Step], words: str, proxy_settings: Callable[..., None], with_key: Profile
+    scheme: str,
+    steps: list[Step],
+    words: str,
+    attempts: int,
+    proxy_settings: Callable[..., None],
+    with_key: Profile,
 ) -> None:
+    """Before there is a way through it, the server has had nothing: it is tried again, and nothing may have arrived."""
     async with FaultServer([Expect(b"\r\n\r\n"), *steps]) as proxy:
         proxy_settings(ALL_PROXY=f"http://user:hunter2@127.0.0.1:{proxy.port}")
-        told = await ask(f"{scheme}://api.example.test/v1", with_key)
+        told = await ask(f"{scheme}://api.example.test/v1", replace(with_key, connect_timeout=0.2))
         if scheme == "https":
             assert CANARY.encode() not in proxy.heard
     assert outcome(told) == (FAILED, 5, "")
     assert f"he proxy 127.0.0.1:{proxy.port} " in told.words
     assert words in told.words
+    assert "may have been received" not in told.words
+    assert len(told.turn.attempts) == attempts
     assert "hunter2" not in repr(told.turn)
 
 
 @pytest.mark.parametrize(
-    "value", ["socks5://127.0.0.1:1080", "foo://127.0.0.1:1", "http://[::1", "http://a:b@:c:d", "://"]
+    "value",
+    [
+        "socks5://127.0.0.1:1080",
+        "foo://127.0.0.1:1",
+        "http://[::1",
+        "http://a:b@:c:d",
+        "://",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:0",
+        "http://xn--:1",
+        "http://:3128",
+    ],
 )
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "http_proxy"])
 @pytest.mark.fault("N42")
@@ -750,6 +865,11 @@ async def test_a_proxys_password_is_not_repeated(proxy_settings: Callable[..., N
         f"foo://user:{CANARY}@127.0.0.1:1",
         f"socks5://user:{CANARY}@127.0.0.1:1",
         f"http://user:{CANARY}@h:x",
+        f"http://user:{CANARY}/x@proxy:3128",
+        f"http://user:{CANARY}?x@proxy:3128",
+        f"http://user:{CANARY}#x@proxy:3128",
+        f"user:{CANARY}/x@proxy:3128",
+        f"{CANARY}://proxy:3128",
     ):
         proxy_settings(ALL_PROXY=value)
         told = await ask("http://api.example.test/v1")
@@ -818,6 +938,43 @@ async def test_of_an_error_that_breaks_off_what_came_is_told(
     told = await ask_once(*steps)
     assert outcome(told) == (FAILED, 6, "")
     assert "so far" in told.words
+
+
+LOST = r"^The connection to 127.0.0.1:\d+ was lost before its answer was whole.$"
+MODELS = b'{"data": [{"id": "fake"}]}'
+
+
+async def list_models(*steps: Step) -> list[str]:
+    """The models of a server that does this when it is asked for them."""
+    async with FaultServer([Request(), *steps]) as server, asyncio.timeout(20):
+        return await Client(sleep=Waits()).ask(profile_for(server.url), lambda wire, http: wire.models(http))
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([head(200, "content-length: 500"), Send(MODELS[:10])], LOST),
+        ([head(200, "content-length: 500")], LOST),
+        ([head(200, CHUNKED), Chunk(MODELS[:10]), Rst()], LOST),
+        ([head(200, CHUNKED), Chunk(MODELS[:10]), Send(b"zz\r\n")], "sent a malformed response"),
+        ([head(200, "content-length: 500"), Send(MODELS[:10]), Never()], "took more than 0 s for its answer"),
+        ([head(200, "content-length: 500"), Never()], "took more than 0 s for its answer"),
+        (answer(200, MODELS[:10]), "sent an answer that is not valid JSON"),
+        (answer(200, MODELS[:10], content_type="text/plain"), "unexpected content type: text/plain"),
+    ],
+)
+@pytest.mark.fault("N12", "N16", "N17")
+async def test_what_becomes_of_a_small_answer_is_told_as_what_it_is(
+    steps: list[Step], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.client.http.BODY_WAIT", 0.2)
+    with pytest.raises(TurnError, match=words):
+        await list_models(*steps)
+
+
+async def test_a_small_answer_comes_in_any_pieces() -> None:
+    assert await list_models(head(200, CHUNKED), *(Chunk(bytes([one])) for one in MODELS), LAST_CHUNK) == ["fake"]
+    assert await list_models(*answer(200, b"")) == []
 
 
 @pytest.mark.fault("H27", "K08")

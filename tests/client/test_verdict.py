@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 import pytest
@@ -19,8 +20,11 @@ LATER = "try again later"
 BUSY = "try again in a moment"
 
 
-def http(*, key: KeySource = KeySource(), proxy: str = "") -> Http:
-    made = Http(Profile("test", "responses", URL, "m", key), None)
+NOW = datetime.datetime(2030, 3, 1, tzinfo=datetime.UTC).timestamp()
+
+
+def http(*, key: KeySource = KeySource(), proxy: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Http:
+    made = Http(Profile("test", "responses", URL, "m", key, headers=headers), None, now=lambda: NOW)
     made.proxy = proxy
     return made
 
@@ -120,6 +124,18 @@ TABLE = {
             "context length",
         )
     },
+    "too many tokens for now": Row(
+        Reply(429, "Too many tokens, please wait before trying again."),
+        Limited,
+        f"{HOST} says: too many requests: Too many tokens, please wait before trying again.",
+        LATER,
+    ),
+    "too many tokens for now, inside a stream": Row(
+        Reply(0, "too many tokens", type="rate_limit_error"),
+        Limited,
+        f"{HOST} says: too many requests: too many tokens.",
+        LATER,
+    ),
     "too long, though the server failed": Row(
         Reply(500, "prompt is too long"),
         Refused,
@@ -152,7 +168,13 @@ TABLE = {
         f"too many requests, with the patience of {after}": Row(
             Reply(429, retry_after=after), Limited, f"{HOST} says: too many requests.", LATER
         )
-        for after in ("", "0", "0.0", "-5", "12345678", "soon", "Fri, 29 Sep 2023 16:26:57 GMT", "5 s")
+        for after in ("", "0", "0.0", "-5", "1234567890", "soon", "Fri, 29 Sep 2023 16:26:57 GMT", "5 s")
+    },
+    **{
+        f"too many requests, with the patience of {after}": Row(
+            Reply(429, retry_after=after), Limited, f"{HOST} says: too many requests.", f"it asks to wait {seconds} s"
+        )
+        for after, seconds in (("12345678", 12345678), ("Fri, 01 Mar 2030 00:05:00 GMT", 300))
     },
     **{str(status): Row(Reply(status), Limited, f"{gateway(status)}.", LATER) for status in (502, 504)},
     **{str(status): Row(Reply(status), Limited, f"{slow(status)}.", LATER) for status in (408, 425)},
@@ -220,6 +242,14 @@ def test_a_key_that_is_refused_is_named_by_its_source(said: str, words: str) -> 
         "",
         401,
     )
+
+
+@pytest.mark.fault("H06")
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key"])
+def test_a_key_in_a_header_that_is_refused_is_named_by_that(name: str) -> None:
+    error = explain(Reply(401, "bad key"), http(headers=(("x-team", "infra"), (name, "sk-1"))))
+    words = f"{HOST} refused the key in the header {name} of profile test: bad key."
+    assert seen(error) == (NotAllowed, words, "", 401)
 
 
 def test_a_proxy_that_wants_a_password_is_named() -> None:

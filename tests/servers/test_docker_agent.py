@@ -245,7 +245,10 @@ async def test_a_stop_ends_the_run_and_the_talk_goes_on(t: Chatting, server: Run
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [("", "wants a key: missing Authorization header"), ("wrong", "wants a key: invalid token")],
+    [
+        ("", "wants a key: missing Authorization header"),
+        ("wrong", "refused the key in the header authorization of profile here: invalid token"),
+    ],
 )
 async def test_docker_13_a_wrong_key_is_told_in_one_line(given: str, words: str) -> None:
     with serving(docker_agent.make(key="right")) as server:

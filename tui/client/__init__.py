@@ -120,7 +120,14 @@ class Client:
         wire = protocols.load(profile.protocol)
         transport = self._transport_of(profile)
         async with Http(
-            profile, key, transport, on_bytes, headers=wire.headers, sleep=self._sleep, is_watched=is_watched
+            profile,
+            key,
+            transport,
+            on_bytes,
+            headers=wire.headers,
+            sleep=self._sleep,
+            now=self._clock.now,
+            is_watched=is_watched,
         ) as http:
             yield http, wire
 

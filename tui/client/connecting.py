@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import re
 import socket
 import ssl
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tui.client.library import httpx
@@ -26,8 +29,48 @@ class Way(Protocol):
         ...
 
 
-def explain(error: httpx.HTTPError, way: Way) -> TurnError:
-    """The words for a request that went this way and got no response."""
+class Tunnel:
+    """Watches whether a request is still on its way through a proxy, which is told first where to connect to: until that
+    is done the server has had none of it. What the proxy says to that has to come within `patience` seconds.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._limit = asyncio.timeout(None)
+        self._until: float | None = None
+        self.is_open = False
+        """Whether the proxy has been told where to connect to, and the server nothing yet."""
+
+    @asynccontextmanager
+    async def within(self, seconds: float | None) -> AsyncIterator[None]:
+        """Limit what is done in here to so many seconds."""
+        self._until = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        self._limit = asyncio.timeout_at(self._until)
+        async with self._limit:
+            yield
+
+    async def trace(self, event: str, about: Mapping[str, Any]) -> None:
+        """Take note of an event of httpcore's."""
+        if event.endswith(".send_request_headers.started"):
+            self.is_open = about["request"].method == b"CONNECT"
+            until = asyncio.get_running_loop().time() + self._patience if self.is_open else self._until
+            self._limit.reschedule(until)
+        elif event.endswith(".start_tls.started"):
+            self._limit.reschedule(self._until)
+
+
+def explain(error: httpx.HTTPError, way: Way, *, in_tunnel: bool = False, of_something_else: bool = False) -> TurnError:
+    """The words for a request that went this way and got no response. `in_tunnel`: the proxy was only asked to connect,
+    so that the server has not seen it. `of_something_else`: what came is not HTTP."""
+    if of_something_else and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        return _something_else(way)
+    found = _explain(error, way, in_tunnel=in_tunnel)
+    if in_tunnel and isinstance(found, Unreachable):
+        return Unreachable(found.message, hint=found.hint, retryable=found.retryable)
+    return found
+
+
+def _explain(error: httpx.HTTPError, way: Way, *, in_tunnel: bool) -> TurnError:
     host = way.host
     near = f"the proxy {way.proxy}" if way.proxy else host
     match error:
@@ -41,6 +84,8 @@ def explain(error: httpx.HTTPError, way: Way) -> TurnError:
             return Unreachable(f"{_capital(near)} did not answer in {way.profile.connect_timeout:.0f} s.")
         case httpx.ConnectError():
             return _explain_connect(error, host, near, way.profile)
+        case httpx.ReadTimeout() if in_tunnel:
+            return Unreachable(f"{_capital(near)} did not answer in {way.profile.connect_timeout:.0f} s.")
         case httpx.ReadTimeout():
             return Unreachable(
                 f"{host} took the request and said nothing for {way.profile.idle_timeout:.0f} s.", sent=True
@@ -52,16 +97,18 @@ def explain(error: httpx.HTTPError, way: Way) -> TurnError:
         case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
             return Unreachable(f"{_capital(near)} closed the connection without an answer.", sent=True)
         case httpx.RemoteProtocolError() if re.search("(status|request) line", str(error)):
-            return Unreachable(
-                f"{_capital(near)} is not an HTTP server.",
-                hint="check base_url (https:// or http://?)",
-                sent=True,
-                retryable=False,
-            )
+            return _something_else(way)
         case httpx.RemoteProtocolError():
             return Refused(f"{_capital(near)} sent a malformed response.")
         case _:
             return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
+
+
+def _something_else(way: Way) -> Unreachable:
+    """What is no HTTP server has not understood the request, so that it was as good as not sent."""
+    near = f"the proxy {way.proxy}" if way.proxy else way.host
+    hint = "check the proxy settings" if way.proxy else "check base_url (https:// or http://?)"
+    return Unreachable(f"{_capital(near)} is not an HTTP server.", hint=hint, retryable=False)
 
 
 def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: Profile) -> Unreachable:

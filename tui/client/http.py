@@ -7,6 +7,7 @@ bytes can become gigabytes), and loopback never goes through a proxy.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self, cast
@@ -14,13 +15,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from tui import __version__
 from tui.addresses import origin_of
-from tui.client.connecting import explain
+from tui.client.connecting import Tunnel, explain
 from tui.client.encoding import encode
 from tui.client.library import httpx
 from tui.client.ndjson import LineDecoder
 from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
 from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
-from tui.client.transport import find_proxy, network
+from tui.client.transport import Network, find_proxy, network, unusable_proxy
 from tui.config import Profile
 from tui.credentials import Secret
 from tui.errors import ConfigError, Incomplete, Refused, TurnError
@@ -32,6 +33,9 @@ BODY_WAIT = 10.0
 
 _BLANK = b"\xef\xbb\xbf\r\n\t "
 _BLANKS_KEPT = 4096
+_NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError)
+"""What httpx raises for addresses that are none: the server's when a request is made, a proxy's when it is sent."""
+
 _SECRET_HEADER = pattern(r"(?i)auth|key|token|secret|cookie")
 
 
@@ -39,8 +43,8 @@ class Http:
     """A client for one profile and one turn. Use it as an async context manager.
 
     `transport` replaces the network: guide's, or a test's. `on_bytes` is given every body as it comes. `headers` makes a
-    protocol's own headers of a key; without it there is the usual one. `sleep` is how to wait; `is_watched` says whether
-    the user looks at what comes.
+    protocol's own headers of a key; without it there is the usual one. `sleep` is how to wait, `now` the time in seconds
+    since the epoch; `is_watched` says whether the user looks at what comes.
     """
 
     def __init__(
@@ -52,10 +56,12 @@ class Http:
         *,
         headers: Callable[[Profile, str], dict[str, str]] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.time,
         is_watched: Callable[[], bool] = lambda: True,
     ) -> None:
         self.profile = profile
         self.sleep = sleep
+        self.now = now
         self._is_watched = is_watched
         self._own_headers = headers or bearer
         try:
@@ -63,9 +69,11 @@ class Http:
         except ValueError:
             raise self._no_address() from None
         self.proxy = ""
+        self._proxy_variable = ""
         self._secrets = _secrets(profile, key)
         self._key = key
         self._transport = transport
+        self._network: Network | None = None
         self._on_bytes = on_bytes
         self._client: httpx.AsyncClient | None = None
 
@@ -74,8 +82,9 @@ class Http:
         if transport is None:
             parts = urlsplit(self.profile.base_url)
             variable, proxy = find_proxy(parts.scheme, parts.hostname or "")
+            self._proxy_variable = variable
             self.proxy = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
-            transport = await network(self.profile, variable, proxy, self._is_watched)
+            transport = self._network = await network(self.profile, variable, proxy, self._is_watched)
         timeout = httpx.Timeout(self.profile.idle_timeout, connect=self.profile.connect_timeout, pool=None)
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -101,6 +110,11 @@ class Http:
     @property
     def key_source(self) -> str:
         return str(self.profile.key)
+
+    @property
+    def key_header(self) -> str:
+        """The header of the profile's own that holds a key, by its name; empty where there is none."""
+        return next((name for name, _ in self.profile.headers if _SECRET_HEADER.search(name)), "")
 
     def url(self, path: str) -> str:
         """The address of `path`, which may have a query, below the profile's base URL, whose query it keeps. A whole
@@ -146,13 +160,18 @@ class Http:
 
         Raises:
             Rejected, Refused, Unreachable: As for `open`.
+            Incomplete: The connection was lost, or the answer is too long in coming.
         """
         async with self._send(method, path, body, "application/json", headers, may_be_empty=True) as response:
-            raw = await self._read(response, LIMIT)
-        try:
-            return parse_json(raw) if raw.strip() else None
-        except ValueError:
-            raise self._wrong_kind(response, raw) from None
+            chunks = self._chunks(response)
+            try:
+                async with aclosing(chunks), asyncio.timeout(BODY_WAIT):
+                    raw = await self._rest(chunks)
+            except TimeoutError:
+                raise Incomplete(f"{self.host} took more than {BODY_WAIT:.0f} s for its answer.") from None
+            except Incomplete:
+                raise Incomplete(f"The connection to {self.host} was lost before its answer was whole.") from None
+        return self._parsed(response, raw) if raw.strip() else None
 
     async def events(
         self,
@@ -231,16 +250,22 @@ class Http:
         fields |= headers or {}
         try:
             request = self._client.build_request(method, self.url(path), content=content, headers=fields)
-            if is_patient:
-                request.extensions["timeout"] = httpx.Timeout(idle, connect=connect, read=None, pool=None).as_dict()
-            async with asyncio.timeout(idle + connect if is_patient else None):
-                response = await self._client.send(request, stream=True)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError):
+        except _NO_ADDRESS:
             raise self._no_address() from None
-        except TimeoutError:
-            raise explain(httpx.ReadTimeout(""), self) from None
-        except httpx.HTTPError as error:
-            raise explain(error, self) from None
+        if is_patient:
+            request.extensions["timeout"] = httpx.Timeout(idle, connect=connect, read=None, pool=None).as_dict()
+        way = Tunnel(connect)
+        if self.proxy:
+            request.extensions["trace"] = way.trace
+        try:
+            async with way.within(idle + connect if is_patient else None):
+                response = await self._client.send(request, stream=True)
+        except _NO_ADDRESS:
+            raise (unusable_proxy(self._proxy_variable) if self.proxy else self._no_address()) from None
+        except (TimeoutError, httpx.HTTPError) as error:
+            trouble = error if isinstance(error, httpx.HTTPError) else httpx.ReadTimeout("")
+            is_else = self._network is not None and self._network.is_of_something_else
+            raise explain(trouble, self, in_tunnel=way.is_open, of_something_else=is_else) from None
         try:
             await self._check(response, may_be_empty)
             yield response
@@ -333,15 +358,18 @@ class Http:
         return "other"
 
     def _whole(self, response: httpx.Response, raw: bytes) -> Any:
+        value = self._parsed(response, raw)
+        if _is_error(value):
+            raise Rejected(read_error(value), in_stream=True)
+        return value
+
+    def _parsed(self, response: httpx.Response, raw: bytes) -> Any:
         try:
-            value = parse_json(raw.lstrip(b"\xef\xbb\xbf"))
+            return parse_json(raw.lstrip(b"\xef\xbb\xbf"))
         except ValueError:
             if "application/json" in response.headers.get("content-type", ""):
                 raise Refused(f"{self.host} sent an answer that is not valid JSON.") from None
             raise self._wrong_kind(response, raw) from None
-        if isinstance(value, dict) and (value.get("error") or "detail" in value):
-            raise Rejected(read_error(value), in_stream=True)
-        return value
 
     def _wrong_kind(self, response: httpx.Response, raw: bytes) -> Refused:
         reply = read_reply(200, raw[:BODY_LIMIT])
@@ -397,6 +425,14 @@ def _secrets(profile: Profile, key: Secret | None) -> list[str]:
         if _SECRET_HEADER.search(name):
             found += [value, value.rpartition(" ")[2]]
     return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
+
+
+def _is_error(value: Any) -> bool:
+    """Whether a JSON value is what a server says instead of an answer. No protocol's answer has any of this."""
+    if not isinstance(value, dict):
+        return False
+    is_flat = isinstance(value.get("message"), str) and not {"code", "error_code"}.isdisjoint(value)
+    return bool(value.get("error") or value.get("errors")) or "detail" in value or is_flat
 
 
 def _is_malformed(error: httpx.RemoteProtocolError) -> bool:

@@ -22,15 +22,25 @@ LARGE = 8 * 1024
 """Bytes read at once after which there may be more at hand: then the next read does not wait."""
 
 
+_FIRST = 16
+
+
 class PacedStream(httpcore.AsyncNetworkStream):
     """A connection whose small reads are spaced out while they are many; what is not read yet is kept by the system.
 
-    `is_watched` says whether someone looks at what comes.
+    `is_watched` says whether someone looks at what comes; `first` is given what comes first.
     """
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream, is_watched: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        stream: httpcore.AsyncNetworkStream,
+        is_watched: Callable[[], bool] = lambda: True,
+        first: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._stream = stream
         self._is_watched = is_watched
+        self._first = first
+        self._has_come = False
         self._read_at = 0.0
         self._quick = 0
 
@@ -41,6 +51,9 @@ class PacedStream(httpcore.AsyncNetworkStream):
             await asyncio.sleep(max(0.0, self._read_at + every - loop.time()))
         asked = loop.time()
         data = await self._stream.read(max_bytes, timeout)
+        if data and self._first is not None and not self._has_come:
+            self._has_come = True
+            self._first(data)
         now = loop.time()
         # What counts is how long the data was in coming, not what was done with it.
         is_quick = now - asked < every / 2 and len(data) < LARGE
@@ -60,18 +73,20 @@ class PacedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
     ) -> httpcore.AsyncNetworkStream:
-        return PacedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout), self._is_watched)
+        stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return PacedStream(stream, self._is_watched, self._first)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
 
 class PacedBackend(httpcore.AsyncNetworkBackend):
-    """Makes connections that are read in this way."""
+    """Makes connections that are read in this way. `said` is what came first on the newest one."""
 
     def __init__(self, backend: httpcore.AsyncNetworkBackend, is_watched: Callable[[], bool] = lambda: True) -> None:
         self._backend = backend
         self._is_watched = is_watched
+        self.said = b""
 
     async def connect_tcp(
         self,
@@ -81,8 +96,9 @@ class PacedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        self.said = b""
         stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return PacedStream(stream, self._is_watched)
+        return PacedStream(stream, self._is_watched, self._hear)
 
     async def connect_unix_socket(
         self,
@@ -90,7 +106,12 @@ class PacedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return PacedStream(await self._backend.connect_unix_socket(path, timeout, socket_options), self._is_watched)
+        self.said = b""
+        stream = await self._backend.connect_unix_socket(path, timeout, socket_options)
+        return PacedStream(stream, self._is_watched, self._hear)
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)
+
+    def _hear(self, data: bytes) -> None:
+        self.said = data[:_FIRST]

@@ -16,6 +16,8 @@ from tui.client.pacing import PacedBackend
 from tui.config import Profile
 from tui.errors import ConfigError
 
+_PROXIES = ("http", "https", "socks5", "socks5h")
+
 _KEEPALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
@@ -26,9 +28,21 @@ _KEEPALIVE = [
 ]
 
 
+class Network(httpx.AsyncHTTPTransport):
+    """The transport of one turn."""
+
+    backend: PacedBackend
+
+    @property
+    def is_of_something_else(self) -> bool:
+        """Whether what came first on the newest connection cannot be the beginning of an answer in HTTP."""
+        said = self.backend.said.lstrip(b"\r\n")
+        return not said.startswith(b"HTTP/"[: len(said)])
+
+
 async def network(
     profile: Profile, variable: str, proxy: str, is_watched: Callable[[], bool] = lambda: True
-) -> httpx.AsyncHTTPTransport:
+) -> Network:
     """A transport of its own for one turn, with no connection kept for another one. `variable` names the proxy.
 
     Raises:
@@ -38,8 +52,10 @@ async def network(
         verify = await asyncio.to_thread(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", ""))
     else:
         verify = _no_tls()
+    if proxy:
+        _check_proxy(variable, proxy)
     try:
-        transport = httpx.AsyncHTTPTransport(
+        transport = Network(
             verify=verify,
             proxy=proxy or None,
             trust_env=False,
@@ -47,10 +63,33 @@ async def network(
             socket_options=_KEEPALIVE,
         )
         # Private in httpx, whose transports take no other network; a test fails when that changes.
-        transport._pool._network_backend = PacedBackend(transport._pool._network_backend, is_watched)
+        transport.backend = PacedBackend(transport._pool._network_backend, is_watched)
+        transport._pool._network_backend = transport.backend
         return transport
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        raise ConfigError(f"The proxy setting {variable} is not usable: {error}.") from None
+    except ImportError:
+        raise unusable_proxy(variable, "for SOCKS, socksio has to be installed") from None
+
+
+def unusable_proxy(variable: str, why: str = "it is not a valid address") -> ConfigError:
+    """The error of a proxy that the variable names. What that holds is not repeated: it may be a password."""
+    return ConfigError(f"The proxy setting {variable} is not usable: {why}.")
+
+
+def _check_proxy(variable: str, proxy: str) -> None:
+    """See that a proxy's address is one.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    try:
+        url = httpx.URL(proxy)
+        is_address = url.host != "" and (url.port is None or 0 < url.port < 65536)
+    except (httpx.InvalidURL, UnicodeError):
+        is_address = False
+    if not is_address:
+        raise unusable_proxy(variable)
+    if url.scheme not in _PROXIES:
+        raise unusable_proxy(variable, f"it has to begin with one of {', '.join(_PROXIES)}")
 
 
 @lru_cache(maxsize=1)

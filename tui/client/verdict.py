@@ -6,7 +6,7 @@ import re
 
 from tui.client.http import Http
 from tui.client.reply import Reply
-from tui.client.retry import is_limited, is_locked, is_quota, is_repeated
+from tui.client.retry import is_limited, is_locked, is_quota, is_repeated, read_retry_after
 from tui.errors import Incomplete, Limited, NotAllowed, Refused, TurnError, Unreachable
 
 _TOO_LONG = re.compile(r"(?i)context_length|context_window|(maximum|max) context|too many tokens|prompt is too long|"
@@ -53,12 +53,12 @@ def explain(reply: Reply, http: Http, *, shown: bool = False) -> TurnError:
         return Limited(_with("The conversation is busy", said), hint="try again in a moment", status=status)
     if is_quota(reply):
         return Limited(_with("The quota is used up", said), status=status)
-    if _TOO_LONG.search(reply.text):
+    if _TOO_LONG.search(reply.text) and not _is_rate(reply):
         return Refused(
             _with("The conversation is too long for the model", said), hint="go on in a new session", status=status
         )
     if is_limited(reply):
-        return Limited(_with(_load(reply, host), said, reply.form), hint=_later(reply), status=status)
+        return Limited(_with(_load(reply, host), said, reply.form), hint=_later(reply, http), status=status)
     if reply.status >= 600 or (reply.status and reply.status < 400):
         return Refused(f"{host} answered with the unexpected status {reply.status}.", status=status)
     kind = "failed" if reply.status >= 500 else "refused the request"
@@ -68,13 +68,21 @@ def explain(reply: Reply, http: Http, *, shown: bool = False) -> TurnError:
 def _unauthorised(http: Http, said: str) -> NotAllowed:
     if http.profile.key.where:
         return NotAllowed(_with(f"{http.host} refused the key from {http.key_source}", said), status=401)
+    if http.key_header:
+        where = f"the header {http.key_header} of profile {http.profile.name}"
+        return NotAllowed(_with(f"{http.host} refused the key in {where}", said), status=401)
     return NotAllowed(
         _with(f"{http.host} wants a key", said), hint=f"set api_key_env in profile {http.profile.name}", status=401
     )
 
 
+def _is_rate(reply: Reply) -> bool:
+    """Whether it is the requests that are too many: their tokens may be, without any of them being too long."""
+    return reply.status == 429 or reply.code.startswith("rate") or reply.type.startswith("rate")
+
+
 def _load(reply: Reply, host: str) -> str:
-    if reply.status == 429 or reply.code.startswith("rate") or reply.type.startswith("rate"):
+    if _is_rate(reply):
         return f"{host} says: too many requests"
     if reply.status in (502, 504):
         return f"A gateway before {host} got no answer (status {reply.status})"
@@ -83,11 +91,9 @@ def _load(reply: Reply, host: str) -> str:
     return f"{host} is overloaded or down" + (f" (status {reply.status})" if reply.status else "")
 
 
-def _later(reply: Reply) -> str:
-    after = (reply.retry_after or "").strip()
-    if re.fullmatch(r"\d{1,7}(\.\d+)?", after) and float(after) > 0:
-        return f"it asks to wait {float(after):.0f} s"
-    return "try again later"
+def _later(reply: Reply, http: Http) -> str:
+    asked = read_retry_after(reply.retry_after, http.now())
+    return "try again later" if asked is None else f"it asks to wait {asked:.0f} s"
 
 
 def _with(begin: str, said: str, form: str = "json") -> str:

@@ -150,23 +150,25 @@ async def read_events(
             yield one
         events = http.events(response, lines=lines, waits=waits)
         async with aclosing(events):
-            try:
-                while not state.at_end:
-                    patience = (patience or now() + TRAILER_WAIT) if reader.over else None
+            while not state.at_end:
+                patience = (patience or now() + TRAILER_WAIT) if reader.over else None
+                try:
                     if patience is None:
                         event = await anext(events)
                     else:
                         async with asyncio.timeout_at(patience):
                             event = await anext(events)
-                    for one in state.take(event):
-                        yield one
-                        if isinstance(one, Finished):
-                            return
-            except StopAsyncIteration:
-                pass
-            except (TimeoutError, Incomplete):
-                if not reader.over:
-                    raise
+                except StopAsyncIteration:
+                    break
+                except (TimeoutError, Incomplete, Refused):
+                    # Whatever follows an answer's end, it is the answer.
+                    if not reader.over:
+                        raise
+                    break
+                for one in state.take(event):
+                    yield one
+                    if isinstance(one, Finished):
+                        return
     for one in state.finish():
         yield one
         if isinstance(one, Finished):
