@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.client.protocols.contract import (
@@ -129,6 +130,38 @@ async def test_a_cut_answer_is_done_only_after_its_own_end(case: Case, breaks: b
                 assert kinds in ([AttemptKind.FIRST], [AttemptKind.FIRST, AttemptKind.RESUMED]), where
                 is_named = 0 <= case.named_after <= count and (breaks or count or more)
                 assert told.turn.status is DONE or not is_named, where
+
+
+@pytest.mark.parametrize("times", [3, 99], ids=["a while", "for good"])
+@pytest.mark.parametrize("case", BACKGROUND, ids=str)
+@pytest.mark.fault("N02", "N14", "N15")
+async def test_a_prompt_is_sent_once_wherever_it_is_cut_and_however_long_its_server_is_away(
+    case: Case, times: int, tmp_path: Path
+) -> None:
+    with standing(case, tmp_path) as s:
+        whole, events = await reference(s)
+        away = [0]
+
+        async def refuse(request: httpx.Request) -> None:
+            if request.method == "GET" and away[0]:
+                away[0] -= 1
+                raise httpx.ConnectError("refused by the test")
+
+        s.net.before = refuse
+        for count in range(len(events)):
+            s.net.sent.clear()
+            s.net.change = cut(count, 0, case.border, breaks=True)
+            away[0] = times
+            told = await s.take(case.rich)
+            assert len(s.net.turns) == 1
+            assert is_beginning(shape(told.turn), shape(whole.turn))
+            if count < case.named_after:
+                assert (told.turn.status, told.turn.run, len(s.net.sent)) == (FAILED, "", 1)
+            elif times == 3:
+                assert (told.turn.status, shape(told.turn), told.turn.run) == (DONE, shape(whole.turn), "")
+            else:
+                assert (told.turn.status, told.turn.run != "") == (INTERRUPTED, True)
+                assert told.exit_status == (7 if told.turn.has_output else 5)
 
 
 @every
