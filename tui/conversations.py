@@ -159,7 +159,7 @@ class Conversations:
                 conversation_id = await self._client.ask(
                     profile, lambda wire, http: wire.fork(http, mapping.conversation_id, told)
                 )
-            except TurnError as error:
+            except (TurnError, ConfigError) as error:
                 log.info("the server did not fork: %s", error)
                 return f"The server did not fork its conversation: {error.message}"
         if conversation_id:

@@ -19,6 +19,7 @@ from tests.loopback import palaver
 from tests.servers import rill
 from tests.servers.base import Running, serving
 from tests.servers.rill import Rill
+from tui.chat import SessionChanged
 from tui.client import Client
 from tui.client.protocols.rill import FORK_HINT
 from tui.client.protocols.rill_events import FORK_NOTE
@@ -431,16 +432,37 @@ async def test_rill_14_a_fork_of_nothing_is_empty_and_one_that_fails_changes_not
     assert await listed(server, "bob") == []
 
 
-async def test_rill_14_a_fork_that_fails_leaves_the_session_as_it_was(server: Running, history: Path) -> None:
+@pytest.mark.fault("L17")
+@pytest.mark.parametrize("why", ["the conversation is gone", "access is refused", "the key is gone"])
+async def test_rill_14_a_fork_that_fails_leaves_the_session_as_it_was(
+    server: Running, history: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """The copy is there to be gone on with, and says why it has no conversation of its own."""
     async with chatting(history, profile(server, "ada")) as t:
         session = await t.chat.open("work")
         turn = await t.say(session, "one")
-        kept = service_of(server).conversations[turn.conversation_id]
-        server.call(server.service.forget)
-        made = await t.chat.conversations.fork(session, "other")
+        conversations = service_of(server).conversations
+        kept = conversations[turn.conversation_id]
+        with monkeypatch.context() as patch:
+            match why:
+                case "the conversation is gone":
+                    server.call(server.service.forget)
+                case "access is refused":
+                    conversations[turn.conversation_id] = replace(kept, owner="bob")
+                case _:
+                    patch.delenv("TOKEN_OF_ADA")
+            asked = len(server.service.asked)
+            made = await t.chat.conversations.fork(session, "other")
+            assert len(server.service.asked) == asked + (why != "the key is gone")
         assert made.note.startswith("The server did not fork its conversation: ")
-        service_of(server).conversations[turn.conversation_id] = kept
+        assert "TOKEN_OF_ADA is not set" in made.note or why != "the key is gone"
+        assert made.session in [change.session for change in t.changes if isinstance(change, SessionChanged)]
+        conversations[turn.conversation_id] = kept
         assert (await t.say(session, "two")).text == answer_to("two", 2)
+        assert [turn.prompt for turn in await t.chat.turns(made.session.id)] == ["one"]
+        gone_on = await t.say(made.session, "three")
+        assert gone_on.status is DONE
+        assert gone_on.conversation_id not in ("", turn.conversation_id)
 
 
 async def test_rill_18_what_the_first_owner_could_see_the_next_one_may_not(server: Running) -> None:
