@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,41 @@ def test_what_happened_to_the_file_is_no_part_of_the_output(history: Path) -> No
     done = palaver("sessions", "list", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
     assert "The history was damaged. It is kept as" in done.stderr
+
+
+@pytest.mark.fault("D44")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sessions", "show", "work"),
+        ("sessions", "show", "work", "--json"),
+        ("sessions", "branches", "work"),
+        ("sessions", "fork", "work", "other"),
+        ("export", "work", "-o", "-"),
+        ("search", "question"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_read_is_not_taken_for_nothing(
+    server: Loopback, history: Path, command: tuple[str, ...]
+) -> None:
+    ask("work", "a question")
+    with closing(sqlite3.connect(history)) as conn:
+        conn.execute("ALTER TABLE items RENAME TO gone")
+    done = palaver(*command)
+    assert (done.returncode, done.stdout) == (9, "")
+    assert "History cannot be read: " in done.stderr
+
+
+@pytest.mark.fault("D10", "D11", "D44")
+def test_damage_that_is_met_late_is_told(server: Loopback, history: Path) -> None:
+    ask("work", "a question")
+    with closing(sqlite3.connect(history)) as conn:
+        (page,) = conn.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items'").fetchone()
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+    with history.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\x99" * size)
+    done = palaver("sessions", "show", "work")
+    assert "The history was damaged. It is kept as" in done.stderr
+    assert "could be read from it" in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from tui.commands.sessions import history, named
 from tui.commands.table import print_line
 from tui.console import print_error, write_out
-from tui.errors import Exit, StoreError
+from tui.errors import Exit
 from tui.exchange import Form, Plan, form_of
 from tui.text import one_line
 
@@ -50,8 +50,6 @@ async def _main(args: argparse.Namespace) -> int:
             plan = exported.plan
             print_line(one_line(str(exported.file), 1000))
         _tell(plan)
-        if chat.health.is_unreadable:
-            raise StoreError(chat.health.message)
     return int(Exit.DONE)
 
 

@@ -13,7 +13,7 @@ from tui.chat import Chat
 from tui.commands.sessions import history
 from tui.commands.table import print_json, print_line, print_styled
 from tui.console import print_error
-from tui.errors import Exit, StoreError, UsageError
+from tui.errors import Exit, UsageError
 from tui.found import Found, Hit, SessionHits
 from tui.moments import moment
 from tui.objects import iso
@@ -61,8 +61,6 @@ async def _main(args: argparse.Namespace) -> int:
         if problem:
             raise UsageError(f"{problem[:1].upper()}{problem[1:]}.")
         found = await _search(chat, text, args.limit)
-        if chat.health.is_unreadable:
-            raise StoreError(chat.health.message)
         if chat.health.message:
             print_error(f"palaver: {chat.health.message}")
     if args.json:

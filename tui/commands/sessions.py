@@ -111,8 +111,6 @@ async def _main(args: argparse.Namespace) -> int:
                 if chat.health.message:
                     raise StoreError(chat.health.message)
                 print_line(done)
-        if chat.health.is_unreadable:
-            raise StoreError(chat.health.message)
         if chat.health.message:
             print_error(f"palaver: {chat.health.message}")
     return int(Exit.DONE)
@@ -174,23 +172,23 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
 
 @asynccontextmanager
 async def history() -> AsyncIterator[Chat]:
-    """A chat on the history, for a command about it.
+    """A chat on the history, for a command about it, which takes nothing that cannot be read for nothing.
 
     Raises:
-        StoreError: There is no history to be had.
+        StoreError: There is no history to be had, or what the command needs of it cannot be read.
     """
     logs.begin(paths.find())
-    store = Store(paths.find().history_file, kind=HolderKind.COMMAND)
+    store = Store(paths.find().history_file, kind=HolderKind.COMMAND, must_read=True)
     chat = Chat(store, Client(), config_file.load(paths.find().config_file))
     await store.open()
     try:
         await store.require()
-        for notice in store.notices:
-            print_error(f"palaver: {notice}")
         yield chat
     finally:
         await chat.aclose()
         await store.close()
+        for notice in store.notices:
+            print_error(f"palaver: {notice}")
 
 
 def _turns(count: int) -> str:
