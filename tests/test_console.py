@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.loopback import Call, loopback, palaver, plain_environment, profile_text
+from tests.servers import docker_agent
+from tests.servers.base import serving
 
 Write = Callable[[str], Path]
 ROOT = Path(__file__).parent.parent
@@ -125,6 +127,17 @@ def test_standard_input_that_is_closed_is_none(write_config: Write) -> None:
         assert (done.returncode, done.stdout) == (2, "")
         assert "There is no prompt" in done.stderr
     assert [call.prompt for call in server.calls] == ["hi"]
+
+
+@pytest.mark.fault("G16")
+def test_an_approval_without_standard_input_is_denied(write_config: Write) -> None:
+    with serving(docker_agent.make()) as running:
+        write_config(docker_agent.profile_text(running.url))
+        done = redirected("<&-", "ask", "-s", "work", "approve it")
+        assert done.returncode == 0, done.stderr
+        assert "denied, as no one is here to ask" in done.stderr
+        (resume,) = [asked for asked in running.service.asked if asked.path.endswith("/resume")]
+        assert resume.json["confirmation"] == "reject"
 
 
 @pytest.mark.fault("K05")

@@ -15,6 +15,8 @@ import pytest
 
 from tests import canary
 from tests.loopback import loopback, palaver, plain_environment, profile_text, start
+from tests.servers import docker_agent
+from tests.servers.base import serving
 
 Write = Callable[[str], Path]
 ROOT = Path(__file__).parent.parent
@@ -90,6 +92,17 @@ def test_a_mistake_in_ask_is_a_line_and_a_report(write_config: Write, place: str
     (report,) = reports
     assert report.rstrip().endswith("ValueError")
     assert "KeyError\n\nwhich led to:" in report
+
+
+@pytest.mark.fault("C21", "K03", "G16")
+def test_a_mistake_while_the_user_is_asked_ends_it(write_config: Write) -> None:
+    """The server would wait for the answer for ever, and ask for the server."""
+    with serving(docker_agent.make()) as server:
+        write_config(docker_agent.profile_text(server.url))
+        done, reports = ends("import tui.ask; tui.ask._is_approved = broken", "ask", "-s", "work", "approve it")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("palaver: an internal error (ValueError); a report is in /")
+    assert len(reports) == 1
 
 
 @pytest.mark.fault("C21", "K03")

@@ -7,6 +7,7 @@ from dataclasses import field, replace
 
 from tui.config import Profile
 from tui.model import ItemState, Session, Turn, TurnStatus
+from tui.traits import Can
 from tui.values import dataclass
 
 Outline = tuple[TurnStatus, float | None, str, tuple[ItemState, ...]]
@@ -30,10 +31,9 @@ class Run:
 
     `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
     after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
-    stream; `is_resumed` is whether it had been interrupted before, `is_partial` whether its server was not told all it
-    was to know, so that its conversation is not one to take up again. With `at` it goes on from the session's first turns
-    only, so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer
-    last grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
+    stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
+    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer last
+    grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
     """
 
     session: Session | None
@@ -45,7 +45,6 @@ class Run:
     lets_go: bool = False
     is_stateless: bool = False
     is_resumed: bool = False
-    is_partial: bool = False
     at: int | None = None
     name: str = ""
     beaten: float = 0.0
@@ -64,6 +63,9 @@ class Run:
             turn = replace(turn, items=tuple(items))
         if self.is_resumed and turn.error is not None and turn.error.kind == "refused":
             # The server does not know the run any more: there is nothing to take up a third time.
+            turn = replace(turn, run="")
+        if turn.run and turn.status.is_final and Can.RESUME not in self.profile.traits.can:
+            # It ended with its connection: nothing goes on at the server.
             turn = replace(turn, run="")
         return turn
 
