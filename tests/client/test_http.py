@@ -9,7 +9,8 @@ import gzip
 import json
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -705,7 +706,15 @@ class Tunnels:
         self.heard = b""
         self.passed = b""
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """The proxy's address, as long as there is one."""
+        proxy = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        yield f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        proxy.close()
+        await proxy.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.heard += await reader.readuntil(b"\r\n\r\n")
         there, on = await asyncio.open_connection("127.0.0.1", self._server.port)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -732,19 +741,38 @@ async def test_a_secure_connection_goes_through_a_proxy_that_hears_nothing_of_it
     slow = [Request(), Sleep(0.3), *chunked(completed("fine"))]
     async with FaultServer(slow, tls=authority.server("api.example.test")) as server:
         tunnels = Tunnels(server)
-        proxy = await asyncio.start_server(tunnels.serve, "127.0.0.1", 0)
-        port = proxy.sockets[0].getsockname()[1]
-        proxy_settings(**{variable: f"http://user:pass@127.0.0.1:{port}"})
-        profile = replace(with_key, ca_file=authority.file, idle_timeout=idle_timeout, connect_timeout=0.25)
-        told = await ask("https://api.example.test/v1", profile)
-        proxy.close()
-        await proxy.wait_closed()
+        async with tunnels.serving() as proxy:
+            proxy_settings(**{variable: f"http://user:pass@{proxy}"})
+            profile = replace(with_key, ca_file=authority.file, idle_timeout=idle_timeout, connect_timeout=0.25)
+            told = await ask("https://api.example.test/v1", profile)
         assert CANARY.encode() in server.heard
     assert outcome(told) == (DONE, 0, "fine")
     assert tunnels.heard.startswith(b"CONNECT api.example.test:443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic dXNlcjpwYXNz" in tunnels.heard
     assert CANARY.encode() not in tunnels.heard + tunnels.passed
     assert PROMPT.encode() not in tunnels.heard + tunnels.passed
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([Request()], "api.example.test closed the connection without an answer"),
+        ([Request(), Never()], "api.example.test took the request and said nothing"),
+        ([Request(), Send(b"SSH-2.0-x\r\n")], "api.example.test is not an HTTP server — check base_url"),
+    ],
+)
+@pytest.mark.fault("N10", "N41")
+async def test_behind_a_proxy_that_has_connected_the_server_is_who_did_not_answer(
+    steps: list[Step], words: str, authority: Authority, proxy_settings: Callable[..., None]
+) -> None:
+    async with FaultServer(steps, tls=authority.server("api.example.test")) as server:
+        async with Tunnels(server).serving() as proxy:
+            proxy_settings(HTTPS_PROXY=proxy)
+            told = await ask("https://api.example.test/v1", replace(PROFILE, ca_file=authority.file, idle_timeout=0.3))
+        assert len(server.received) == 1
+    assert outcome(told) == (FAILED, 5, "")
+    assert told.words.startswith(words)
+    assert ("may have been received" in told.words) == ("HTTP" not in words)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "models.localhost", "LOCALHOST", "[::1]"])

@@ -41,6 +41,9 @@ class Tunnel:
         self.is_open = False
         """Whether the proxy has been told where to connect to, and the server nothing yet."""
 
+        self.is_passed = False
+        """Whether what was sent last went through it: then it is for the server to answer, and not for the proxy."""
+
     @asynccontextmanager
     async def within(self, seconds: float | None) -> AsyncIterator[None]:
         """Limit what is done in here to so many seconds."""
@@ -52,27 +55,27 @@ class Tunnel:
     async def trace(self, event: str, about: Mapping[str, Any]) -> None:
         """Take note of an event of httpcore's."""
         if event.endswith(".send_request_headers.started"):
-            self.is_open = about["request"].method == b"CONNECT"
+            self.is_passed, self.is_open = self.is_open, about["request"].method == b"CONNECT"
             until = asyncio.get_running_loop().time() + self._patience if self.is_open else self._until
             self._limit.reschedule(until)
         elif event.endswith(".start_tls.started"):
             self._limit.reschedule(self._until)
 
 
-def explain(error: httpx.HTTPError, way: Way, *, in_tunnel: bool = False, of_something_else: bool = False) -> TurnError:
-    """The words for a request that went this way and got no response. `in_tunnel`: the proxy was only asked to connect,
-    so that the server has not seen it. `of_something_else`: what came is not HTTP."""
+def explain(error: httpx.HTTPError, way: Way, tunnel: Tunnel, *, of_something_else: bool = False) -> TurnError:
+    """The words for a request that went this way and got no response. `of_something_else`: what came is not HTTP."""
+    proxy = "" if tunnel.is_passed else way.proxy
     if of_something_else and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
-        return _something_else(way)
-    found = _explain(error, way, in_tunnel=in_tunnel)
-    if in_tunnel and isinstance(found, Unreachable):
+        return _something_else(way.host, proxy)
+    found = _explain(error, way, proxy, in_tunnel=tunnel.is_open)
+    if tunnel.is_open and isinstance(found, Unreachable):
         return Unreachable(found.message, hint=found.hint, retryable=found.retryable)
     return found
 
 
-def _explain(error: httpx.HTTPError, way: Way, *, in_tunnel: bool) -> TurnError:
+def _explain(error: httpx.HTTPError, way: Way, proxy: str, *, in_tunnel: bool) -> TurnError:
     host = way.host
-    near = f"the proxy {way.proxy}" if way.proxy else host
+    near = f"the proxy {proxy}" if proxy else host
     match error:
         case httpx.ProxyError():
             return Unreachable(
@@ -97,17 +100,17 @@ def _explain(error: httpx.HTTPError, way: Way, *, in_tunnel: bool) -> TurnError:
         case httpx.RemoteProtocolError() if "disconnected" in str(error).lower():
             return Unreachable(f"{_capital(near)} closed the connection without an answer.", sent=True)
         case httpx.RemoteProtocolError() if re.search("(status|request) line", str(error)):
-            return _something_else(way)
+            return _something_else(host, proxy)
         case httpx.RemoteProtocolError():
             return Refused(f"{_capital(near)} sent a malformed response.")
         case _:
             return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
 
 
-def _something_else(way: Way) -> Unreachable:
+def _something_else(host: str, proxy: str) -> Unreachable:
     """What is no HTTP server has not understood the request, so that it was as good as not sent."""
-    near = f"the proxy {way.proxy}" if way.proxy else way.host
-    hint = "check the proxy settings" if way.proxy else "check base_url (https:// or http://?)"
+    near = f"the proxy {proxy}" if proxy else host
+    hint = "check the proxy settings" if proxy else "check base_url (https:// or http://?)"
     return Unreachable(f"{_capital(near)} is not an HTTP server.", hint=hint, retryable=False)
 
 

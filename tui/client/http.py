@@ -254,18 +254,18 @@ class Http:
             raise self._no_address() from None
         if is_patient:
             request.extensions["timeout"] = httpx.Timeout(idle, connect=connect, read=None, pool=None).as_dict()
-        way = Tunnel(connect)
+        tunnel = Tunnel(connect)
         if self.proxy:
-            request.extensions["trace"] = way.trace
+            request.extensions["trace"] = tunnel.trace
         try:
-            async with way.within(idle + connect if is_patient else None):
+            async with tunnel.within(idle + connect if is_patient else None):
                 response = await self._client.send(request, stream=True)
         except _NO_ADDRESS:
             raise (unusable_proxy(self._proxy_variable) if self.proxy else self._no_address()) from None
         except (TimeoutError, httpx.HTTPError) as error:
             trouble = error if isinstance(error, httpx.HTTPError) else httpx.ReadTimeout("")
             is_else = self._network is not None and self._network.is_of_something_else
-            raise explain(trouble, self, in_tunnel=way.is_open, of_something_else=is_else) from None
+            raise explain(trouble, self, tunnel, of_something_else=is_else) from None
         try:
             await self._check(response, may_be_empty)
             yield response
