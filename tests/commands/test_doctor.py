@@ -292,13 +292,22 @@ def test_the_proxy_is_told_without_user_and_password(
 
 
 @pytest.mark.fault("N42", "K05")
-@pytest.mark.parametrize("proxy", [f"foo://{SECRETIVE}@p", "http://user-name:pass/word@p:1", f"http://{SECRETIVE}"])
-def test_a_proxy_that_cannot_be_used_is_told_without_user_and_password(write_config: Write, proxy: str) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "says"),
+    [
+        (f"foo://{SECRETIVE}@p", "it has to begin with one of http, https, socks5, socks5h"),
+        ("http://user-name:pass/word@p:1", "it is not a valid address"),
+        (f"http://{SECRETIVE}", "it is not a valid address"),
+        (f"socks5://{SECRETIVE}@p:1", "for SOCKS, socksio has to be installed"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_told_without_user_and_password(
+    write_config: Write, proxy: str, says: str
+) -> None:
     write_config(profile_text("https://a.example.com"))
-    mark, text, remedy = profile(status=1, HTTPS_PROXY=proxy)
+    mark, text, _ = profile(status=1, HTTPS_PROXY=proxy)
     assert mark == "wrong"
-    assert text.endswith("(HTTPS_PROXY). The proxy that HTTPS_PROXY names cannot be used.")
-    assert remedy == "check HTTPS_PROXY (socks needs the package socksio)"
+    assert text.endswith(f"(HTTPS_PROXY). The proxy setting HTTPS_PROXY is not usable: {says}.")
     assert not any(secret in text for secret in ("user-name", "pass", "word"))
 
 

@@ -93,15 +93,9 @@ def _way(profile: Profile) -> tuple[str, ConfigError | None]:
     if is_loopback(host):
         words = "no proxy (this machine)"
     try:
-        asyncio.run(_made(profile, "", ""))
+        asyncio.run(_made(profile, variable, proxy))
     except ConfigError as error:
         return words, error
-    try:
-        asyncio.run(_made(profile, variable, proxy))
-    except ConfigError:
-        # The reason may quote a password.
-        hint = f"check {variable} (socks needs the package socksio)"
-        return words, ConfigError(f"The proxy that {variable} names cannot be used.", hint=hint)
     return words, None
 
 
