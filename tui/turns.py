@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tui.attachments import pictures_in
@@ -54,9 +55,6 @@ IMPORTED_PREFACE = (
     "differ from what the present user can."
 )
 """What a model is told of a conversation that came from someone else, before it is told what was said in it."""
-
-UNREAD = "The history could not be read, so that the server was not told of all that was said before."
-"""The note of a turn that goes on without that."""
 
 STOP_PATIENCE = 5.0
 """Seconds the server's own call for stopping a run may take."""
@@ -350,21 +348,25 @@ class Turns(Sessions):
         """Everything that happens in a turn: its place on disk, what the server is told, and what it says."""
         session, turn = run_.session, run_.turn
         if session is not None and not run_.is_resumed:
-            point = await self._point_before(run_) if run_.at else None
-            title = "" if run_.profile.titles == "off" else title_from(turn.prompt)
-            begun = run_.saved or await self._store.begin(turn, session, title, run_.at)
-            self._new.pop(session.id, None)
-            run_.saved = turn = begun
-            run_.beaten = asyncio.get_running_loop().time()
-            self._kept.discard(session.id)
-            if point is not None:
-                await self._store.conversations.keep(point)
-            yield Placed(begun.depth)
-            self._chore(self._tell_session(session.id))
-            start = await self._take_up(run_, request, turn, with_history)
-            request = start.request
-            if start.note and not run_.is_resumed:
-                yield Noted(start.note)
+            with _unsent():
+                point = await self._point_before(run_) if run_.at else None
+                title = "" if run_.profile.titles == "off" else title_from(turn.prompt)
+                ground = partial(self._take_up, run_, request, with_history=with_history)
+                begun = run_.saved or await self._store.begin(
+                    turn, session, title, run_.at, ground=ground if self._is_on_disk(session.id) else None
+                )
+                self._new.pop(session.id, None)
+                run_.saved = turn = begun
+                run_.beaten = asyncio.get_running_loop().time()
+                self._kept.discard(session.id)
+                if point is not None:
+                    await self._store.conversations.keep(point)
+                yield Placed(begun.depth)
+                self._chore(self._tell_session(session.id))
+                start = await self._take_up(run_, request, turn, with_history=with_history)
+                request = start.request
+                if start.note and not run_.is_resumed:
+                    yield Noted(start.note)
         stopping = self._stopping.pop(turn.session_id, None)
         if stopping is not None:
             # Where a session's work has no name of its own, a stop that came late would end the next turn's.
@@ -407,32 +409,31 @@ class Turns(Sessions):
         profile, at = run_.profile, run_.turn.depth
         if not profile.traits.names_point:
             return None
-        for last in await self._store.turns(run_.turn.session_id, at - 1, at):
+        for last in await self._store.turns(run_.turn.session_id, at - 1, at, must_read=True):
             if last.status is TurnStatus.DONE and (last.origin, last.protocol) == (profile.origin, profile.protocol):
                 return mapping_after(last, profile.key.principal, is_stateless=False, now=self._clock.now())
         return None
 
-    async def _take_up(self, run_: Run, request: Request, turn: Turn, with_history: bool) -> Start:
-        """The request with its conversation, or with what was said before."""
+    def _is_on_disk(self, session_id: str) -> bool:
+        """Whether there is anything of a session to be read, as far as is known."""
+        return session_id not in self._new and not self._store.is_only_here(session_id)
+
+    async def _take_up(self, run_: Run, request: Request, turn: Turn, *, with_history: bool) -> Start:
+        """The request with its conversation, or with what was said before.
+
+        Raises:
+            StoreError: They cannot be read.
+        """
         profile = request.profile
 
         async def earlier(after: int) -> list[Turn]:
-            if not with_history or after + 1 >= turn.depth:
+            # After the newest turn that is known there is none to be read.
+            if not with_history or 0 < after + 1 >= turn.depth:
                 return []
-            stretch = (turn.session_id, after + 1, turn.depth)
-            try:
-                return await self.turns(*stretch, must_read=True)
-            except StoreError:
-                # What is in memory is told all the same.
-                run_.is_partial = True
-                return await self.turns(*stretch)
+            return await self.turns(turn.session_id, after + 1, turn.depth, must_read=self._is_on_disk(turn.session_id))
 
         address = (turn.session_id, profile.origin, profile.protocol, profile.key.principal)
-        try:
-            # Before the first turn there is none that a new one could be put in the place of.
-            mapping = await self._store.conversations.get(*address, must_read=turn.depth > 0 and profile.traits.keeps)
-        except StoreError:
-            mapping, run_.is_partial = None, True
+        mapping = await self._store.conversations.get(*address, must_read=self._is_on_disk(turn.session_id))
         if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
             request = replace(request, preface=IMPORTED_PREFACE)
         pictures = self._store.pictures.get
@@ -440,16 +441,15 @@ class Turns(Sessions):
             request, mapping, earlier, pictures, now=self._clock.now(), lifetime=self.config.conversation_ttl
         )
         run_.is_stateless = start.is_stateless
-        return replace(start, note=UNREAD) if run_.is_partial else start
+        return start
 
     async def _save(self, run_: Run, turn: Turn) -> None:
         session = run_.session
-        if session is None:
+        is_refused = run_.saved is None and turn.error is not None and turn.error.kind == StoreError.kind
+        if session is None or is_refused:
             return
         principal = run_.profile.key.principal
-        mapping = None
-        if not run_.is_partial:
-            mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
+        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
         keeps = turn.status.is_final and self._keeps(turn.session_id)
         if keeps:
             self._kept.add(turn.session_id)
@@ -473,6 +473,15 @@ class Turns(Sessions):
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
         return task
+
+
+@contextmanager
+def _unsent() -> Iterator[None]:
+    """Say of trouble with the history that nothing was sent because of it."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(error.message, hint="nothing was sent", transient=error.transient) from None
 
 
 def _report(task: asyncio.Task[Any]) -> None:

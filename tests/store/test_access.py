@@ -25,9 +25,7 @@ from tests.store.histories import (
     told,
 )
 from tui.errors import StoreError
-from tui.model import (
-    TurnStatus,
-)
+from tui.model import Turn, TurnStatus
 
 
 async def test_a_write_that_is_cancelled_is_made_all_the_same(history: Path) -> None:
@@ -114,6 +112,26 @@ async def test_what_a_user_waits_for_is_given_up_soon_while_another_program_writ
                 else:
                     await works[doing]()
         assert store.health.unsaved is (doing in ("create", "begin"))
+
+
+async def test_what_a_turn_needs_is_waited_for_once(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it was in vain to wait for another program, nothing is waited for as long again, and nothing is kept."""
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 600.0)
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session)
+
+        async def ground(turn: Turn) -> None:
+            await store.turns(session.id, 0, turn.depth, must_read=True)
+
+        with closing(sqlite3.connect(history, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            async with asyncio.timeout(20):
+                with pytest.raises(StoreError, match="History cannot be read"):
+                    await store.begin(a_turn(session, "more"), session, ground=ground)
+        assert not store.health.unsaved
+        assert len(await store.turns(session.id)) == 1
 
 
 async def test_closing_writes_what_is_left(history: Path, disk: Disk) -> None:

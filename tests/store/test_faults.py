@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from tests.chatting import Talk, answer_well, talk
-from tests.fake_server import CHAT_PROFILE, completed, delta
+from tests.fake_server import CHAT_PROFILE, PROFILE, completed, delta
 from tests.store.conftest import Disk
 from tests.store.histories import (
     Healths,
+    a_mapping,
     a_session,
     a_turn,
     change,
@@ -35,10 +36,10 @@ from tests.store.histories import (
 )
 from tests.store.other import Other
 from tui.chat import HealthChanged
+from tui.config import Profile
 from tui.errors import SessionBusy
 from tui.model import Turn, TurnStatus
 from tui.store.lock import Lock, Locked
-from tui.turns import UNREAD
 
 LONG = "a rather long prompt, so that it needs pages of its own " * 400
 NOBODY = 65534
@@ -773,53 +774,63 @@ async def test_a_history_that_cannot_be_read_costs_no_conversation(history: Path
 
 
 @pytest.mark.fault("D20", "D21")
-async def test_a_conversation_that_cannot_be_read_is_left_as_it_is(history: Path) -> None:
-    async with talk(history) as t:
-        await answered(t, text="one")
-    async with talk(history) as t:
+@pytest.mark.parametrize("profile", [PROFILE, CHAT_PROFILE], ids=["by its id", "told all"])
+async def test_nothing_is_sent_without_a_conversation_that_cannot_be_read(history: Path, profile: Profile) -> None:
+    async with opened(history) as store:
+        first = await told(store, session := a_session("work"), "hello", "one")
+        mapping = a_mapping(session, "resp_1", origin=profile.origin, principal=profile.key.principal)
+        await store.save(first, first, session, mapping)
+    async with talk(history, profile) as t:
         session = await t.chat.open("work")
+        assert session.turns == 1
         with Other(history) as other:
             other.do("hold")
             t.chat.send(session, "more")
-            exchange = await t.server.request()
-            assert "previous_response_id" not in exchange.json
-            answer_well(exchange, "two", "resp_9")
             turn = await t.chat.settled(session.id)
             assert turn is not None
-            assert (turn.depth, turn.notes) == (1, (UNREAD,))
+            assert (turn.status, turn.prompt) == (TurnStatus.FAILED, "more")
+            assert str(turn.error) == (
+                "History cannot be read: The history is locked by another program — nothing was sent"
+            )
+            assert t.server.seen == []
+            # What is new has nothing to be sent with.
+            new = await t.chat.new()
+            t.chat.send(new, "hello")
+            exchange = await t.server.request()
+            assert t.chat.cancel(new.id)
+            await exchange.closed.wait()
+            await t.chat.settled(new.id)
             other.do("let_go")
         await t.store._heal()
-        assert texts(history) == ["hello", "one", "more", "two"]
+        assert not t.chat.health.unsaved
+        assert [text for text in texts(history) if text != "hello"] == ["one"]
         assert rows(history, "SELECT conversation_id, depth FROM conversations") == [("resp_1", 0)]
-        # It is gone on with, and the server is told what it has missed.
-        t.chat.send(session, "again")
+        t.chat.send(session, "more")
         exchange = await t.server.request()
-        assert exchange.json["previous_response_id"] == "resp_1"
-        assert "two" in str(exchange.json["input"])
-        answer_well(exchange, "three", "resp_3")
-        turn = await t.chat.settled(session.id)
-        assert turn is not None
-        assert turn.notes == ()
-    assert rows(history, "SELECT conversation_id, depth FROM conversations") == [("resp_3", 2)]
+        assert ("resp_1" in str(exchange.json)) is (profile is PROFILE)
+        assert ("hello" in str(exchange.json)) is (profile is CHAT_PROFILE)
 
 
 @pytest.mark.fault("D20", "D21")
-async def test_what_cannot_be_read_and_is_not_told_is_noted(history: Path) -> None:
-    async with opened(history) as store:
-        await told(store, a_session(), "hello", "one")
+async def test_where_only_what_was_said_cannot_be_read_nothing_is_sent_either(history: Path) -> None:
     async with talk(history, CHAT_PROFILE) as t:
         session = await t.chat.open("work")
-        with Other(history) as other:
-            other.do("hold")
-            for prompt, messages in (("more", ["more"]), ("again", ["more", "two", "again"])):
-                t.chat.send(session, prompt)
-                exchange = await t.server.request()
-                # What is in memory is told.
-                assert [one["content"] for one in exchange.json["messages"]] == messages
-                exchange.respond().event({"choices": [{"delta": {"content": "two"}, "finish_reason": "stop"}]}).end()
+        async with opened(history) as store:
+            await told(store, session, "hello", "one")
+        for spoilt, mended in (("items", "gone"), ("gone", "items")):
+            change(history, f"ALTER TABLE {spoilt} RENAME TO {mended}")
+            t.chat.send(session, "more")
+            if spoilt == "items":
                 turn = await t.chat.settled(session.id)
                 assert turn is not None
-                assert turn.notes == (UNREAD,)
+                assert turn.error is not None
+                assert (turn.error.kind, turn.error.hint) == ("history", "nothing was sent")
+                assert t.server.seen == []
+        exchange = await t.server.request()
+        assert [one["content"] for one in exchange.json["messages"]] == ["hello", "one", "more"]
+        assert t.chat.cancel(session.id)
+        await t.chat.settled(session.id)
+    assert texts(history) == ["hello", "one", "more"]
 
 
 @pytest.mark.fault("D20", "C08")
@@ -861,7 +872,7 @@ async def test_a_lock_others_never_give_back_costs_no_answer(history: Path, take
     async with talk(history) as t:
         with Other(history) as other:
             other.do(take)
-            session = await t.chat.find("work") or a_session()
+            session = await t.chat.open("work")
             for number in range(3):
                 await t.answered(session, f"prompt {number}", f"answer {number}", "resp_1")
             assert t.chat.health.unsaved

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -83,9 +83,18 @@ class Store(Access):
         merged = self.overlay.merged_sessions([*saved, *others])
         return [session for session in merged if (session.deleted_at is not None) is deleted]
 
-    async def session(self, session_id: str) -> Session | None:
-        saved = await self.read(sql.sessions.get_session, None, session_id)
+    async def session(self, session_id: str, *, must_read: bool = False) -> Session | None:
+        """One session.
+
+        Raises:
+            StoreError: It cannot be read, and it `must`.
+        """
+        saved = await self.read(sql.sessions.get_session, None, session_id, must_read=must_read)
         return self.overlay.merged_session(session_id, saved)
+
+    def is_only_here(self, session_id: str) -> bool:
+        """Whether a session is only in memory, so that there is nothing of it to be read."""
+        return session_id in self.overlay.sessions
 
     async def find(self, label: str, *, deleted: bool = False) -> Session | None:
         """The session of that label."""
@@ -204,11 +213,20 @@ class Store(Access):
         """
         return await self.write(sql.saving.set_item_state, turn_id, key, state)
 
-    async def begin(self, turn: Turn, session: Session, title: str = "", at: int | None = None) -> Turn:
+    async def begin(
+        self,
+        turn: Turn,
+        session: Session,
+        title: str = "",
+        at: int | None = None,
+        *,
+        ground: Callable[[Turn], Awaitable[object]] | None = None,
+    ) -> Turn:
         """Make a turn durable before anything is sent. Gives it with its place in the session.
 
         A session that is not there is made; one without a title gets `title`. With `at` the session goes on from its
-        first `at` turns, and what came after them is kept on a branch of its own.
+        first `at` turns, and what came after them is kept on a branch of its own. Where the turn can only be kept in memory,
+        and its session is on disk, `ground` is asked before: what it raises is raised, and nothing is kept.
 
         Raises:
             SessionBusy: Another window is answering in this session.
@@ -235,8 +253,16 @@ class Store(Access):
                 # They were another branch's.
                 self.known.clear()
             return turn
-        turn = replace(turn, depth=await self.count(session.id, unread=turn.depth))
-        known = await self.session(session.id)
+        self.hurry()
+        known_depths = (one.depth for one in self.known.values() if one is not None and one.session_id == session.id)
+        unread = max([turn.depth, *(depth + 1 for depth in known_depths)])
+        turn = replace(turn, depth=await self.count(session.id, unread=unread))
+        if ground is not None:
+            await ground(turn)
+        try:
+            known = await self.session(session.id, must_read=ground is not None)
+        except StoreError:
+            known = session
         if known is None:
             self.overlay.add_session(session)
             known = session

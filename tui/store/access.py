@@ -242,6 +242,10 @@ class Access:
         self._tell()
         return done
 
+    def hurry(self) -> None:
+        """Wait for another program only for a moment with the next read: to wait for it was in vain just now."""
+        self._keeper.hurry()
+
     def writer(self) -> Writer:
         """This process at this moment, as those who write have to know it."""
         return self._keeper.writer()

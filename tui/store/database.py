@@ -48,14 +48,14 @@ class Database:
     """The history's file, open. Lives in the thread that made it.
 
     `read_only` says why nothing can be written, or is empty. `notice` tells what had to be done to open it. `identity`
-    tells the file from others of its name.
+    tells the file from others of its name. `was_busy` is whether it was in vain to wait for another program.
     """
 
     def __init__(self, file: Path, lock: Lock) -> None:
         self.file = file
         self.read_only = ""
         self.notice = ""
-        self._was_busy = False
+        self.was_busy = False
         self._lock = lock
         if sqlite3.sqlite_version_info[:2] < OLDEST:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: it has to be 3.{OLDEST[1]} or newer.")
@@ -99,7 +99,7 @@ class Database:
             StoreError: It cannot be read.
         """
         try:
-            with waiting(self.conn, WRITE_TIMEOUT) if self._was_busy else nullcontext():
+            with waiting(self.conn, WRITE_TIMEOUT) if self.was_busy else nullcontext():
                 self.conn.execute("BEGIN")
                 try:
                     found = function(self.conn, *args)
@@ -107,9 +107,9 @@ class Database:
                     if self.conn.in_transaction:
                         self.conn.execute("ROLLBACK")
         except sqlite3.Error as error:
-            self._was_busy = is_busy(error)
+            self.was_busy = is_busy(error)
             raise explain(error, self.file) from None
-        self._was_busy = False
+        self.was_busy = False
         return found
 
     def write(self, function: Callable[..., T], *args: object) -> T:

@@ -78,6 +78,11 @@ class Keeper:
         """Why nothing can be written, or nothing."""
         return self._db.read_only if self._db else ""
 
+    def hurry(self) -> None:
+        """Wait for another program only for a moment with the next read."""
+        if self._db is not None:
+            self._db.was_busy = True
+
     def writer(self) -> Writer:
         """This process at this moment, as those who write have to know it."""
         now, uptime = self._clock.now(), self._clock.monotonic()
