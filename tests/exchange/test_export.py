@@ -195,6 +195,44 @@ async def test_a_key_that_is_a_label_is_not_in_the_files_name(
             assert ("CANARY" in t.chat.exchange.file_name(session, Form.HTML)) is (label == "sk-CANARY-command")
 
 
+@pytest.mark.fault("F16", "K07")
+@pytest.mark.parametrize(
+    "before", ["use this key: ", "", "it is of no use that I say so much before I come to it: ", "-" * 1990]
+)
+async def test_no_part_of_a_key_goes_along_in_a_title_that_was_cut(
+    history: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    key = "sk-CANARY-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG"
+    monkeypatch.setenv("CANARY_KEY", key)
+    async with talk(history, PROFILE, replace(PROFILE, name="other", key=KeySource("env", ("CANARY_KEY",)))) as t:
+        await t.answered(await t.chat.open("work"), f"{before}{key} please", "fine", "resp_1")
+        session = await t.chat.open("work")
+        assert session.title
+        shown = await keep(
+            t, a_turn(f"{before}{key} please"), label=f"{before[:14]}{key}"[:40] + "…", title=session.title
+        )
+        for one in (session, shown):
+            for form in Form:
+                text = await text_of(t, one, form)
+                assert not [part for part in (key[at : at + 8] for at in range(len(key) - 7)) if part in text]
+                assert "***" in text.replace("\\*", "*")
+
+
+@pytest.mark.fault("F16", "K07")
+async def test_a_key_is_masked_as_json_has_it(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = 'CANARY"\\7d0f-ü-2c9a'
+    monkeypatch.setenv("CANARY_KEY", key)
+    async with talk(history, PROFILE, replace(PROFILE, name="other", key=KeySource("env", ("CANARY_KEY",)))) as t:
+        told = [json.dumps({"k": key}), json.dumps({"k": key}, ensure_ascii=False), key]
+        session = await keep(
+            t, a_turn("hello", *(Item(str(n), ItemKind.TOOL_CALL, one, "f") for n, one in enumerate(told)))
+        )
+        for form in Form:
+            text = await text_of(t, session, form)
+            assert ("CANARY" in text, "7d0f" in text) == (False, False)
+            assert text.count("***") >= len(told)
+
+
 # Where it is written
 
 

@@ -20,6 +20,7 @@ from tests.fuzz.engine import Check, Target
 from tui.errors import FileRefused
 from tui.exchange.bundle import BundleWriter
 from tui.exchange.markdown import MarkdownWriter
+from tui.exchange.mask import Mask
 from tui.exchange.names import file_name, handle, mended_label
 from tui.exchange.outline import Outline, heading
 from tui.exchange.page import PageWriter
@@ -232,7 +233,7 @@ def _check_thread(thread: Thread) -> None:
 def _check_written(thread: Thread, file: Path) -> None:
     """A thread, as the history would have it, is the same once it was written and read again."""
     turns = [_stored(turn) for turn in thread.turns]
-    headings = tuple(heading(turn, number) for number, turn in enumerate(turns, 1))
+    headings = tuple(heading(turn, number, Mask()) for number, turn in enumerate(turns, 1))
     outline = Outline(mended_label(thread.label), storable(thread.title), headings)
     for writer in (BundleWriter(), MarkdownWriter(), PageWriter()):
         told = writer.head(outline) + "".join(writer.turn(turn, {}) for turn in turns) + writer.foot(outline)

@@ -144,8 +144,8 @@ class Exchange:
         if not kept:
             raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
         mask = await mask_for(self._config, {turn.profile for turn in kept})
-        headings = tuple(heading(mask.turn(turn), number) for number, turn in enumerate(kept, 1))
-        outline = Outline(mask.text(session.label), mask.text(_one_title(session.title)), headings)
+        headings = tuple(heading(turn, number, mask) for number, turn in enumerate(kept, 1))
+        outline = Outline(mask.name(session.label), _one_title(mask.name(session.title)), headings)
         left_out = sum(turn.depth < stop for turn in turns) - len(kept)
         return Plan(session, stop, outline, mask, left_out)
 
@@ -190,7 +190,7 @@ class Exchange:
         from tui.exchange.mask import plain_mask
         from tui.exchange.names import file_name
 
-        return file_name(plain_mask(self._config).text(session.label), writer_of(form).suffix)
+        return file_name(plain_mask(self._config).name(session.label), writer_of(form).suffix)
 
     async def _stop_at(self, session: Session, until: str, count: int) -> int:
         name = one_line(session.label, 60)
@@ -375,12 +375,16 @@ def _written(writer: Writer, turns: Sequence[Turn], pictures: Mapping[str, Pictu
 
 def _light(turn: Turn) -> Turn:
     """A turn as far as it takes to plan: without its answer."""
-    return replace(turn, items=(), prompt=turn.prompt[:2000], notes=(), error=None)
+    return replace(turn, items=(), prompt=_cut(turn.prompt, 2000), notes=(), error=None)
 
 
 def _one_title(title: str) -> str:
     """A title as sessions have them: on one line, and no longer than a line may be."""
-    return " ".join(title[:2000].split())[:500]
+    return _cut(" ".join(_cut(title, 2000).split()), 500)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _notice(thread: Thread) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection
 from dataclasses import replace
@@ -18,6 +19,9 @@ STARS = "***"
 SHORTEST = 8
 """The shortest key that is looked for: a shorter one is no secret, and may be any word."""
 
+SHORTEST_PART = 4
+"""The shortest beginning of a key that is looked for where a text was cut."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mask:
@@ -31,6 +35,15 @@ class Mask:
         for secret in self.secrets:
             text = text.replace(secret, STARS)
         return text
+
+    def name(self, text: str) -> str:
+        """A label or a title without them, and without the beginning of one where it was cut."""
+        text = self.text(text)
+        head = text.removesuffix("…")
+        if head == text:
+            return text
+        cut = max((_overlap(head, secret) for secret in self.secrets), default=0)
+        return f"{head[:-cut]}{STARS}…" if cut else text
 
     def turn(self, turn: Turn) -> Turn:
         """A turn without them."""
@@ -79,5 +92,16 @@ def _plain_secrets(config: Config) -> set[str]:
 
 
 def _mask(secrets: Collection[str], unread: Collection[str] = ()) -> Mask:
-    long = {one for one in secrets if len(one) >= SHORTEST}
+    long = {form for one in secrets if len(one) >= SHORTEST for form in _forms(one)}
     return Mask(tuple(sorted(long, key=len, reverse=True)), tuple(unread))
+
+
+def _forms(secret: str) -> set[str]:
+    """A key as it may stand in a text: also as JSON has it, which the arguments of tools are."""
+    return {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+
+
+def _overlap(head: str, secret: str) -> int:
+    """How many characters at the end of `head` are the beginning of a key; 0 where they are too few to be one."""
+    lengths = range(min(len(head), len(secret)), SHORTEST_PART - 1, -1)
+    return next((length for length in lengths if head.endswith(secret[:length])), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.exchange.mask import Mask
 from tui.model import Turn, title_from
 from tui.objects import iso
 from tui.values import dataclass
@@ -35,8 +36,10 @@ class Outline:
         return tuple(dict.fromkeys(turn.model for turn in self.turns if turn.model))
 
 
-def heading(turn: Turn, number: int) -> Heading:
-    return Heading(number, title_from(turn.prompt, 80), turn.created_at, turn.model)
+def heading(turn: Turn, number: int, mask: Mask) -> Heading:
+    """What a list of contents says of a turn, less what `mask` takes away."""
+    title = mask.name(title_from(mask.text(turn.prompt), 80))
+    return Heading(number, title, turn.created_at, mask.text(turn.model))
 
 
 def iso_moment(seconds: float) -> str:
