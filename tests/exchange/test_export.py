@@ -250,12 +250,27 @@ async def test_a_key_is_masked_as_json_has_it(history: Path, monkeypatch: pytest
         ("CON", r"CON-[0-9a-f]{6}"),
         ("a\\b:c*d", r"a-b-c-d-[0-9a-f]{6}"),
         ("x" * 1000, r"x{60}-[0-9a-f]{6}"),
+        ("語" * 60, r"語{60}"),
+        ("𠮷" * 57, r"𠮷{45}-[0-9a-f]{6}"),
+        ("a" + "𠮷" * 57, r"a𠮷{44}-[0-9a-f]{6}"),
     ],
 )
 def test_a_label_is_never_a_path(label: str, name: str) -> None:
     made = file_name(label, ".md")
     assert re.fullmatch(name + r"\.md", made), made
     assert Path(made).name == made
+
+
+@pytest.mark.fault("F10")
+async def test_any_label_has_a_file_and_any_name_that_can_be_is_taken(
+    t: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    session = await keep(t, a_turn(), label="𠮷" * 200)
+    names = [(await t.chat.exchange.export(session, form)).file.name for form in (*Form, *Form)]
+    named = tmp_path / ("語" * 83 + ".md")
+    assert (await t.chat.exchange.export(session, Form.MARKDOWN, named)).file == named
+    assert {file.name for file in os.scandir(tmp_path) if file.is_file()} == {*names, named.name}
 
 
 async def test_a_file_without_a_name_lies_in_the_present_folder(

@@ -15,6 +15,9 @@ FALLBACK = "imported"
 
 _HANDLE_LIMIT = 48
 _SLUG_LIMIT = 60
+_SLUG_BYTES = 180
+"""File systems limit names to 255 bytes, and a suffix, a hash and a number come after the slug."""
+
 _DEVICES = frozenset("con prn aux nul clock$".split()) | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 
 
@@ -46,6 +49,7 @@ def file_name(label: str, suffix: str) -> str:
     """The name of a file for `label`: letters, digits, dots and dashes, in no other folder. A label that had to be
     changed for that is told from others by a hash."""
     slug = re.sub(r"[^\w.-]+", "-", label).strip("-._")[:_SLUG_LIMIT]
+    slug = slug.encode()[:_SLUG_BYTES].decode(errors="ignore")
     if slug != label or slug.partition(".")[0].casefold() in _DEVICES:
         slug = f"{slug or 'thread'}-{hashlib.sha256(label.encode()).hexdigest()[:6]}"
     return f"{slug}{suffix}"

@@ -21,7 +21,8 @@ class NewFile:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._name = one_line(str(file), 200)
-        self._part = file.with_name(f".{file.name[:80]}.{secrets.token_hex(4)}.part")
+        # Whatever a file system takes for a name, this one is short enough beside it.
+        self._part = file.with_name(f".palaver-{secrets.token_hex(8)}.part")
         self._fd = -1
 
     def __enter__(self) -> NewFile:
