@@ -39,6 +39,7 @@ from tui.chat import HealthChanged
 from tui.config import Profile
 from tui.errors import SessionBusy
 from tui.model import Turn, TurnStatus
+from tui.store.files import stale_log_notice
 from tui.store.lock import Lock, Locked
 
 LONG = "a rather long prompt, so that it needs pages of its own " * 400
@@ -197,6 +198,11 @@ def mode(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 
 
+def left_beside(file: Path, suffix: str) -> None:
+    """Another program's file, of a name that SQLite takes for the history's."""
+    file.with_name(file.name + suffix).write_bytes(b"of something else")
+
+
 def link(file: Path, target: Path) -> None:
     file.parent.mkdir(parents=True)
     file.symlink_to(target)
@@ -306,6 +312,40 @@ async def test_a_link_to_a_file_of_ours_is_followed(history: Path, tmp_path: Pat
         assert t.chat.health.message == ""
         await answered(t, prompt="more", text="of it")
     assert os.readlink(history) == str(elsewhere)
+    assert texts(elsewhere) == ["hello", "hi", "more", "of it"]
+
+
+@pytest.mark.fault("D10", "D11", "D33")
+async def test_a_damaged_file_behind_a_link_is_set_aside_where_it_is(history: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "mine.db"
+    await many_turns(elsewhere)
+    pages(page_of(elsewhere, "items"))(elsewhere)
+    link(history, elsewhere)
+    async with talk(history) as t:
+        for session in await t.chat.sessions():
+            await t.chat.turns(session.id)
+        (notice,) = t.store.notices
+        await answered(t)
+        assert t.chat.health.message == ""
+    aside = set_aside_file(elsewhere)
+    assert notice.startswith(f"The history was damaged. It is kept as {aside}. ")
+    assert os.readlink(history) == str(elsewhere)
+    assert texts(elsewhere)[-2:] == ["hello", "hi"]
+    assert mode(elsewhere) == 0o600
+    assert is_whole(elsewhere)
+
+
+@pytest.mark.fault("D16", "D33")
+async def test_a_log_beside_the_target_of_a_link_does_not_change_it(history: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / "mine.db"
+    async with opened(elsewhere) as store:
+        await told(store, a_session(), "hello", "hi")
+    left_beside(elsewhere, "-wal")
+    link(history, elsewhere)
+    async with talk(history) as t:
+        (aside,) = elsewhere.parent.glob("mine.db-wal.stale-*")
+        assert t.store.notices == [stale_log_notice(aside)]
+        await answered(t, prompt="more", text="of it")
     assert texts(elsewhere) == ["hello", "hi", "more", "of it"]
 
 

@@ -84,11 +84,13 @@ def set_stale_log_aside(file: Path) -> Path | None:
     """Move a write-ahead log out of the way that cannot be this file's. Gives its new name.
 
     SQLite would take its pages for newer ones and put them over the file's, without a word: this is how a restored copy
-    turns into the history it was to replace. A file whose head does not speak of a log never had one.
+    turns into the history it was to replace. A file whose head does not speak of a log never had one. SQLite looks for it
+    beside what a link leads to.
 
     Raises:
         StoreError: It cannot be moved.
     """
+    file = Path(os.path.realpath(file))
     log = file.with_name(f"{file.name}-wal")
     if not log.exists():
         return None
@@ -108,17 +110,21 @@ def set_stale_log_aside(file: Path) -> Path | None:
 
 
 def set_aside(file: Path) -> Path:
-    """Move a damaged file, with everything that belongs to it, out of the way. Gives its new name.
+    """Move a damaged file, with everything that belongs to it, out of the way. Gives its new name. A link to it stays, and
+    leads to an empty file then.
 
     Raises:
         StoreError: It cannot be moved.
     """
+    is_link, file = file.is_symlink(), Path(os.path.realpath(file))
     aside = file.with_name(f"{file.name}.damaged-{stamp()}")
     try:
         for suffix in ("-journal", "-wal", "-shm", ""):
             part = file.with_name(file.name + suffix)
             if part.exists():
                 part.rename(aside.with_name(aside.name + suffix))
+        if is_link:
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as error:
         raise StoreError(f"{file} is damaged and cannot be moved aside: {error.strerror}.") from None
     return aside
