@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import logging
 import signal
 import sys
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tui import config_file, logs, paths
 from tui.chat import Chat
 from tui.client import Client
-from tui.console import COMMANDS, print_error
+from tui.console import COMMANDS, print_error, write_out
+from tui.errors import OutputRefused
 from tui.model import TurnStatus, check_label
 from tui.store import Store
 from tui.text import shell_word
@@ -46,6 +48,7 @@ class End:
 async def run(wish: Wish) -> End:
     """Run the window to its end, then stop what runs and close the history."""
     gc.disable()
+    _draw_in_utf8()
     logs.begin(paths.find())
     config = config_file.load(paths.find().config_file)
     if wish.label:
@@ -76,6 +79,7 @@ async def run(wish: Wish) -> End:
         await app.run_async()
     finally:
         app.let_go_of_terminal()
+        store.hasten()
         try:
             broken = app.failure is not None or (caught and caught[0] != signal.SIGINT)
             await chat.aclose(TurnStatus.INTERRUPTED if broken else TurnStatus.CANCELLED)
@@ -112,8 +116,16 @@ def _say_goodbye(label: str, store: Store) -> None:
         print_error(f"palaver: {store.health.message} What was said since is lost.")
     if label:
         word = "open " if label in COMMANDS or label.startswith("-") else ""
+        line = f"palaver {word}{shell_word(label)}"
         try:
-            sys.stdout.write(f"palaver {word}{shell_word(label)}\n")
-            sys.stdout.flush()
-        except OSError:
-            log.debug("no one reads standard output any more")
+            write_out(f"{line}\n".encode())
+        except (OutputRefused, BrokenPipeError):
+            # The terminal is what standard error leads to.
+            print_error(line)
+
+
+def _draw_in_utf8() -> None:
+    """Have the window drawn in UTF-8, whatever encoding Python took from the environment for standard error: what is drawn
+    there has no other."""
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="replace")
