@@ -73,8 +73,9 @@ def test_five_hundred_sizes(write_config: Write) -> None:
 
 
 @pytest.mark.fault("G18", "U04")
-def test_a_paste_of_half_a_megabyte_is_a_draft(write_config: Write, history: Path) -> None:
-    lines = "".join(f"line {number} of what was pasted\n" for number in range(17_000))
+def test_a_paste_of_ten_megabytes_is_a_draft(write_config: Write, history: Path) -> None:
+    lines = "".join(f"line {number} of what was pasted\n" for number in range(330_000))
+    assert len(lines) > 10_000_000
     with loopback(lambda call: call.well("fine")) as server:
         write_config(profile_text(server.url))
         with terminal() as t:

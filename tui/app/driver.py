@@ -36,6 +36,9 @@ _INTRODUCERS = "[O]P_^X\x1b"
 
 _FRAME_BEGINS, _FRAME_ENDS = "\x1b[?2026h", "\x1b[?2026l"
 
+PASTE_WAIT = 5.0
+"""Seconds without anything after which a paste whose end mark has not come may have lost it."""
+
 LEAVE_WAIT = 0.5
 """Seconds the terminal may take to read the last words."""
 
@@ -196,7 +199,10 @@ class Driver(LinuxDriver):
             selector.register(self._wake_reader, selectors.EVENT_READ)
             while not self.exit_event.is_set():
                 # A little longer than the parser itself waits, so that it has given up by then.
-                ready = selector.select(constants.ESCAPE_DELAY * 1.2 if is_open else None)
+                patience = constants.ESCAPE_DELAY * 1.2 if is_open else PASTE_WAIT if pastes.is_coming else None
+                ready = selector.select(patience)
+                if not ready and not is_open and (text := pastes.pause()):
+                    self.process_message(events.Paste(text))
                 if not ready:
                     is_open = False
                     for event in parser.tick():
