@@ -10,7 +10,7 @@ import pytest
 from tests.fake_server import PROFILE
 from tui.client import MAY_BE_RECEIVED, Request
 from tui.config import Profile
-from tui.continuity import DAY, Start, mapping_after, take_up
+from tui.continuity import DAY, Start, has_moved, mapping_after, take_up
 from tui.model import Failure, Item, ItemKind, Mapping, MappingState, Message, Turn, TurnStatus
 from tui.pictures import Picture
 
@@ -250,6 +250,24 @@ async def test_what_was_said_is_told_with_its_pictures_where_the_server_takes_th
     history = (await start(profile, None, ILLUSTRATED, turn(1))).request.history
     assert [one.text for one in history] == [ILLUSTRATED.prompt, "answer 0", "prompt 1", "answer 1"]
     assert [len(one.pictures) for one in history] == [count, 0, 0, 0]
+
+
+# Where the server goes on
+
+
+@pytest.mark.fault("S11")
+@pytest.mark.parametrize(
+    ("profile", "sent", "issued", "is_moved"),
+    [
+        (ALL_TOLD, "one", "two", True),
+        (NOTHING_TOLD, "one", "two", True),
+        (NOTHING_TOLD, "one", "one", False),
+        (NOTHING_TOLD, "", "one", False),
+        (MISSED, "resp_1", "resp_2", False),
+    ],
+)
+def test_a_server_that_goes_on_elsewhere_has_moved(profile: Profile, sent: str, issued: str, is_moved: bool) -> None:
+    assert has_moved(profile, sent, issued) is is_moved
 
 
 # What is kept

@@ -17,6 +17,9 @@ from tui.values import dataclass
 
 DAY = 86400.0
 
+MOVED = "The server moved to a new conversation."
+"""What is noted where a server names another conversation than the one it was to go on with."""
+
 _MANY = 500
 """Turns that take longer than a frame to make messages of (7 us each measured)."""
 
@@ -144,6 +147,12 @@ def _may_be_held(turn: Turn) -> bool:
     got through to it."""
     error = turn.error
     return error is None or error.kind not in ("not-allowed", "unreachable") or error.hint == MAY_BE_RECEIVED
+
+
+def has_moved(profile: Profile, sent_id: str, issued_id: str) -> bool:
+    """Whether a server that was sent one conversation's id goes on in another one. Where an id names a point, it is another
+    one each time."""
+    return bool(sent_id) and issued_id != sent_id and not profile.traits.names_point
 
 
 def mapping_after(turn: Turn, principal: str, *, is_stateless: bool, now: float) -> Mapping | None:

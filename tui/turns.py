@@ -15,10 +15,11 @@ from tui.changes import SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config, Profile
-from tui.continuity import Start, mapping_after, take_up
+from tui.continuity import MOVED, Start, has_moved, mapping_after, take_up
 from tui.errors import PalaverError, StoreError, UsageError
 from tui.events import (
     AttemptStarted,
+    ConversationIssued,
     ConversationUnsupported,
     ItemDelta,
     ItemWhole,
@@ -383,11 +384,17 @@ class Turns(Sessions):
             heard=lambda: self._hear(run_),
         )
         events = self._client.stream(request)
+        sent_id = ""
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, AttemptStarted | ItemDelta | ItemWhole):
                     run_.told = self._clock.monotonic()
-                if isinstance(event, ConversationUnsupported):
+                if isinstance(event, AttemptStarted):
+                    sent_id = event.sent_id
+                elif isinstance(event, ConversationIssued) and has_moved(run_.profile, sent_id, event.conversation_id):
+                    sent_id = event.conversation_id
+                    yield Noted(MOVED)
+                elif isinstance(event, ConversationUnsupported):
                     run_.is_stateless = True
                 elif isinstance(event, WindowTold):
                     self._windows[turn.origin, turn.profile] = event.tokens

@@ -26,6 +26,7 @@ from tests.client.protocols.contract import (
 from tests.client.protocols.contract_cases import every, those
 from tests.client.protocols.wire import Held, altered
 from tui.chat import TurnChanged
+from tui.continuity import MOVED
 from tui.errors import UsageError
 from tui.model import Session, Turn
 from tui.traits import Can, Telling
@@ -191,14 +192,16 @@ async def test_a_conversation_moves_where_its_server_says_so(case: Case, tmp_pat
             second = await t.say(session, "two")
             assert second.status is DONE
             assert second.text.endswith("You said: two")
+            assert second.notes == ((MOVED,) if case.protocol != "responses" else ())
             mapping = await mapping_of(t, session)
             assert mapping is not None
             assert mapping.conversation_id == second.conversation_id != first.conversation_id
             assert mapping.conversation_id == moved or case.protocol == "responses"
             s.net.change = None
             count = len(s.net.turns)
-            await t.say(session, "three")
+            third = await t.say(session, "three")
             assert case.id_in(s.net.turns[count]) == second.conversation_id
+            assert MOVED not in (*first.notes, *third.notes)
 
 
 @those(lambda case: Can.DETACH in case.traits.can)
