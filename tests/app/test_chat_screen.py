@@ -15,6 +15,7 @@ from textual.screen import Screen
 from tests.app.driving import window
 from tests.chatting import talk
 from tests.fake_server import PROFILE, completed, delta
+from tests.store.histories import a_session, change, opened, told
 from tui.app.run import Wish
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.session_screen import SessionScreen
@@ -61,6 +62,28 @@ async def test_escape_stops_and_keeps_what_came(history: Path) -> None:
         assert "stopped after" in w.status
         await w.press("enter")
         assert (await w.server.request()).json["input"][-1]["content"] == "my next"
+
+
+@pytest.mark.fault("D20", "D21")
+async def test_a_prompt_that_is_not_sent_as_the_history_cannot_be_read_is_given_back(history: Path) -> None:
+    async with opened(history) as store:
+        await told(store, a_session(), "hello", "hi")
+    async with window(history) as w:
+        await w.until(lambda: "hi" in w.transcript)
+        change(history, "ALTER TABLE items RENAME TO gone")
+        await w.send("more")
+        await w.until(lambda: "Nothing was sent; r sends the prompt again." in w.transcript)
+        assert "History cannot be read" in w.transcript
+        assert w.screen.prompt.text == "more"
+        assert w.server.seen == []
+        change(history, "ALTER TABLE gone RENAME TO items")
+        await w.press("enter")
+        exchange = await w.server.request()
+        assert [one["content"] for one in exchange.json["input"]] == ["hello", "hi", "more"]
+        exchange.respond().event(delta("gladly")).event(completed("gladly")).end()
+        await w.until(lambda: "gladly" in w.transcript)
+        assert "Nothing was sent" not in w.transcript
+        assert w.transcript.count("more") == 1
 
 
 async def test_escape_before_anything_came_gives_the_prompt_back(history: Path) -> None:

@@ -37,7 +37,7 @@ from tui.app.widgets.queue_list import QueueList
 from tui.app.widgets.sidebar import Sidebar
 from tui.app.widgets.status_bar import StatusBar
 from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, TurnChanged
-from tui.errors import PalaverError
+from tui.errors import PalaverError, StoreError
 from tui.model import Queued, Session, Turn, TurnStatus
 from tui.store import Store
 
@@ -269,8 +269,9 @@ class SessionScreen(Steady, Screen[None]):
         if not turn.profile:
             return  # it ended elsewhere, and was imported
         self._standing.end(turn, self.waiting_words)
-        is_back = turn.status is TurnStatus.CANCELLED and not turn.has_output and self._chat.is_mine(turn.id)
-        if is_back and not self.prompt.text:
+        is_unsent = turn.error is not None and turn.error.kind == StoreError.kind
+        is_back = (turn.status is TurnStatus.CANCELLED or is_unsent) and not turn.has_output
+        if is_back and self._chat.is_mine(turn.id) and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
 
     def _session_changed(self, session: Session) -> None:
