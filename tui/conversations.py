@@ -11,7 +11,7 @@ from tui.client import Client
 from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import plan, was_stopped
-from tui.errors import ConfigError, LabelTaken, TurnError, UsageError
+from tui.errors import ConfigError, LabelTaken, StoreError, TurnError, UsageError
 from tui.figures import figures_of
 from tui.model import (
     AttemptKind,
@@ -108,9 +108,9 @@ class Conversations:
         Raises:
             UsageError: Nothing of it is finished, or the label cannot be one.
             LabelTaken: Another session has that label.
-            StoreError: It cannot be kept.
+            StoreError: It has fewer than `at` turns, or the new one cannot be kept.
         """
-        turns = await self._store.turns(session.id, 0, at)
+        turns = await self._turns_to(session, at)
         done = [turn for turn in turns if turn.status is TurnStatus.DONE]
         if not done:
             raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
@@ -291,10 +291,11 @@ class Conversations:
 
         Raises:
             UsageError: The server does not share, or there is nothing to share.
+            StoreError: It has fewer than `at` turns.
             TurnError, ConfigError: The server refuses, or cannot be asked.
         """
         profile, mapping = await self._shared(session)
-        done = [turn for turn in await self._store.turns(session.id, 0, at) if turn.status is TurnStatus.DONE]
+        done = [turn for turn in await self._turns_to(session, at) if turn.status is TurnStatus.DONE]
         if not done:
             raise UsageError("No answer is finished yet.", hint="wait for one")
         last = done[-1]
@@ -303,6 +304,17 @@ class Conversations:
         await self._client.ask(profile, lambda wire, http: wire.share(http, mapping.conversation_id, until))
         await self._note_shared(session, last.depth + 1)
         return mapping.conversation_id
+
+    async def _turns_to(self, session: Session, at: int | None) -> list[Turn]:
+        """The first `at` turns of a session, or all of them.
+
+        Raises:
+            StoreError: There are fewer.
+        """
+        turns = await self._store.turns(session.id, 0, at)
+        if at is not None and at > len(turns):
+            raise StoreError(f"There is no turn {at:,} in “{one_line(session.label, 60)}”: it has {len(turns):,}.")
+        return turns
 
     async def _server_key(self, session: Session, profile: Profile, mapping: Mapping, depth: int) -> str:
         """The server's name for a turn's answer. What a fork copied has another one than it had before, so it is asked."""

@@ -92,6 +92,23 @@ def test_sharing_and_listing(write_config: Write) -> None:
         assert "This conversation was found on" in palaver("sessions", "show", "found").stdout
 
 
+@pytest.mark.fault("L16")
+def test_nothing_is_shared_or_forked_up_to_a_turn_that_is_not_there(write_config: Write) -> None:
+    with serving(rill.make()) as running:
+        write_config(rill.profile_text(running.url))
+        for prompt in ("one", "two", "three"):
+            palaver("ask", "-s", "work", prompt)
+        asked = len(running.service.asked)
+        for command in (("share", "work"), ("fork", "work", "other")):
+            for at in ("4", "9" * 30):
+                done = palaver("sessions", *command, "--at", at)
+                assert (done.returncode, done.stdout) == (9, "")
+                assert done.stderr == f"palaver: There is no turn {int(at):,} in “work”: it has 3.\n"
+        assert len(running.service.asked) == asked
+        (only,) = json.loads(palaver("sessions", "list", "--json").stdout)
+        assert (only["label"], only["shared_turns"]) == ("work", None)
+
+
 def test_models(server: Running) -> None:
     assert palaver("profiles", "models").stdout == "fake\nother\n"
     assert palaver("profiles", "conversations").returncode == 2
