@@ -14,6 +14,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 
 from tests.chatting import Talk, answer_well, talk
@@ -25,6 +28,7 @@ from tui.attachments import Attachment, with_attachments
 from tui.credentials import KeySource
 from tui.errors import FileRefused, StoreError, UsageError
 from tui.exchange import Form
+from tui.exchange.markdown import MarkdownWriter
 from tui.exchange.names import file_name
 from tui.exchange.page import POLICY
 from tui.exchange.prose import _parser, prose
@@ -451,14 +455,54 @@ async def test_nothing_others_wrote_ends_its_place_in_markdown(t: Talk) -> None:
     session = await keep(t, a_turn(fences, *items), a_turn("next"), label="---", title="# *t* `x`\n---\n")
     text = await text_of(t, session, Form.MARKDOWN)
     assert text.startswith("# \\# \\*t\\* \\`x\\` ---\n")
-    from markdown_it import MarkdownIt
-
     tokens = MarkdownIt("commonmark").parse(text)
     assert [token.tag for token in tokens if token.type == "heading_open"] == ["h1"]
     assert [token.content.rstrip("\n") for token in tokens if token.type == "fence"] == [
         fences, fences, "never closed", "next"
     ]  # fmt: skip
     assert sum(token.type == "hr" for token in tokens) == 3
+
+
+@pytest.mark.fault("F13")
+@pytest.mark.parametrize(
+    ("answer", "added"),
+    [
+        ("- ```py\n  x = 1\n  ```", ""),
+        ("1. ```py\n   x = 1", ""),
+        ("> ```\n> x", ""),
+        ("    ```\n    x", ""),
+        ("```py\nx\n```", ""),
+        ("<div>\nhello", ""),
+        ("a <!-- comment", ""),
+        ("```py\nx", "\n```"),
+        ("~~~~ a\n~~~\n```", "\n~~~~"),
+        ("<!-- open\n\n- a", "\n-->"),
+        ("<PRE>\n\n<!-- x", "\n--></PRE>"),
+        ("<pre><!-- x -->", "\n</pre>"),
+        ("  <script>", "\n</script>"),
+        ("<?php", "\n?>"),
+        ("<![CDATA[ x", "\n]]>"),
+        ("<!DOCTYPE", "\n>"),
+    ],
+)
+async def test_an_answer_that_left_something_open_ends_where_it_ends(t: Talk, answer: str, added: str) -> None:
+    session = await keep(t, a_turn("hello", Item("m", ItemKind.MESSAGE, answer)), a_turn("next"))
+    text = await text_of(t, session, Form.MARKDOWN)
+    assert f"\n\n{answer}{added}\n\n---\n\n> ```text\n> next\n" in text
+    tokens = MarkdownIt("commonmark").parse(text)
+    assert [token.level for token in tokens if token.type == "fence" and token.content == "next\n"] == [1]
+    assert tokens[-1].type == "hr"
+
+
+@pytest.mark.fault("F13")
+@given(st.text("`~<>!-?[]CDATAp re/*1.\n", max_size=80))
+def test_any_answer_ends_where_it_ends(answer: str) -> None:
+    turn = a_turn("hello", Item("m", ItemKind.MESSAGE, answer))
+    made = MarkdownWriter().turn(turn, {}) + MarkdownWriter().turn(a_turn("next"), {})
+    tokens = MarkdownIt("commonmark").parse(made)
+    assert [token.type for token in tokens[-7:]] == [
+        "hr", "blockquote_open", "fence", "blockquote_close", "paragraph_open", "inline", "paragraph_close"
+    ]  # fmt: skip
 
 
 async def test_a_file_of_a_colleague_s_is_gone_on_with(t: Talk, tmp_path: Path) -> None:

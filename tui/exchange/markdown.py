@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from markdown_it.token import Token
+
 from tui.exchange.moments import moment
 from tui.exchange.outline import Outline
+from tui.markup import new_parser
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
 from tui.pictures import Picture
 from tui.text import clean, one_line
@@ -22,6 +25,8 @@ _KINDS = {
     ItemKind.NOTICE: "Notice",
 }
 _STATES = {ItemState.APPROVED: "approved", ItemState.DENIED: "denied", ItemState.FAILED: "failed"}
+_VERBATIM = re.compile(r"(?i)<(script|pre|style|textarea)")
+_HTML_ENDS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}
 _MEANS_SOMETHING = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 
@@ -87,17 +92,24 @@ def _quoted(text: str) -> str:
 
 def _whole(text: str) -> str:
     """An answer, with what it left open closed, so that it ends where it ends."""
-    open_fence = ""
-    for line in text.split("\n"):
-        found = re.match(r" {0,3}(`{3,}|~{3,})(.*)", line)
-        if not found:
-            continue
-        sign, rest = found[1], found[2]
-        if not open_fence and not (sign[0] == "`" and "`" in rest):
-            open_fence = sign
-        elif open_fence and sign[0] == open_fence[0] and len(sign) >= len(open_fence) and not rest.strip():
-            open_fence = ""
-    return f"{text}\n{open_fence}" if open_fence else text
+    parser, tokens = new_parser(), list[Token]()
+    parser.block.parse(f"{text}\n\nbelow", parser, {}, tokens)
+    # What stands below an empty line is a paragraph, unless it is in a block that only a sign of its own ends.
+    last = tokens[-1]
+    if last.type == "fence":
+        return f"{text}\n{last.markup}"
+    if last.type == "html_block":
+        return f"{text}\n{_end_of_html(last.content.lstrip())}"
+    return text
+
+
+def _end_of_html(block: str) -> str:
+    """What ends a block of HTML, and a comment that is open in it."""
+    tag = _VERBATIM.match(block)
+    if tag is None:
+        return next(end for begin, end in _HTML_ENDS.items() if block.startswith(begin))
+    comment = "-->" if block.rfind("<!--") > block.rfind("-->") else ""
+    return f"{comment}</{tag[1]}>"
 
 
 def _plain(text: str) -> str:
