@@ -36,7 +36,7 @@ def reports() -> list[Path]:
 PRINTING = [
     "ask hi", "ask -s work hi", "ask --output json hi", "ask --raw hi", "sessions list", "sessions show work",
     "sessions pin work", "config", "config path", "profiles", "profiles show", "profiles models", "history path",
-    "history check", "search hello", "export work -o -", "completion bash", "completion labels", "--help",
+    "history check", "search hello", "doctor", "export work -o -", "completion bash", "completion labels", "--help",
     "--version", "sessions --help", "sessions show --help",
 ]  # fmt: skip
 
