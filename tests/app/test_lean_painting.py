@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import Compositor, CompositorUpdate
 from textual._queue import Queue
@@ -26,7 +27,7 @@ from textual.widgets import TextArea
 from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
 from tui.app.compositor import put_back
-from tui.app.driver import MOST_WAITING, Writer
+from tui.app.driver import MOST_WAITING, Writer, without_ways
 from tui.app.keyboard import is_busy
 from tui.app.transcript.painted_view import KEPT_SCREENS
 from tui.app.transcript.view import TranscriptView
@@ -209,6 +210,19 @@ def test_a_terminal_left_amid_a_frame_is_left_all_the_same() -> None:
     writer.stop()
     assert terminal.getvalue() == f"{SYNC_START}\x1b[?1049l{SYNC_END}"
     assert not writer.is_stuck
+
+
+def test_of_the_mouses_way_only_where_it_led_is_looked_at() -> None:
+    def move(at: int) -> events.MouseMove:
+        return events.MouseMove(None, at, 0, 0, 0, 0, False, False, False)
+
+    def press(at: int) -> events.MouseDown:
+        return events.MouseDown(None, at, 0, 0, 0, 1, False, False, False)
+
+    key = events.Key("a", "a")
+    came = [move(1), move(2), press(2), move(3), key, move(4), move(5), move(6)]
+    assert list(without_ways(came)) == [came[index] for index in (1, 2, 3, 4, 7)]
+    assert list(without_ways([])) == []
 
 
 def test_no_frame_may_come_before_the_ones_there_are_are_taken() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,39 @@ def test_keys_typed_in_one_go_belong_to_what_the_keys_before_them_opened(write_c
     shown = {label: json.loads(palaver("sessions", "show", label, "--json").stdout) for label in ("chat-1", "second")}
     assert [turn["prompt"] for turn in shown["chat-1"]["messages"]] == ["one", "four"]
     assert [turn["prompt"] for turn in shown["second"]["messages"]] == ["two"]
+
+
+@pytest.mark.fault("U04")
+def test_a_flood_of_mouse_and_keys_amid_an_answer_sends_nothing_twice(write_config: Write) -> None:
+    """The mouse, a key that repeats and a paste, all in one go while an answer is coming; then Enter, twice."""
+    mouse = "".join(f"\x1b[<35;{1 + number % 90};{1 + number % 25}M" for number in range(5000))
+    keys, pasted = "k" * 500, "pasted\rwith lines\r"
+
+    def answer(call: Call) -> None:
+        if call.prompt == "one":
+            call.hold("half").event(completed("half and whole"))
+        else:
+            call.well("The other answer.")
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        with terminal() as t:
+            t.shows("Type a message")
+            t.type("one\r")
+            t.shows("half")
+            flood = f"{mouse}{keys}\x1b[200~{pasted}\x1b[201~{mouse}\r\r"
+            # From a thread: a terminal takes no more than a few kilobytes before they are read.
+            typing = threading.Thread(target=t.type, args=(flood,), daemon=True)
+            typing.start()
+            t.shows("kkk…")
+            typing.join(30)
+            assert len(server.calls) == 1
+            server.call().go_on.set()
+            t.shows("The other answer.")
+            quit_at_once(t)
+    (_, other) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
+    assert [call.prompt for call in server.calls] == ["one", other["prompt"]]
+    assert other["prompt"] == f"{keys}{pasted}".replace("\r", "\n")
 
 
 def test_alt_types_nothing_and_with_enter_makes_a_line(write_config: Write) -> None:

@@ -13,7 +13,7 @@ import selectors
 import threading
 from codecs import getincrementaldecoder
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 from textual import constants, events
@@ -21,6 +21,7 @@ from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 from tui.app.cells import placed
 from tui.app.pastes import Pastes
@@ -219,13 +220,24 @@ class Driver(LinuxDriver):
                         if is_pasted:
                             self.process_message(events.Paste(text))
                             continue
-                        for event in parser.feed(text):
+                        for event in without_ways(parser.feed(text)):
                             self.process_message(event)
         try:
             for event in parser.feed(""):
                 self.process_message(event)
         except (EOFError, ParseError):
             return
+
+
+def without_ways(messages: Iterable[Message]) -> Iterator[Message]:
+    """What has come at once, of the mouse's way only where it led: each place on it costs as much as a key."""
+    last: Message | None = None
+    for message in messages:
+        if last is not None and not (isinstance(last, events.MouseMove) and isinstance(message, events.MouseMove)):
+            yield last
+        last = message
+    if last is not None:
+        yield last
 
 
 class _Parser(XTermParser):
