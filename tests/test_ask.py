@@ -433,6 +433,10 @@ def _parent_is_file(history: Path) -> None:
 
 def _newer(history: Path) -> None:
     history.parent.mkdir(parents=True)
+    _make_newer(history)
+
+
+def _make_newer(history: Path) -> None:
     conn = sqlite3.connect(history)
     conn.execute("PRAGMA user_version = 99")
     conn.close()
@@ -455,6 +459,44 @@ def test_a_history_that_cannot_be_had_never_costs_an_answer(
     assert len(done.stderr.splitlines()) == 1
     if before:
         assert history.read_bytes() == before
+
+
+@pytest.mark.fault("D17", "D43")
+def test_a_new_conversation_is_begun_whether_or_not_it_can_be_noted(write_config: Write, history: Path) -> None:
+    with loopback(lambda call: call.well("fine by me", f"resp_{len(server.calls)}")) as server:
+        write_config(profile_text(server.url))
+        assert palaver("ask", "-s", "work", "one").returncode == 0
+        _make_newer(history)
+        before = history.read_bytes()
+        done = palaver("ask", "-s", "work", "--fresh", "two")
+        assert palaver("sessions", "detach", "work").returncode == 9
+    assert (done.returncode, done.stdout) == (0, "fine by me\n")
+    assert "newer version" in done.stderr
+    assert len([line for line in done.stderr.splitlines() if "new conversation" not in line]) == 1
+    assert "previous_response_id" not in server.calls[1].json
+    assert history.read_bytes() == before
+
+
+@pytest.mark.fault("D17", "D43")
+@pytest.mark.parametrize("word", ["--approve", "--deny"])
+def test_a_question_is_answered_whether_or_not_that_can_be_noted(write_config: Write, history: Path, word: str) -> None:
+    asked = {"type": "mcp_approval_request", "id": "q", "server_label": "ops", "name": "deploy", "arguments": "{}"}
+
+    def answer(call: Call) -> None:
+        if "mcp_approval_response" in str(call.json):
+            call.well("fine by me")
+        else:
+            call.head().event(completed(response_id="resp_0", output=[asked]))
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        assert palaver("ask", "-s", "work", "one").returncode == 7
+        _make_newer(history)
+        done = palaver("ask", "-s", "work", word)
+    assert (done.returncode, done.stdout) == (0, "fine by me\n")
+    assert "newer version" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [one["approve"] for one in server.calls[1].json["input"]] == [word == "--approve"]
 
 
 @pytest.mark.fault("D10")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.conversations import Conversations
-from tui.errors import PalaverError, UsageError
+from tui.errors import PalaverError, StoreError, UsageError
 from tui.leases import Leases
 from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
 from tui.runs import Run
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tui.agent_items import AgentItems
     from tui.exchange import Exchange
     from tui.found import Found, Places
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Change", "Chat", "HealthChanged", "LeaseChanged", "QueueChanged", "SessionChanged", "TurnChanged"]
 
@@ -128,7 +131,6 @@ class Chat(Leases):
         Raises:
             UsageError: It has been answered already, or the session is busy.
             TurnError, ConfigError: The server cannot be told.
-            StoreError: It cannot be noted.
         """
         state = ItemState.APPROVED if verdict.approved else ItemState.DENIED
         run_ = self._runs.get(turn.session_id)
@@ -157,15 +159,22 @@ class Chat(Leases):
         self._chore(self._reopen_if_untold(session.id, told, turn, item))
 
     async def _set_state(self, turn: Turn, item: Item, state: ItemState) -> None:
-        changed = await self._store.set_item_state(turn.id, item.key, state)
+        try:
+            changed = await self._store.set_item_state(turn.id, item.key, state)
+        except StoreError as error:
+            # That it is told is what counts.
+            log.info("how it went with a question is not noted: %s", error)
+            return
         if changed is not None:
             self._publish(TurnChanged(changed))
 
     async def _reopen_if_untold(self, session_id: str, told: Turn, turn: Turn, item: Item) -> None:
         """Let a question be answered again, where the turn that was to tell the answer failed."""
-        await self.settled(session_id)
-        after = await self._store.turn(told.id)
-        if after is not None and after.status is TurnStatus.FAILED:
+        after = await self.settled(session_id)
+        if after is None or after.id != told.id:
+            after = await self._store.turn(told.id)
+        # Of one that was never begun nothing is kept.
+        if after is None or after.status is TurnStatus.FAILED:
             self._answered.discard((turn.id, item.key))
             await self._set_state(turn, item, ItemState.OPEN)
 

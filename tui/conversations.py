@@ -276,12 +276,12 @@ class Conversations:
         there was none.
 
         Raises:
-            StoreError: It cannot be noted.
+            StoreError: It cannot be read whether there is one.
         """
-        mapping = await self._mapping(session, profile or self._profile_of(session))
+        mapping = await self._mapping(session, profile or self._profile_of(session), must_read=True)
         if mapping is None or mapping.state is MappingState.DETACHED:
             return False
-        await self._store.conversations.keep(replace(mapping, state=MappingState.DETACHED))
+        await self._store.conversations.let_go(mapping)
         self._changed(await self._store.session(session.id) or session)
         return True
 
@@ -349,8 +349,14 @@ class Conversations:
             raise UsageError("The server has no conversation for this session yet.", hint="say something first")
         return profile, mapping
 
-    async def _mapping(self, session: Session, profile: Profile) -> Mapping | None:
-        return await self._store.conversations.get(session.id, profile.origin, profile.protocol, profile.key.principal)
+    async def _mapping(self, session: Session, profile: Profile, *, must_read: bool = False) -> Mapping | None:
+        return await self._store.conversations.get(
+            session.id,
+            profile.origin,
+            profile.protocol,
+            profile.key.principal,
+            must_read=must_read and not self._store.is_only_here(session.id),
+        )
 
     async def _keep(self, session: Session, profile: Profile, conversation_id: str, depth: int) -> None:
         now = self._clock.now()

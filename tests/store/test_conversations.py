@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.conftest import Disk
 from tests.store.histories import NOW, a_mapping, a_session, a_turn, change, opened, said, told
 from tui.errors import StoreError
 from tui.model import Mapping, MappingState, Session, TurnStatus
@@ -148,3 +149,24 @@ async def test_one_that_cannot_be_read_is_as_it_was_known_last(history: Path) ->
         with unreadable(history):
             assert await get(store, point) == later
             assert await get(store, a_mapping(other)) is None
+
+
+@pytest.mark.fault("D05", "D43")
+async def test_one_is_let_go_of_in_memory_while_that_cannot_be_written(history: Path, disk: Disk) -> None:
+    session = a_session()
+    mapping = a_mapping(session)
+    gone = replace(mapping, state=MappingState.DETACHED)
+    async with opened(history) as store:
+        await told(store, session)
+        await store.conversations.keep(mapping)
+        async with disk.broken(store):
+            await store.conversations.let_go(mapping)
+            assert store.health.unsaved
+            assert await get(store, mapping) == gone
+        await store._heal()
+        assert not store.health.message
+        assert await get(store, mapping) == gone
+        await store.conversations.keep(mapping)
+        await store.conversations.let_go(mapping)
+        with unreadable(history):
+            assert await get(store, mapping) == gone

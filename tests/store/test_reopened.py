@@ -101,3 +101,24 @@ async def test_what_a_turn_asked_for_is_told_how_it_went(history: Path) -> None:
         assert [turn.id for turn in changes.turns] == [begun.id]
         assert await store.set_item_state(begun.id, "no such item", ItemState.DENIED) == expected
         assert await store.set_item_state("no such turn", "a", ItemState.DENIED) is None
+
+
+async def test_how_it_went_is_kept_in_memory_while_it_cannot_be_written(history: Path, disk: Disk) -> None:
+    session = a_session()
+    asked = Item("a", ItemKind.APPROVAL, "{}", "rm", "call_1", ItemState.OPEN)
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session, "clean up"), session)
+        ended = replace(begun, status=TurnStatus.DONE, items=(asked,))
+        await store.save(ended, begun, session)
+        other = await told(store, session, "thanks")
+        expected = replace(ended, items=(replace(asked, state=ItemState.DENIED),))
+        async with disk.broken(store):
+            assert await store.set_item_state(begun.id, "a", ItemState.DENIED) == expected
+            assert store.health.unsaved
+            assert await store.turns(session.id) == [expected, other]
+            with pytest.raises(StoreError):
+                await store.set_item_state("no such turn", "a", ItemState.DENIED)
+        await store._heal()
+        assert not store.health.message
+        assert await store.turns(session.id) == [expected, other]
+    assert is_whole(history)

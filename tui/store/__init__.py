@@ -209,9 +209,21 @@ class Store(Access):
         """Note how it went with an item of a turn that has ended. Gives the turn as it is now, where it is there.
 
         Raises:
-            StoreError: It cannot be noted.
+            StoreError: It cannot be noted, not even in memory, as the turn cannot be read.
         """
-        return await self.write(sql.saving.set_item_state, turn_id, key, state)
+        try:
+            return await self.write(sql.saving.set_item_state, turn_id, key, state, is_awaited=True)
+        except StoreError as error:
+            trouble = error
+        turn = await self.turn(turn_id)
+        session = await self.session(turn.session_id) if turn is not None else None
+        if turn is None or session is None:
+            raise trouble
+        items = tuple(replace(item, state=state) if item.key == key else item for item in turn.items)
+        turn = replace(turn, items=items)
+        self.overlay.add_turn(turn, session)
+        self.not_saved(trouble)
+        return turn
 
     async def begin(
         self,

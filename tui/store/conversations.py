@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui.errors import StoreError
-from tui.model import Mapping
+from tui.model import Mapping, MappingState
 from tui.store import sql
 from tui.store.access import Access
 from tui.store.overlay import address_of
@@ -55,6 +56,17 @@ class Conversations:
         """
         await self._access.write(sql.conversations.put_mapping, mapping)
         self._access.known[address_of(mapping)] = mapping
+
+    async def let_go(self, mapping: Mapping) -> None:
+        """Note that a session has a conversation no longer; in memory, where it cannot be written."""
+        gone = replace(mapping, state=MappingState.DETACHED)
+        try:
+            await self._access.write(sql.conversations.put_mapping, gone, is_awaited=True)
+        except StoreError as error:
+            self._access.overlay.add_mapping(gone)
+            self._access.not_saved(error)
+        else:
+            self._access.known[address_of(gone)] = gone
 
     async def account(self, session_id: str) -> tuple[tuple[Mapping, ...], tuple[Event, ...]]:
         """The conversations of a session, the one used last first, and what was remarkable about its requests."""
