@@ -9,6 +9,7 @@ import pytest
 
 from tests.chatting import Talk, answer_well, talk
 from tests.fake_server import PROFILE, Exchange, completed, delta
+from tests.store.other import Other
 from tui.chat import QueueChanged
 from tui.errors import SessionBusy, UsageError
 from tui.model import Queued, Session, TurnStatus, Verdict
@@ -349,3 +350,28 @@ async def test_where_the_next_one_cannot_be_sent_it_waits_on(history: Path) -> N
         await t.chat.settled(session.id)
         await idle(t, session)
         assert await waiting(t, session) == ["two"]
+
+
+async def test_a_question_can_be_answered_again_where_the_answer_was_not_sent(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 0.1)
+    async with talk(history) as t:
+        session = await t.chat.open("work")
+        t.chat.send(session, "deploy it")
+        answer_with_a_question(await t.server.request(), "deploy", "resp_1")
+        await t.chat.settled(session.id)
+    async with talk(history) as t:
+        (session,) = await t.chat.sessions()
+        (turn,) = await t.chat.turns(session.id)
+        with Other(history) as other:
+            other.do("hold")
+            await t.chat.answer(session, turn, turn.open_approvals[0], Verdict(True))
+            await t.until(lambda: not t.chat.is_running(session.id))
+            assert t.turns[-1].error is not None
+            assert t.turns[-1].error.hint == "nothing was sent"
+            await t.until(lambda: not t.chat._answered)
+            other.do("let_go")
+        assert t.server.seen == []
+        await agree(t, session, "deploy")
