@@ -6,6 +6,8 @@ import io
 import json
 import sqlite3
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +22,7 @@ from tests.fake_server import PROFILE
 from tui.errors import UsageError
 from tui.exchange import Result
 from tui.exchange.sources import open_source
-from tui.exchange.thread import THREAD_LIMIT
+from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT
 from tui.model import ItemKind, ItemState, Provenance, Turn, TurnStatus
 from tui.turns import IMPORTED_PREFACE
 
@@ -211,9 +213,14 @@ async def test_what_comes_in_has_ids_of_its_own(t: Talk, tmp_path: Path) -> None
     mine = await t.answered(session, "hello", "hi", "resp_1")
     theirs = files.turn(id=mine.id, session_id=session.id)
     theirs["answer"][0] |= {"key": mine.items[0].key, "id": mine.items[0].key}
+    theirs["answer"] += [
+        {"kind": "tool_call", "name": "f", "text": "{}", "call": call} for call in ("call_secret", "x" * 5000)
+    ]
+    theirs["answer"] += [{"kind": "tool_result", "text": "no", "call": call} for call in ("x" * 5000, "call_secret")]
     (turn,) = await turns_in(t, written(tmp_path / "b.palaver.jsonl", files.bundle(theirs)))
     assert turn.id != mine.id
     assert turn.session_id != session.id
+    assert [item.call_id for item in turn.items] == ["", "1", "2", "2", "1"]
     assert [session.label for session in await t.chat.sessions()] == ["work-2", "work"]
     assert (await t.chat.turns(session.id))[0].text == "hi"
 
@@ -227,7 +234,10 @@ async def test_a_server_s_ids_do_not_come_in(t: Talk, tmp_path: Path) -> None:
         "protocol": "responses",
         "profile": "p",
     }
-    (turn,) = await turns_in(t, written(tmp_path / "b.jsonl", files.bundle(files.turn(**ids))))
+    theirs = files.turn(**ids)
+    theirs["answer"][0] |= ids | {"call": "resp_1", "call_id": "resp_1"}
+    (turn,) = await turns_in(t, written(tmp_path / "b.jsonl", files.bundle(theirs)))
+    assert "resp_1" not in repr(turn)
     assert (turn.conversation_id, turn.run, turn.origin, turn.profile) == ("", "", "", "")
     assert await t.chat.mappings() == []
 
@@ -424,6 +434,44 @@ async def test_files_that_are_too_large_are_refused(t: Talk, tmp_path: Path) -> 
     assert "larger than 16 MiB" in found[2].why
 
 
+_MEASURED = """
+import re, sys
+from pathlib import Path
+from tui.errors import FileRefused
+from tui.exchange.sources import open_source
+
+try:
+    open_source(Path(sys.argv[1])).count(lambda: None)
+except FileRefused as error:
+    print(error)
+# Unlike what getrusage tells, this is not what the process was forked from.
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10)
+"""
+
+
+@pytest.mark.fault("F03")
+@pytest.mark.parametrize(
+    ("name", "begin", "piece", "count", "says"),
+    [
+        ("b.jsonl", '{"palaver": "thread", "version": 1}\n', '{"prompt":"","status":"done"}\n', MESSAGE_LIMIT + 2,
+         "b.jsonl has more than 1,000,000 turns."),
+        ("c.json", '[{"mapping": {', '"m":{},', THREAD_LIMIT // 6,
+         "c.json has a conversation longer than 64 MiB."),
+    ],
+    ids=["turns", "bytes"],
+)  # fmt: skip
+def test_what_is_refused_for_its_size_takes_little_memory(
+    tmp_path: Path, name: str, begin: str, piece: str, count: int, says: str
+) -> None:
+    file = written(tmp_path / name, begin + piece * count)
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED, str(file)], capture_output=True, text=True, timeout=100, check=True
+    )
+    told_, mebibytes = done.stdout.splitlines()
+    assert told_ == says
+    assert int(mebibytes) < 200
+
+
 @pytest.mark.fault("F04")
 async def test_archives_that_are_bombs_are_refused(t: Talk, tmp_path: Path) -> None:
     bomb, nested, packed = tmp_path / "bomb.zip", tmp_path / "nested.zip", tmp_path / "c.json.gz"
@@ -518,6 +566,21 @@ async def test_trees_that_hang_on_themselves_are_read_as_far_as_they_hang_togeth
     turns = await turns_in(t, written(tmp_path / "c.json", [talk_]))
     assert [(turn.prompt, turn.text) for turn in turns][-1] == ("c", "d")
     assert len(turns) == (2 if parent == "m1" else 1)
+
+
+@pytest.mark.fault("F07")
+@pytest.mark.parametrize(
+    ("parent", "prompts"), [("u1-1", ["a", "c"]), ("u1-2", ["c"]), ("u1-3", ["c"]), ("gone", ["c"])]
+)
+async def test_branches_of_claude_s_that_hang_on_themselves(
+    t: Talk, tmp_path: Path, parent: str, prompts: list[str]
+) -> None:
+    talk_ = files.claude(("human", "a"), ("assistant", "b"), ("human", "c"), ("assistant", "d"))
+    for before, message in zip(["", "u1-0", parent, "u1-2"], talk_["chat_messages"], strict=True):
+        message["parent_message_uuid"] = before
+    turns = await turns_in(t, written(tmp_path / "c.json", [talk_]))
+    assert [turn.prompt for turn in turns] == prompts
+    assert turns[-1].text == "d"
 
 
 @pytest.mark.fault("F07")

@@ -77,6 +77,9 @@ class Bundle(OneThread):
     """A bundle, to be read."""
 
     def _read(self) -> Thread:
+        # Counted before anything is kept: a million of the shortest turns take ten times the memory of their text.
+        if sum(1 for _ in self._lines()) - 2 > MESSAGE_LIMIT:
+            raise FileRefused(f"{self._name} has more than {MESSAGE_LIMIT:,} turns.")
         digest = hashlib.sha256()
         turns: list[Turn] = []
         pictures: dict[str, Picture] = {}
@@ -152,13 +155,12 @@ class Bundle(OneThread):
         status, prompt = text(fields.get("status")), fields.get("prompt")
         if status not in _STATUSES or not isinstance(prompt, str):
             raise FileRefused(f"{self._name} has something else than a turn in line {number:,}.")
-        if len(before) >= MESSAGE_LIMIT:
-            raise FileRefused(f"{self._name} has more than {MESSAGE_LIMIT:,} turns.")
         at = seconds(fields.get("at")) or 0.0
         answer = [table(one) for one in rows(fields.get("answer"))]
         if len(answer) > MESSAGE_LIMIT:
             raise FileRefused(f"{self._name} has more than {MESSAGE_LIMIT:,} messages in a turn.")
-        items = tuple(_item(one, place) for place, one in enumerate(answer, 1))
+        calls: dict[str, str] = {}
+        items = tuple(_item(one, place, calls) for place, one in enumerate(answer, 1))
         return Turn(
             new_id(),
             "",
@@ -185,14 +187,15 @@ class Bundle(OneThread):
         return found
 
 
-def _item(fields: dict[str, Any], place: int) -> Item:
-    kind, state = text(fields.get("kind")), text(fields.get("state"))
+def _item(fields: dict[str, Any], place: int, calls: dict[str, str]) -> Item:
+    """An item with a name of our own; `calls` are those its turn has so far, with theirs."""
+    kind, state, call = text(fields.get("kind")), text(fields.get("state")), text(fields.get("call"))
     is_known = kind in set(ItemKind)
     return Item(
         str(place),
         ItemKind(kind) if is_known else ItemKind.NOTICE,
         text(fields.get("text")),
         text(fields.get("name")) or ("" if is_known else kind),
-        text(fields.get("call")),
+        calls.setdefault(call, str(len(calls) + 1)) if call else "",
         ItemState(state) if state in _STATES else ItemState.NONE,
     )

@@ -101,11 +101,12 @@ class _Scanner:
             elif self._ends_value(sign):
                 self._piece += chunk[kept : at if self._is_array else position]
                 kept = position
-                if self._piece.strip(_BLANKS) or sign == 0x2C or self._count:
-                    self._count += 1
-                    yield self._begin, bytes(self._piece)
+                piece, begin = bytes(self._piece), self._begin
                 self._piece.clear()
                 self._begin = self._offset + position
+                if piece.strip(_BLANKS) or sign == 0x2C or self._count:
+                    self._count += 1
+                    yield begin, piece
         if not self._is_over:
             self._piece += chunk[kept:]
         self._offset += len(chunk)
