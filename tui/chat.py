@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -68,15 +68,17 @@ class Chat(Leases):
         """Load what a first prompt in a session needs, so that nothing waits for it when there is one."""
         await self._client.prepare(self.profile_of(session))
 
-    def search(self, text: str, *, limit: int = 60) -> AsyncGenerator[Found, None]:
+    def search(self, text: str, *, labels: Sequence[str] = (), limit: int = 60) -> AsyncGenerator[Found, None]:
         """Look through all sessions for what a user typed: each time all that is found so far, until that is all.
 
-        Closing it ends the search. What is just being said in this window is looked into as well.
+        `labels` are those of the sessions meant, beside those that are named in `text`. Closing it ends the search. What is just being said in this window is looked into as well.
         """
         from tui.query import parse_query
 
+        query = parse_query(text, self.now())
+        query = replace(query, labels=(*query.labels, *labels))
         live = [(run_.turn, run_.session) for run_ in self._runs.values() if run_.session is not None]
-        return self._store.finds.search(parse_query(text, self.now()), limit=limit, live=live)
+        return self._store.finds.search(query, limit=limit, live=live)
 
     async def places(self, session_id: str, text: str) -> AsyncGenerator[Places, None]:
         """Where in a session a text is: some more of its turns each time, the newest ones first."""

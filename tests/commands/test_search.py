@@ -54,6 +54,29 @@ def test_as_json_with_conditions(filled: Path) -> None:
     assert [(one["session"], one["turn"], one["passage"]) for one in named] == [("work", None, "Databases")]
 
 
+@pytest.mark.fault("L06", "L08")
+@pytest.mark.parametrize(
+    ("label", "found"),
+    [('a"b', ['a"b']), ("ab", ["ab"]), ("Work", ["Work"]), ("work", ["work"]), ("WORK", ["Work", "work"]), ('"', [])],
+)
+def test_only_the_session_of_that_label_is_searched(filled: Path, label: str, found: list[str]) -> None:
+    async def fill() -> None:
+        async with opened(filled) as store:
+            for name in ('a"b', "ab", "Work"):
+                await told(store, a_session(name), "a journal", "hm")
+
+    asyncio.run(fill())
+    hits = json.loads(palaver("search", "--json", "-l", label, "journal role:user").stdout)
+    assert sorted({hit["session"] for hit in hits}) == found
+
+
+def test_a_label_that_can_be_none_is_refused_and_a_long_one_takes_nothing_from_the_query(filled: Path) -> None:
+    done = palaver("search", "-l", "", "journal")
+    assert (done.returncode, "The label is empty" in done.stderr) == (2, True)
+    done = palaver("search", "-l", "work", "-l", "x" * 1000, "unheard-of")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_a_limit(filled: Path) -> None:
     done = palaver("search", "-n", "1", "journal")
     assert len(done.stdout.splitlines()) == 3

@@ -15,6 +15,7 @@ from tui.commands.table import print_json, print_line, print_styled
 from tui.console import print_error
 from tui.errors import Exit, UsageError
 from tui.found import Found, Hit, SessionHits
+from tui.model import check_label
 from tui.moments import moment
 from tui.objects import iso
 from tui.query import parse_query
@@ -53,14 +54,13 @@ def main(args: argparse.Namespace) -> int:
 
 
 async def _main(args: argparse.Namespace) -> int:
-    # A label may hold anything but a quotation mark once it is in quotes.
-    labels = [f'label:"{label.replace(chr(34), "")}"' for label in args.label]
-    text = " ".join([*labels, *args.query])
+    labels = [check_label(label) for label in args.label]
+    text = " ".join(args.query)
     async with history() as chat:
         problem = parse_query(text, chat.now()).problem
         if problem:
             raise UsageError(f"{problem[:1].upper()}{problem[1:]}.")
-        found = await _search(chat, text, args.limit)
+        found = await _search(chat, text, labels, args.limit)
         if chat.health.message:
             print_error(f"palaver: {chat.health.message}")
     if args.json:
@@ -74,9 +74,9 @@ async def _main(args: argparse.Namespace) -> int:
     return int(Exit.DONE)
 
 
-async def _search(chat: Chat, text: str, limit: int) -> Found:
+async def _search(chat: Chat, text: str, labels: list[str], limit: int) -> Found:
     everything = Found()
-    async with aclosing(chat.search(text, limit=limit)) as search:
+    async with aclosing(chat.search(text, labels=labels, limit=limit)) as search:
         async for found in search:
             everything = found
     return everything

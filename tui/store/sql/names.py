@@ -38,11 +38,13 @@ class Names:
         return [session_id for session_id, name in self.folded if matcher.fits_folded(name)] if matcher else []
 
     def labelled(self, labels: Sequence[str]) -> list[str]:
-        """The sessions meant by labels: those that have them, or where none has, those whose label begins that way."""
+        """The sessions meant by labels: those that have them, or where none has, those that have them but for capitals, or
+        those whose label begins that way."""
         meant: list[str] = []
         for label in labels:
             wanted = label.casefold()
             known = [(session_id, one.label.casefold()) for session_id, (one, _) in self.sessions.items()]
-            exact = [session_id for session_id, name in known if name == wanted]
+            exact = [session_id for session_id, (one, _) in self.sessions.items() if one.label == label]
+            exact = exact or [session_id for session_id, name in known if name == wanted]
             meant += exact or [session_id for session_id, name in known if name.startswith(wanted)]
         return list(dict.fromkeys(meant))
