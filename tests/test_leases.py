@@ -14,13 +14,13 @@ import pytest
 
 from tests.chatting import Talk, answer_well, talk
 from tests.fake_server import Exchange, completed, delta
-from tests.store.histories import rows
+from tests.store.histories import change, rows
 from tests.store.other import Other
 from tui import leases
 from tui.chat import LeaseChanged, SessionChanged, TurnChanged
-from tui.errors import SessionBusy, UsageError
+from tui.errors import SessionBusy, StoreError, UsageError
 from tui.model import HolderKind, Session, SessionLease, Turn, TurnStatus
-from tui.store import Store
+from tui.store import Store, schema
 
 
 @asynccontextmanager
@@ -274,6 +274,27 @@ async def test_taking_over_stops_the_other_keeps_what_came_and_lets_one_send(his
         await here.until(lambda: here.turns[-1].prompt == "mine" and here.turns[-1].status is TurnStatus.DONE)
         assert [one.status for one in await here.chat.turns(session.id)] == [TurnStatus.CANCELLED, TurnStatus.DONE]
         assert len(here.server.seen) == 1
+
+
+@pytest.mark.fault("D17", "D43")
+@pytest.mark.parametrize("is_answering", [False, True])
+async def test_where_nothing_can_be_written_a_session_is_taken_over_only_from_no_one(
+    history: Path, is_answering: bool
+) -> None:
+    async with talk(history) as here:
+        session = await here.chat.open("work")
+        exchange = await answering(here, session)
+        if not is_answering:
+            exchange.event(completed("Once", "resp_1")).end()
+            await here.chat.settled(session.id)
+        change(history, "PRAGMA user_version = 99")
+        async with talk(history) as there:
+            if is_answering:
+                with pytest.raises(StoreError, match="newer version"):
+                    await there.chat.take_over(session.id)
+            else:
+                assert await there.chat.take_over(session.id) is None
+        change(history, f"PRAGMA user_version = {schema.VERSION}")
 
 
 async def test_a_process_that_follows_no_one_gives_way_too_before_anything_came(history: Path) -> None:

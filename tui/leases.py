@@ -9,6 +9,7 @@ from tui.changes import LeaseChanged, SessionChanged, TurnChanged
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config
+from tui.errors import StoreError
 from tui.model import Queued, Session, SessionLease, Turn, TurnStatus
 from tui.queues import Queues
 from tui.runs import Run, outline
@@ -85,9 +86,15 @@ class Leases(Queues):
 
         Raises:
             SessionBusy: It is a process that cannot be asked.
-            StoreError: That cannot be written.
+            StoreError: Another process sends, or may, and that it is to stop cannot be written.
         """
-        asked = await self._store.leases.ask_for(session_id)
+        try:
+            asked = await self._store.leases.ask_for(session_id)
+        except StoreError:
+            lease = await self._store.leases.get(session_id)
+            if self._store.health.is_unreadable or (lease is not None and lease.holder != self._store.holder):
+                raise
+            asked = None
         if asked is not None and not await self._has_let_go(session_id):
             await self._store.leases.ask_for(session_id, seizes=True)
         if self._following is not None:
