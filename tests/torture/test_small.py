@@ -33,7 +33,7 @@ def test_answers_broken_at_one_byte_each() -> None:
 
 
 def test_payloads_through_one_entry() -> None:
-    report = payloads.run(2, 1, scenes=(windows.typing_shown,))
+    report = payloads.run(2, 1, scenes=(windows.errors_shown,))
     assert report.wrong == []
     assert report.counts["payloads"] == 2
     assert report.counts["texts looked for on the screen"] > 0

@@ -180,6 +180,8 @@ def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
         s = Sitting(home, found, 120, module=module, more=environment)
         s.sees("start", "Type a message", "keys: there is no action")
         s.says("/model")
+        # What completes the line in the prompt has the same names for a moment.
+        s.t.shows("─ Model ─")
         s.sees("model list", *(one_line(one, 100)[:60] for one in some[:10]))
         s.t.type("\x1b")
         s.until_gone("─ Model ─")
