@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -316,14 +317,48 @@ async def test_no_file_that_is_there_is_touched(t: Talk, tmp_path: Path) -> None
 async def test_a_full_disk_leaves_no_file(t: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = await keep(t, a_turn())
     full = os.open("/dev/full", os.O_WRONLY)
-    write, fsync = os.write, os.fsync
-    monkeypatch.setattr(os, "write", lambda fd, data: write(full, data))
-    with pytest.raises(FileRefused, match="No space left"):
-        await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / "b.jsonl")
-    monkeypatch.setattr(os, "write", write)
-    monkeypatch.setattr(os, "fsync", fsync)
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda fd, data: write(full, data))
+        with pytest.raises(FileRefused, match="No space left"):
+            await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / "b.jsonl")
     os.close(full)
     assert [file.name for file in os.scandir(tmp_path)] == ["palaver"]
+
+
+@pytest.mark.fault("F11")
+async def test_a_disk_that_is_full_when_it_is_waited_for_leaves_no_file(
+    t: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await keep(t, a_turn())
+
+    def no_room(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", no_room)
+        with pytest.raises(FileRefused, match="No space left") as caught:
+            await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / "b.jsonl")
+    assert caught.value.exit_status == 9
+    assert [file.name for file in os.scandir(tmp_path)] == ["palaver"]
+
+
+@pytest.mark.fault("F11")
+async def test_a_folder_that_may_not_be_written_to(t: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await keep(t, a_turn())
+    opened = os.open
+
+    def denied(file: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT and Path(file).parent == tmp_path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(file, flags, mode)
+
+    # Whoever runs the tests may be one whom no folder refuses.
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", denied)
+        with pytest.raises(FileRefused, match="cannot be written: Permission denied") as caught:
+            await t.chat.exchange.export(session, Form.MARKDOWN, tmp_path / "a.md")
+    assert caught.value.exit_status == 9
 
 
 # How it reads
