@@ -71,7 +71,8 @@ class Chat(Leases):
     def search(self, text: str, *, labels: Sequence[str] = (), limit: int = 60) -> AsyncGenerator[Found, None]:
         """Look through all sessions for what a user typed: each time all that is found so far, until that is all.
 
-        `labels` are those of the sessions meant, beside those that are named in `text`. Closing it ends the search. What is just being said in this window is looked into as well.
+        `labels` are those of the sessions meant, beside those that are named in `text`. Closing it ends the search. What is
+        just being said in this window is looked into as well.
         """
         from tui.query import parse_query
 
