@@ -23,9 +23,8 @@ from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_
 from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
 from tui.client.transport import Network, find_proxy, network, unusable_proxy
 from tui.config import Profile
-from tui.credentials import Secret
+from tui.credentials import Secret, is_secret
 from tui.errors import ConfigError, Incomplete, Refused, TurnError
-from tui.patterns import pattern
 from tui.runner import YIELD_AFTER, to_end
 
 BODY_WAIT = 10.0
@@ -35,8 +34,6 @@ _BLANK = b"\xef\xbb\xbf\r\n\t "
 _BLANKS_KEPT = 4096
 _NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError)
 """What httpx raises for addresses that are none: the server's when a request is made, a proxy's when it is sent."""
-
-_SECRET_HEADER = pattern(r"(?i)auth|key|token|secret|cookie")
 
 
 class Http:
@@ -114,7 +111,7 @@ class Http:
     @property
     def key_header(self) -> str:
         """The header of the profile's own that holds a key, by its name; empty where there is none."""
-        return next((name for name, _ in self.profile.headers if _SECRET_HEADER.search(name)), "")
+        return next((name for name, _ in self.profile.headers if is_secret(name)), "")
 
     def url(self, path: str) -> str:
         """The address of `path`, which may have a query, below the profile's base URL, whose query it keeps. A whole
@@ -422,7 +419,7 @@ def _secrets(profile: Profile, key: Secret | None) -> list[str]:
     """What must not be repeated: the key, and what stands in headers named like one; the longest first."""
     found = [key.reveal()] if key else []
     for name, value in profile.headers:
-        if _SECRET_HEADER.search(name):
+        if is_secret(name):
             found += [value, value.rpartition(" ")[2]]
     return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
 
