@@ -57,6 +57,27 @@ def test_a_key_that_cannot_be_sent_is_not_sent(write_config: Write, value: str) 
         assert CANARY not in done.stderr
 
 
+@pytest.mark.fault("K04")
+@pytest.mark.parametrize("key", [CANARY, "gsk_CANARYxx0123456789abcdef", "dapi0123456789abcdef0123456789abcdef", "a b"])
+async def test_a_key_in_the_place_of_a_variables_name_is_not_quoted(write_config: Write, key: str) -> None:
+    source = KeySource("env", (key,))
+    with pytest.raises(ConfigError, match="not the name of an environment variable") as caught:
+        await read_key(source, {})
+    assert key not in f"{caught.value} {source}"
+    write_config(profile_text("http://127.0.0.1:9", more=f'api_key_env = "{key}"'))
+    for command in (
+        "ask hi",
+        "profiles show",
+        "profiles list",
+        "profiles test",
+        "profiles show --json",
+        "config show",
+        "doctor --json",
+    ):
+        done = palaver(*command.split())
+        assert key not in done.stdout + done.stderr, command
+
+
 async def test_blanks_around_a_key_are_stripped() -> None:
     key = await read_key(KeySource("env", ("K",)), {"K": f" {CANARY}\n"})
     assert key is not None

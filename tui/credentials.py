@@ -7,6 +7,10 @@ from dataclasses import field
 from tui.patterns import pattern
 from tui.values import dataclass
 
+_VARIABLE = pattern(r"[A-Za-z_][A-Za-z0-9_]*")
+_LIKE_A_KEY = pattern(r"(?=.*[a-z])(?=.*[0-9]).{20,}")
+"""No one names a variable like this: long, with small letters and with digits."""
+
 _SECRET = pattern(r"(?i)auth|key|token|secret|cookie|credential")
 
 
@@ -49,10 +53,16 @@ class KeySource:
     where: tuple[str, ...] = ()
     withheld: frozenset[str] = field(default=frozenset(), compare=False)
 
+    @property
+    def variable(self) -> str:
+        """The environment variable's name, as it may be shown; empty where what stands in its place may be a key itself."""
+        name = self.where[0]
+        return name if _VARIABLE.fullmatch(name) and not _LIKE_A_KEY.fullmatch(name) else ""
+
     def __str__(self) -> str:
         match self.kind:
             case "env":
-                return f"environment variable {self.where[0]}"
+                return f"environment variable {self.variable or '***'}"
             case "command":
                 return f"command {self.where[0]}"
             case "keyring":

@@ -23,7 +23,7 @@ async def read_key(source: KeySource, environ: Mapping[str, str] | None = None) 
     """
     match source.kind:
         case "env":
-            return _checked(_from_env(source.where[0], os.environ if environ is None else environ), source)
+            return _checked(_from_env(source, os.environ if environ is None else environ), source)
         case "command":
             return _checked(await _from_command(source), source)
         case "keyring":
@@ -32,9 +32,14 @@ async def read_key(source: KeySource, environ: Mapping[str, str] | None = None) 
             return None
 
 
-def _from_env(name: str, environ: Mapping[str, str]) -> str:
-    value = environ.get(name)
+def _from_env(source: KeySource, environ: Mapping[str, str]) -> str:
+    value, name = environ.get(source.where[0]), source.variable
     if value is None or not value.strip():
+        if not name:
+            raise ConfigError(
+                "What api_key_env says is not the name of an environment variable.",
+                hint="put the key into a variable, and name that",
+            )
         state = "not set" if value is None else "empty"
         raise ConfigError(f"The environment variable {name} is {state}.", hint=f"export {name}=… with your key")
     return value
