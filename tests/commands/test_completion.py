@@ -98,6 +98,18 @@ def test_labels_are_read_and_nothing_is_changed(history: Path) -> None:
     assert history.read_bytes() == before
 
 
+@pytest.mark.fault("T12", "T19")
+@pytest.mark.usefixtures("labels")
+def test_labels_that_a_terminal_would_obey_are_not_offered(history: Path) -> None:
+    async def make() -> None:
+        async with opened(history) as store:
+            for label in ("a\u202eb", "a\x1b[2Jb", "a\nb", "a\x9bb", "a\u200bb", "\U000e0041"):
+                await store.create(a_session(label))
+
+    asyncio.run(make())
+    assert palaver("completion", "labels").stdout.splitlines() == LABELS[::-1]
+
+
 def test_without_a_history_there_are_none(history: Path) -> None:
     assert read_labels(history) == []
     assert not history.exists()

@@ -14,15 +14,22 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=(*SHELLS, "labels"), help="the shell; `labels` prints the labels there are")
+    parser.add_argument(
+        "shell", choices=(*SHELLS, "labels"), help="the shell; `labels` prints the labels that can be typed"
+    )
 
 
 def main(args: argparse.Namespace, parsers: Callable[[], Mapping[str, argparse.ArgumentParser]]) -> int:
     """`parsers` gives those of all commands, by their names; that of the window has none."""
     if args.shell == "labels":
         from tui.store.labels import read_labels
+        from tui.text import clean
 
-        text = "".join(f"{label}\n" for label in read_labels(paths.find().history_file))
+        # A shell writes a label into its line as it is: one that its terminal would obey is not offered.
+        labels = [
+            label for label in read_labels(paths.find().history_file) if "\n" not in label and clean(label) == label
+        ]
+        text = "".join(f"{label}\n" for label in labels)
     else:
         text = _script(args.shell, [one for words, parser in parsers().items() for one in _of(words, parser)])
     write_out(text.encode("utf-8", "replace"))
