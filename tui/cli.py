@@ -226,7 +226,7 @@ def _parser(prog: str, *, label_required: bool) -> _Parser:
 
 def _open(args: argparse.Namespace) -> int:
     """Open the terminal interface."""
-    if args.new and args.label:
+    if args.new and args.label is not None:
         raise UsageError("LABEL and --new do not go together.", hint="a LABEL that is new makes a new session")
     if not (os.isatty(0) and os.isatty(2)):
         raise UsageError("Palaver's window needs a terminal.", hint="use `palaver ask` in scripts and pipes")
@@ -235,5 +235,7 @@ def _open(args: argparse.Namespace) -> int:
             "The terminal can only show lines (TERM is dumb).", hint="use `palaver ask`, or another terminal"
         )
     from tui import app
+    from tui.model import check_label
 
-    return app.main(args.label or "", new=args.new, profile=args.profile, model=args.model)
+    label = check_label(args.label) if args.label is not None else ""
+    return app.main(label, new=args.new, profile=args.profile, model=args.model)

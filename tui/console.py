@@ -15,6 +15,14 @@ COMMANDS = tuple("ask sessions search profiles config history doctor open export
 """First words that are commands; a session of that label is opened with `palaver open`."""
 
 
+def command_to_open(label: str) -> str:
+    """The command line that opens a session, whatever its label. Nothing in it is obeyed by a terminal."""
+    from tui.text import shell_word
+
+    before = "open -- " if label.startswith("-") else "open " if label in COMMANDS else ""
+    return f"palaver {before}{shell_word(label)}"
+
+
 def out_descriptor() -> int:
     """The descriptor of standard output.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.loopback import palaver, plain_environment
+from tests.loopback import loopback, palaver, plain_environment, profile_text
 from tests.sequences import read
 from tests.terminal import Terminal
 
@@ -60,3 +62,42 @@ def test_the_command_that_comes_back_means_the_session_and_is_harmless() -> None
         finally:
             t.close()
     assert palaver("sessions", "list", "--json").stdout.count('"label"') == 1
+
+
+@pytest.mark.fault("L03")
+@pytest.mark.parametrize(
+    ("label", "opening"),
+    [
+        ("-rf", ["--", "-rf"]),
+        ("--", ["open", "--", "--"]),
+        ("export", ["open", "export"]),
+        ("a  b", ["a  b"]),
+        ("a/../b", ["a/../b"]),
+    ],
+)
+def test_the_command_that_comes_back_comes_back(write_config: Write, label: str, opening: list[str]) -> None:
+    with loopback(lambda call: call.well("Fine.")) as server:
+        write_config(profile_text(server.url))
+        for is_new in (True, False):
+            t = Terminal([sys.executable, "-m", "tui", *opening])
+            try:
+                t.shows("Type a message")
+                if is_new:
+                    t.type("hello\r")
+                    t.shows("done in")
+                t.shows("Fine.")
+                t.type("\x11")
+                assert t.ends() == 0
+                _, *opening = shlex.split(t.output.decode().rstrip()[t.output.decode().rindex("palaver ") :])
+            finally:
+                t.close()
+    (only,) = json.loads(palaver("sessions", "list", "--json").stdout)
+    assert (only["label"], only["turns"]) == (label, 1)
+
+
+@pytest.mark.fault("L03")
+def test_labels_of_any_characters_and_of_nul() -> None:
+    for label in ("a/../b", "/", "..", "\\", ":", "-rf", "a  b"):
+        assert palaver("ask", f"--session={label}", "hello").returncode == 0
+    listed = json.loads(palaver("sessions", "list", "--json").stdout)
+    assert [one["label"] for one in listed] == ["a  b", "-rf", ":", "\\", "..", "/", "a/../b"]

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from tui import config_file, logs, paths
 from tui.chat import Chat
 from tui.client import Client
-from tui.console import COMMANDS, print_error, write_out
+from tui.console import command_to_open, print_error, write_out
 from tui.errors import OutputRefused
-from tui.model import TurnStatus, check_label
+from tui.model import TurnStatus
 from tui.store import Store
-from tui.text import shell_word
 from tui.values import dataclass
 
 if TYPE_CHECKING:
@@ -51,8 +50,6 @@ async def run(wish: Wish) -> End:
     _draw_in_utf8()
     logs.begin(paths.find())
     config = config_file.load(paths.find().config_file)
-    if wish.label:
-        check_label(wish.label)
     config.profile(wish.profile)
     from tui.app.app import PalaverApp
     from tui.app.driver import install
@@ -115,8 +112,7 @@ def _say_goodbye(label: str, store: Store) -> None:
     if store.health.unsaved:
         print_error(f"palaver: {store.health.message} What was said since is lost.")
     if label:
-        word = "open " if label in COMMANDS or label.startswith("-") else ""
-        line = f"palaver {word}{shell_word(label)}"
+        line = command_to_open(label)
         try:
             write_out(f"{line}\n".encode())
         except (OutputRefused, BrokenPipeError):
