@@ -10,7 +10,7 @@ def main(label: str = "", *, new: bool = False, profile: str = "", model: str = 
     """Run the terminal interface and give the exit status.
 
     Raises:
-        PalaverError: It cannot begin: the configuration or the label is not usable.
+        PalaverError: It cannot begin: the configuration is not usable.
     """
     # Read by Textual when it is imported. At 120 frames a second an echo does not wait for a frame; the rest of a key's
     # sequence may lag 30 ms behind its Esc (Textual's own 100 ms are seen as a delay).
