@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -97,11 +97,19 @@ class Script:
         await self.store.update(self.session.id, **changes)
 
     async def fork(self, turns: int) -> None:
-        """A fork is made at once or not at all: where it is refused, it is asked for once more."""
         forked = a_session("forked")
+        await self._at_once(lambda: self.store.fork(forked, self.session.id, turns))
+
+    async def take_in(self, *prompts: str) -> None:
+        session = a_session("imported")
+        turns = [said(a_turn(session, prompt), "answer", status=DONE) for prompt in prompts]
+        await self._at_once(lambda: self.store.take_in(session, turns, "source", on_top=True))
+
+    async def _at_once(self, make: Callable[[], Awaitable[object]]) -> None:
+        """What is made at once or not at all: where it is refused, it is asked for once more."""
         for _ in range(2):
             try:
-                await self.store.fork(forked, self.session.id, turns)
+                await make()
             except StoreError:
                 self._is_refused = True
                 await self.store._heal()
@@ -127,6 +135,7 @@ STEPS: list[Step] = [
     ("a whole answer", lambda s: s.say("all of it", DONE, "conv_2")),
     ("draft", lambda s: s.change(draft="to be continued")),
     ("fork", lambda s: s.fork(2)),
+    ("import", lambda s: s.take_in("theirs", "more", "last")),
 ]
 
 
@@ -135,11 +144,12 @@ def states() -> list[State]:
     label, deleted, draft, conversation = "", False, "", ""
     turns: list[list[str]] = []
     forked: list[str] = []
+    imported: list[str] = []
     found: list[State] = []
 
     def note() -> None:
         found.append({"label": label, "deleted": deleted, "draft": draft, "conversation": conversation,
-                      "turns": [list(turn) for turn in turns], "forked": list(forked)})  # fmt: skip
+                      "turns": [list(turn) for turn in turns], "forked": list(forked), "imported": list(imported)})  # fmt: skip
 
     note()
     label = "work"
@@ -171,6 +181,8 @@ def states() -> list[State]:
     note()
     forked = ["first?", "second?"]
     note()
+    imported = ["theirs", "more", "last"]
+    note()
     return found
 
 
@@ -183,8 +195,7 @@ async def state_of(file: Path) -> tuple[State, str]:
         said = "; ".join([*store.notices, store.health.message])
         if not sessions:
             return states()[0], said
-        forks = [one for one in sessions if one.label == "forked"]
-        (session,) = (one for one in sessions if one.label != "forked")
+        (session,) = (one for one in sessions if one.label not in ("forked", "imported"))
         turns = await store.turns(session.id)
         if [turn.depth for turn in turns] != list(range(len(turns))):
             said += f"depths {[turn.depth for turn in turns]}"
@@ -195,7 +206,10 @@ async def state_of(file: Path) -> tuple[State, str]:
             "draft": session.draft,
             "conversation": mapping.conversation_id if mapping else "",
             "turns": [[turn.prompt, turn.text, turn.status.value] for turn in turns],
-            "forked": [turn.prompt for fork in forks for turn in await store.turns(fork.id)],
+            **{
+                label: [turn.prompt for one in sessions if one.label == label for turn in await store.turns(one.id)]
+                for label in ("forked", "imported")
+            },
         }, said.strip("; ")
     finally:
         await store.close()
