@@ -17,6 +17,7 @@ import pytest
 
 from tests.fake_server import completed, delta
 from tests.loopback import Call, loopback, palaver, plain_environment, profile_text, start
+from tests.terminal import wait_for
 from tests.test_pictures import DOT, PICTURE, URL
 
 Write = Callable[[str], Path]
@@ -329,6 +330,34 @@ def test_signals_end_it_with_what_came(write_config: Write, number: int, status:
     shown = json.loads(palaver("sessions", "show", "work", "--json").stdout)
     assert [(turn["status"], turn["text"]) for turn in shown["messages"]] == [(kept, "half an answer")]
     assert palaver("sessions", "map", "--json").stdout.strip() == "[]"
+
+
+@pytest.mark.fault("C12", "C14", "C15")
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_end_it_when_no_one_reads_on(write_config: Write, number: int, status: int, is_whole: bool) -> None:
+    """What is printed fills the pipe, and stays there."""
+    text = "word " * 20_000
+
+    def answer(call: Call) -> None:
+        if is_whole:
+            call.head().event(delta(text)).event(completed(text, "resp_1"))
+        else:
+            call.hold(text)
+
+    def shown() -> list[tuple[str, str]]:
+        messages = json.loads(palaver("sessions", "show", "work", "--json").stdout or "{}").get("messages", [])
+        return [(turn["status"], turn["text"].strip()) for turn in messages]
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hi")
+        wait_for(lambda: shown() == [("done" if is_whole else "streaming", text.strip())], "it is never kept")
+        process.send_signal(number)
+        assert process.wait(10) == status
+        process.communicate()
+    kept = "done" if is_whole else "cancelled" if number == signal.SIGINT else "interrupted"
+    assert shown() == [(kept, text.strip())]
 
 
 @pytest.mark.fault("C13")

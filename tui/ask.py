@@ -34,6 +34,9 @@ from tui.text import one_line, shell_word
 INPUT_LIMIT = 8 * 1024 * 1024
 """The most input that is read, in bytes."""
 
+READER_PATIENCE = 0.5
+"""Seconds given to a reader to take what was printed, once it was told to end."""
+
 _CUT_SHORT = ("length", "max_output_tokens", "max_tokens", "max_messages", "content_filter", "incomplete")
 
 
@@ -110,6 +113,7 @@ class _Ask:
         self._key = ""
         self._signal = 0
         self._timed_out = False
+        self._printing: asyncio.Timeout | None = None
         self._told_of_history = False
         self._notes = 0
         self._asked: set[str] = set()
@@ -136,8 +140,21 @@ class _Ask:
         if self._mistake is not None:
             raise self._mistake
         self._printer.end(turn, self._label, self._chat.window_of(turn))
-        self._out.close()
-        return self._status(turn)
+        is_printed = await self._print_all()
+        return self._status(turn) if is_printed or not self._signal else 128 + self._signal
+
+    async def _print_all(self) -> bool:
+        """Wait until everything is printed, and tell whether it is: a reader that does not read has only a moment, once this
+        is to end.
+        """
+        try:
+            async with asyncio.timeout(READER_PATIENCE if self._signal or self._timed_out else None) as self._printing:
+                await aside(self._out.close)
+        except TimeoutError:
+            return False
+        finally:
+            self._printing = None
+        return True
 
     async def _session(self) -> Session | None:
         if not self._label:
@@ -231,6 +248,9 @@ class _Ask:
         if self._signal:
             os._exit(128 + number)
         self._signal = number
+        self._store.hasten()
+        if self._printing is not None:
+            self._printing.reschedule(asyncio.get_running_loop().time() + READER_PATIENCE)
         self._stop()
 
     def _stop(self) -> None:

@@ -256,7 +256,26 @@ async def test_what_is_not_painted_for_now_is_painted_later(history: Path) -> No
         assert not put_back(compositor, compositor.render_update())
 
 
+async def test_what_is_not_painted_amid_changes_is_painted_after_them(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Textual forgets it: an answer was seen to stop half-way on the screen."""
+    async with window(history) as w:
+        await w.exchange("hello", LONG)
+        painted: list[object] = []
+        monkeypatch.setattr(App, "_display", lambda _app, _screen, update: painted.append(update))
+        region = Region(3, 2, 20, 1)
+        with w.app.batch_update():
+            w.screen._compositor._dirty_regions = {region}
+            w.screen._compositor_refresh()
+            assert w.screen._compositor._dirty_regions == {region}
+        assert [update for update in painted if update] == []
+        await w.until(lambda: [update for update in painted if update])
+        assert not w.screen._compositor._dirty_regions
+
+
 def test_the_compositor_is_what_ours_was_made_for() -> None:
+    assert "if self._batch_count:\n                return" in inspect.getsource(App._display)
     chops = inspect.getsource(Compositor._render_chops)
     assert "self._get_renders(crop)" in chops
     assert "if get_chops_line(cut) is None" in chops

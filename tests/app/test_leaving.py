@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -210,3 +211,30 @@ def test_inside_another_programs_terminal(write_config: Write, tmp_path: Path, i
             first.close()
     (turn,) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
     assert (turn["status"], turn["text"]) == ("done", "half and whole")
+
+
+@pytest.mark.fault("C14", "C15", "C22", "D20")
+@pytest.mark.parametrize("leaving", ["keys", "TERM", "HUP"])
+def test_leaving_does_not_wait_for_a_history_others_have_locked(
+    leaving: str, write_config: Write, history: Path
+) -> None:
+    """As `palaver history check` has it, of a long one."""
+    with loopback(lambda call: call.hold("half an answer")) as server:
+        write_config(profile_text(server.url))
+        with terminal("work") as t:
+            t.shows("Type a message")
+            t.type("hello\r")
+            t.shows("half an answer")
+            t.type("and a draft")
+            t.shows("and a draft")
+            with history.with_name("history.db.lock").open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if leaving == "keys":
+                    t.type("\x11")
+                    t.shows("still coming")
+                    t.type("\x11")
+                    assert t.leaves() == 0
+                else:
+                    number = signal.Signals[f"SIG{leaving}"]
+                    os.kill(t.pid, number)
+                    assert t.leaves() == 128 + number

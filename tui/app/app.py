@@ -66,6 +66,7 @@ class PalaverApp(App[None]):
         self.failure: Exception | None = None
         self._keyboard = Keyboard(self, super().on_event, self._stage)
         self._wish = wish
+        self._is_held_back = False
         self._leave_chat: Callable[[], None] = lambda: None
         # Private in Textual, and the only place through which all lines pass; a test fails when that changes.
         mend()
@@ -109,15 +110,36 @@ class PalaverApp(App[None]):
         )
         self._leave_chat = self.chat.subscribe(attention.changed)
 
+    def exit(self, *args: Any, **more: Any) -> None:
+        """Leave; what is still to be saved waits for other programs only a moment from now on."""
+        self.store.hasten()
+        super().exit(*args, **more)
+
     def on_unmount(self) -> None:
         self._leave_chat()
         self._keyboard.close()
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        """Paint, or where the terminal is behind leave it for when it is not: private in Textual, a test tells of changes."""
-        is_behind = isinstance(self._driver, Driver) and renderable is not None and not self._driver.may_paint()
-        if not is_behind or not put_back(screen._compositor, renderable):
+        """Paint, or where the terminal is behind, or changes are still being made, leave it for when that is over.
+
+        Textual forgets what it would have painted amid changes. Private in it, a test tells when it is another's.
+        """
+        may_paint = not self._batch_count and (not isinstance(self._driver, Driver) or self._driver.may_paint())
+        if renderable is None or may_paint or not put_back(screen._compositor, renderable):
             super()._display(screen, renderable)
+        else:
+            self._is_held_back = True
+
+    def _end_batch(self) -> None:
+        super()._end_batch()
+        if self._is_held_back and not self._batch_count:
+            self._is_held_back = False
+            self.call_later(self._paint_changes)
+
+    def _paint_changes(self) -> None:
+        """Paint what was left."""
+        if self.screen_stack:
+            self.screen._compositor_refresh()
 
     def action_quit(self) -> None:  # type: ignore[override]
         screen = self.screen_stack[0]
