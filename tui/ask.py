@@ -20,7 +20,7 @@ from tui.attachments import read_attachment, with_attachments
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.config import Config
-from tui.console import out_descriptor, print_error, refused
+from tui.console import command_to_open, out_descriptor, print_error, refused
 from tui.errors import Exit, PalaverError, StoreError, UsageError
 from tui.model import Failure, HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
 from tui.objects import without_keys
@@ -281,7 +281,8 @@ class _Ask:
         if self._signal:
             print_error("The server goes on." if turn.run else "Cancelled.")
             if turn.run:
-                _say(f"palaver {shell_word(self._label)} shows the rest")
+                # Not on one line by force: blanks are part of a label.
+                print_error(f"palaver: {command_to_open(self._label)} shows the rest")
             return 128 + self._signal
         if self._timed_out:
             _say(f"no complete answer in {self._args.timeout:g} s")
@@ -341,7 +342,12 @@ class _Ask:
         for item in turn.open_approvals:
             _say(f"{item.name} wants your approval: {item.text}")
         if self._label:
-            _say(f"palaver ask -s {shell_word(self._label)} --approve (or --deny) answers it")
+            named = (
+                f"--session={shell_word(self._label)}"
+                if self._label.startswith("-")
+                else f"-s {shell_word(self._label)}"
+            )
+            print_error(f"palaver: palaver ask {named} --approve (or --deny) answers it")
 
 
 def _prompt(args: argparse.Namespace) -> tuple[str, tuple[Picture, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +64,15 @@ def test_an_approval_by_command(server: Running) -> None:
     assert server.service.asked[-1].json["input"][0]["reason"] == "not today"
     done = palaver("ask", "-s", "work", "--approve")
     assert (done.returncode, "Nothing in this session waits" in done.stderr) == (2, True)
+
+
+@pytest.mark.fault("L03")
+@pytest.mark.parametrize("label", ["-rf", "export", "a  b", "it's"])
+def test_the_command_that_answers_means_the_session(server: Running, label: str) -> None:
+    done = palaver("ask", f"--session={label}", "approve it")
+    assert done.returncode == 7
+    line = done.stderr.splitlines()[-1].removeprefix("palaver: palaver ").removesuffix(" (or --deny) answers it")
+    assert palaver(*shlex.split(line)).stdout == "1 prompt so far. You said: yes\n"
 
 
 def test_what_no_one_is_there_to_ask_is_denied(write_config: Write) -> None:
@@ -126,17 +136,26 @@ def test_a_trial_says_what_works(server: Running) -> None:
     assert palaver("sessions", "list", "--json").stdout.strip() == "[]"
 
 
-def test_a_run_in_the_background_goes_on_when_ask_is_terminated(write_config: Write) -> None:
+@pytest.mark.parametrize(
+    ("label", "command"),
+    [
+        ("work", "palaver work"),
+        ("export", "palaver open export"),
+        ("-rf", "palaver open -- -rf"),
+        ("a  b", "palaver 'a  b'"),
+    ],
+)
+def test_a_run_in_the_background_goes_on_when_ask_is_terminated(write_config: Write, label: str, command: str) -> None:
     with serving(responses.make()) as running:
         write_config(responses.profile_text(running.url) + "background = true\n")
-        process = start("ask", "-s", "work", "hang on", env=plain_environment())
+        process = start("ask", f"--session={label}", "hang on", env=plain_environment())
         assert process.stdout is not None
         assert process.stdout.read(5) == b"1 pro"
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
         assert process.returncode == 143
         assert b"The server goes on." in errors
-        assert b"palaver work shows the rest" in errors
+        assert f"palaver: {command} shows the rest\n".encode() in errors
         running.service.go_on.set()
         assert [asked.method for asked in running.service.asked] == ["POST"]
 
