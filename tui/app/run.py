@@ -123,5 +123,5 @@ def _say_goodbye(label: str, store: Store) -> None:
 def _draw_in_utf8() -> None:
     """Have the window drawn in UTF-8, whatever encoding Python took from the environment for standard error: what is drawn
     there has no other."""
-    if isinstance(sys.stderr, io.TextIOWrapper):
+    if isinstance(sys.stderr, io.TextIOWrapper) and sys.stderr.encoding.lower() != "utf-8":
         sys.stderr.reconfigure(encoding="utf-8", errors="replace")
