@@ -78,6 +78,10 @@ class Leases(Queues):
         """Who else is sending in a session, as far as is known."""
         return self._leases.get(session_id)
 
+    def answering(self) -> tuple[str, ...]:
+        """The sessions that are answering, in this window or elsewhere, as far as is known."""
+        return (*self.running(), *self._leases)
+
     async def take_over(self, session_id: str) -> SessionLease | None:
         """Have another process stop what it sends in a session. Gives who that was; None where none did, or it is gone.
 

@@ -1,5 +1,6 @@
-"""What holds for the process from its first moment: it leaves no memory behind, no error of ours uncleaned, and writes
-into no file that it took for a terminal.
+"""What holds for the process from its first moment.
+
+It leaves no memory behind, no error of ours uncleaned, and writes into no file that it took for a terminal.
 
 A memory dump holds keys and everything that was said. An error in a thread, or where Python can only warn, would be
 printed with its message, over the window or into a pipe. A file that is opened where standard error is closed would get

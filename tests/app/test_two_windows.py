@@ -142,6 +142,7 @@ async def test_a_prompt_that_was_refused_meanwhile_does_not_hide_the_answer(hist
             await w.until(lambda w=w: "in another window" in w.transcript)
             await w.until(lambda w=w: "answering" in w.status)
             assert "failed after" not in w.status
+            await w.until(lambda w=w: f"◌ {w.screen.session.name}" in w.picture)
         ends_well(exchange)
         await here.until(lambda: not here.talk.chat.running())
         await here.until(lambda: "answering" not in here.status)

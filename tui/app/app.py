@@ -21,7 +21,7 @@ from tui import crash
 from tui.app.attention import Attention
 from tui.app.cells import mend
 from tui.app.commands import Command, Commands
-from tui.app.compositor import put_back
+from tui.app.compositor import paint_changes, put_back
 from tui.app.driver import Driver
 from tui.app.gate import Gate
 from tui.app.keyboard import Keyboard
@@ -134,12 +134,7 @@ class PalaverApp(App[None]):
         super()._end_batch()
         if self._is_held_back and not self._batch_count:
             self._is_held_back = False
-            self.call_later(self._paint_changes)
-
-    def _paint_changes(self) -> None:
-        """Paint what was left."""
-        if self.screen_stack:
-            self.screen._compositor_refresh()
+            self.call_later(paint_changes, self)
 
     def action_quit(self) -> None:  # type: ignore[override]
         screen = self.screen_stack[0]

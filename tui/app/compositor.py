@@ -7,11 +7,14 @@ front down to the screen itself: a letter typed costs as much as a full screen.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 
 def put_back(compositor: Compositor, update: object) -> bool:
@@ -24,6 +27,12 @@ def put_back(compositor: Compositor, update: object) -> bool:
         case _:
             return False
     return True
+
+
+def paint_changes(app: App[Any]) -> None:
+    """Paint what has changed on the screen that is shown."""
+    if app.screen_stack:
+        app.screen._compositor_refresh()
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from tui.app.cells import placed
+from tui.app.compositor import paint_changes
 from tui.app.pastes import Pastes
 
 MOST_WAITING = 4096
@@ -173,11 +174,7 @@ class Driver(LinuxDriver):
         return not isinstance(self._writer_thread, Writer) or self._writer_thread.may_come()
 
     def _paint_on(self) -> None:
-        self._loop.call_soon_threadsafe(self._app.call_later, self._paint_changes)
-
-    def _paint_changes(self) -> None:
-        if self._app.screen_stack:
-            self._app.screen._compositor_refresh()
+        self._loop.call_soon_threadsafe(self._app.call_later, paint_changes, self._app)
 
     def _repaint(self) -> None:
         self._loop.call_soon_threadsafe(self._app.refresh)

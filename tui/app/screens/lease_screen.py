@@ -38,9 +38,11 @@ class LeaseScreen(FindScreen):
 
     def _changed(self, change: Change) -> None:
         super()._changed(change)
-        if isinstance(change, LeaseChanged) and self._session is not None and change.session_id == self._session.id:
-            self._keep_time()
-            self.refresh_queue()
+        if isinstance(change, LeaseChanged):
+            self._refresh_sidebar_soon()
+            if self._session is not None and change.session_id == self._session.id:
+                self._keep_time()
+                self.refresh_queue()
 
     def _refresh_status(self) -> None:
         super()._refresh_status()

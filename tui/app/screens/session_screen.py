@@ -413,7 +413,7 @@ class SessionScreen(Steady, Screen[None]):
             current = self._session.id if self._session else ""
             sessions = self._list.with_new(self._session)
             today = datetime.fromtimestamp(self._chat.now()).astimezone().date()
-            self.sidebar.show(sessions, current, self._chat.running(), today)
+            self.sidebar.show(sessions, current, self._chat.answering(), today)
 
     def _compositor_refresh(self) -> None:
         with self.transcript.pace.timed():
