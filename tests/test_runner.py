@@ -12,7 +12,7 @@ import pytest
 
 from tests.virtual_time import VirtualLoop, clock, elapsed, play
 from tui.clock import Clock
-from tui.errors import Incomplete, Limited, NotAllowed, PalaverError, Refused, Stale, Unreachable
+from tui.errors import ConfigError, Incomplete, Limited, NotAllowed, PalaverError, Refused, Stale, Unreachable
 from tui.events import (
     AttemptFailed,
     AttemptStarted,
@@ -732,7 +732,17 @@ def test_work_that_fails_says_so_unless_it_was_cancelled_meanwhile() -> None:
     play(scene)
 
 
-def test_a_run_that_goes_on_is_not_lost_because_nothing_of_it_came_yet() -> None:
-    for error, status in ((Incomplete("the connection was lost"), INTERRUPTED), (Refused("no"), TurnStatus.FAILED)):
-        turn = played(Scene([RunNamed("run_1"), error]))
-        assert (turn.status, turn.run) == (status, "run_1" if status is INTERRUPTED else "")
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Incomplete("the connection was lost"), INTERRUPTED),
+        (Unreachable("nothing answers"), INTERRUPTED),
+        (NotAllowed("not you", status=401), INTERRUPTED),
+        (ConfigError("there is no key"), INTERRUPTED),
+        (Limited("too many requests"), INTERRUPTED),
+        (Refused("no"), TurnStatus.FAILED),
+    ],
+)
+def test_a_run_that_goes_on_is_not_lost_because_nothing_of_it_came_yet(error: PalaverError, status: TurnStatus) -> None:
+    turn = played(Scene([RunNamed("run_1"), error]))
+    assert (turn.status, turn.run) == (status, "run_1" if status is INTERRUPTED else "")

@@ -12,7 +12,7 @@ from dataclasses import field, replace
 from typing import TypeVar
 
 from tui.clock import SYSTEM, Clock
-from tui.errors import Exit, Incomplete, PalaverError, Unreachable
+from tui.errors import Exit, Incomplete, PalaverError, Refused
 from tui.events import (
     AttemptFailed,
     AttemptStarted,
@@ -404,7 +404,8 @@ async def _drain(stream: AsyncGenerator[TurnEvent, None], fold: Fold, outlet: _O
 
 def _status_of(turn: Turn, error: PalaverError | None = None) -> TurnStatus:
     """How a turn has ended that went wrong: failed, unless something of it is there, or still to be had."""
-    goes_on = bool(turn.run) and isinstance(error, Incomplete | Unreachable)
+    # Of a run that the server refuses for good nothing more comes; a key or a network can be mended.
+    goes_on = bool(turn.run) and error is not None and not isinstance(error, Refused)
     return TurnStatus.INTERRUPTED if turn.has_output or goes_on else TurnStatus.FAILED
 
 

@@ -13,6 +13,7 @@ from tests.client.turns import Told, new_turn, take
 from tests.fake_server import PROFILE, Waits, completed, delta
 from tui.client import Client
 from tui.config import Profile
+from tui.credentials import KeySource
 from tui.events import RunNamed
 from tui.model import AttemptKind, Item, ItemKind, Turn, TurnStatus
 
@@ -221,10 +222,47 @@ async def test_a_run_that_failed_is_not_begun_again_by_itself(protocol: str, err
 
 
 @both
-async def test_a_run_that_one_may_not_ask_for_is_not_asked_for_again(protocol: str) -> None:
-    async with FaultServer(begun("half an "), [Request(), *says(401)]) as server:
+@shown_or_not
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.fault("H06", "H07")
+async def test_a_run_that_one_may_not_ask_for_is_left_to_be_taken_up_with_another_key(
+    protocol: str, shown: str, status: int
+) -> None:
+    async with FaultServer(begun(shown), [Request(), *says(status)], told("half an answer")) as server:
         got = await ask(server, protocol)
         assert len(server.received) == 2
-    assert (got.turn.status, got.turn.text, got.exit_status) == (INTERRUPTED, "half an ", 7)
-    assert name_of(protocol, got.turn) == RUN
-    assert "come back later" in got.words
+        assert (got.turn.status, got.turn.text, got.exit_status) == (INTERRUPTED, shown, 7 if shown else 4)
+        assert name_of(protocol, got.turn) == RUN
+        assert "come back later" in got.words
+        again = Told(replace(got.turn, status=TurnStatus.STREAMING, error=None, ended_at=None))
+        await ask(server, protocol, told=again, run=again.turn.run)
+        assert posts(server) == 1
+    assert (again.turn.status, again.turn.text, again.turn.run) == (DONE, "half an answer", "")
+
+
+@both
+async def test_a_run_whose_key_is_missing_is_left_to_be_taken_up(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    run = RUN if protocol == "responses" else f"{RUN} session"
+    got = Told(replace(new_turn(profile_of(protocol)), status=TurnStatus.STREAMING, run=run))
+    keyless = replace(profile_of(protocol), key=KeySource("env", ("NO_SUCH_KEY",)))
+    await take(Client(), keyless, told=got, run=run)
+    assert (got.turn.status, got.turn.run, got.exit_status) == (INTERRUPTED, run, 3)
+
+
+@pytest.mark.parametrize("at", ["at once", "later"])
+async def test_a_run_that_ended_without_an_answer_is_not_taken_up_again(at: str) -> None:
+    response = {"id": RUN, "status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []}
+    ended = [Chunk(events({"type": "response.incomplete", "sequence_number": 3, "response": response}))]
+    begins = begun("")
+    if at == "at once":
+        scripts: list[Script] = [[*list(begins)[:-1], *ended]]
+    else:
+        scripts = [begins, [Request(), head(200, "transfer-encoding: chunked"), *ended]]
+    async with FaultServer(*scripts) as server:
+        got = await ask(server, "responses")
+    assert (got.turn.status, got.turn.run) == (FAILED, "")
+    assert RunNamed("") in got.events
+    assert "content_filter" in got.words

@@ -77,6 +77,16 @@ def unfolded(one: Turn) -> list[str]:
             {"error": Failure("network", "Connection lost after 9 words", "partial answer kept")},
             ["■ Connection lost after 9 words.", "Partial answer kept; r sends the prompt again."],
         ),
+        (
+            TurnStatus.INTERRUPTED,
+            {"error": Failure("incomplete", "The connection was lost"), "run": "run_1"},
+            ["■ The connection ended; the server goes on. r takes it up", "again."],
+        ),
+        (
+            TurnStatus.INTERRUPTED,
+            {"error": Failure("not-allowed", "example.com wants a key", "set api_key_env"), "run": "run_1"},
+            ["■ example.com wants a key.", "Set api_key_env; r takes the run up again."],
+        ),
         (TurnStatus.FAILED, {}, ["✗ It failed.", "r sends the prompt again."]),
         (
             TurnStatus.FAILED,

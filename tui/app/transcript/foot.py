@@ -66,6 +66,8 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
     match turn.status:
         case TurnStatus.FAILED:
             lines += _error_lines("✗", turn)
+        case TurnStatus.INTERRUPTED if turn.run and turn.error and turn.error.kind in ("not-allowed", "config"):
+            lines += _error_lines("■", turn, again="r takes the run up again")
         case TurnStatus.INTERRUPTED if turn.run:
             lines.append(("■", "note", "The connection ended; the server goes on. r takes it up again."))
         case TurnStatus.INTERRUPTED if turn.error:
@@ -90,12 +92,12 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
     return tuple(lines)
 
 
-def _error_lines(mark: str, turn: Turn) -> list[tuple[str, str, str]]:
+def _error_lines(mark: str, turn: Turn, again: str = "r sends the prompt again") -> list[tuple[str, str, str]]:
     """What went wrong, and under it what can be done about it."""
     error = turn.error
     said = one_line(error.message).rstrip(".") + "." if error else "It failed."
     hint = one_line(error.hint).rstrip(".") if error else ""
-    again = "" if "press r" in hint else "r sends the prompt again"
+    again = "" if "press r" in hint else again
     hint = hint[:1].upper() + hint[1:]
     advice = (" " if hint.endswith("?") else "; ").join(part for part in (hint, again) if part)
     return [(mark, "error", said), ("", "muted", f"{advice}.")]

@@ -64,6 +64,7 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
     except Rejected as rejected:
         if not reader.begun:
             raise
+        yield RunNamed("")
         raise _kept(explain(rejected.reply, http, shown=reader.shown), request) from None
     except Incomplete as cut:
         # The run has ended with its connection: no one can take it up again.

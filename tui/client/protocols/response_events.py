@@ -319,6 +319,8 @@ class ResponsesReader:
         if kind == "response.incomplete" or status == "incomplete":
             reason = reason or "incomplete"
             if not self._seen:
+                if self.run:
+                    yield RunNamed("")
                 raise Refused(f"{self._host} gave no answer: {reason}.")
         self._responses += 1
         self._now.clear()
