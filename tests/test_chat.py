@@ -9,12 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.chatting import answer_well, talk
-from tests.fake_server import CHAT_PROFILE, PROFILE, completed, delta
+from tests.chatting import Talk, answer_well, talk
+from tests.fake_server import CHAT_PROFILE, PROFILE, Exchange, completed, delta
+from tests.virtual_time import skip
 from tui.chat import SessionChanged, TurnChanged
 from tui.clock import Clock
 from tui.errors import LabelTaken, StoreError, UsageError
-from tui.model import MappingState, Scroll, TitleSource, TurnStatus
+from tui.model import MappingState, Scroll, Session, TitleSource, TurnStatus
 
 STALE = {
     "error": {
@@ -487,6 +488,46 @@ async def test_closing_stops_everything_and_keeps_what_came(history: Path) -> No
             (turn,) = await t.chat.turns(session.id)
             assert (turn.status, turn.text) == (TurnStatus.INTERRUPTED, f"text of {session.label}")
             assert session.unread
+
+
+STARTED = {
+    "type": "response.created",
+    "response": {"id": "resp_1", "object": "response", "status": "in_progress", "background": True, "output": []},
+    "sequence_number": 0,
+}
+
+
+async def stopped(t: Talk, session: Session) -> Exchange:
+    """Stop an answer that has begun; gives the request that tells the server, which waits for its answer."""
+    (await t.server.request()).respond().event(STARTED).event(delta("half"))
+    await t.until(lambda: t.turns[-1].run and t.turns[-1].text)
+    t.chat.cancel(session.id)
+    stop = await t.server.request()
+    assert stop.path.endswith("/resp_1/cancel")
+    return stop
+
+
+@pytest.mark.fault("C22")
+async def test_a_server_that_does_not_stop_holds_up_the_next_turn_but_not_closing(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop that came late might end the next turn's work."""
+    async with talk(history, replace(PROFILE, options={"background": True})) as t:
+        session = await t.chat.open("work")
+        t.chat.send(session, "go")
+        stop = await stopped(t, session)
+        t.chat.send(session, "go on")
+        skip(3, monkeypatch)
+        await asyncio.sleep(0.01)
+        assert not stop.closed.is_set()
+        skip(3, monkeypatch)
+        stop = await stopped(t, session)
+        closing = asyncio.get_running_loop().create_task(t.chat.aclose())
+        await asyncio.sleep(0)
+        skip(1.3, monkeypatch)
+        async with asyncio.timeout(2):
+            await closing
+        assert stop.closed.is_set()
 
 
 @pytest.mark.fault("N10")

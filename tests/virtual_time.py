@@ -7,6 +7,8 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import pytest
+
 from tui.clock import Clock
 
 T = TypeVar("T")
@@ -55,6 +57,13 @@ def play(scene: Callable[[], Coroutine[Any, Any, T]], *, settle: float = 0.0) ->
     """Run `scene` in virtual time; with `settle`, over real sockets (see VirtualLoop)."""
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(settle)) as runner:
         return runner.run(scene())
+
+
+def skip(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the clock of the running loop, any, jump: what was to come within these seconds is due."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + seconds)
 
 
 def elapsed() -> float:

@@ -248,7 +248,7 @@ class _Ask:
         if self._signal:
             os._exit(128 + number)
         self._signal = number
-        self._store.hasten()
+        self._chat.hasten()
         if self._printing is not None:
             self._printing.reschedule(asyncio.get_running_loop().time() + READER_PATIENCE)
         self._stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import replace
@@ -60,6 +61,9 @@ IMPORTED_PREFACE = (
 STOP_PATIENCE = 5.0
 """Seconds the server's own call for stopping a run may take."""
 
+LAST_MOMENT = 1.2
+"""Seconds that all such calls may take together once Palaver is about to end."""
+
 
 class Turns(Sessions):
     """Runs turns: a task for each, at most one in a session. `stays` is whether it lasts beyond a turn, so that there is
@@ -72,6 +76,8 @@ class Turns(Sessions):
         self._ending: dict[str, Run] = {}
         self._mine: dict[str, Outline] = {}
         self._stopping: dict[str, asyncio.Task[Any]] = {}
+        self._patience: set[asyncio.Timeout] = set()
+        self._last_moment = math.inf
         # Sessions that are held though their turn has ended.
         self._kept: set[str] = set()
         self._chores: set[asyncio.Task[Any]] = set()
@@ -269,9 +275,18 @@ class Turns(Sessions):
                 last = await asyncio.shield(run_.task)
         return last
 
+    def hasten(self) -> None:
+        """From now on wait only for a moment more in all, for servers and for the history: Palaver is about to end."""
+        self._store.hasten()
+        self._last_moment = min(self._last_moment, asyncio.get_running_loop().time() + LAST_MOMENT)
+        for patience in self._patience:
+            if not patience.expired():
+                patience.reschedule(min(patience.when() or math.inf, self._last_moment))
+
     async def aclose(self, status: TurnStatus = TurnStatus.INTERRUPTED) -> None:
         """Stop everything that runs, keeping what came."""
         self._closed = True
+        self.hasten()
         runs = [*self._runs.values(), *self._ending.values()]
         tasks = [run_.task for run_ in runs if run_.task is not None]
         for session_id in self.running():
@@ -321,11 +336,16 @@ class Turns(Sessions):
 
     async def _stop_at_server(self, run_: Run) -> None:
         """Have the server stop the work that a closed connection does not end."""
+        until = min(asyncio.get_running_loop().time() + STOP_PATIENCE, self._last_moment)
+        patience = asyncio.timeout_at(until)
+        self._patience.add(patience)
         try:
-            async with asyncio.timeout(STOP_PATIENCE):
+            async with patience:
                 await self._client.ask(run_.profile, lambda wire, http: wire.stop(http, run_.name))
         except (PalaverError, TimeoutError) as error:
             log.info("the server did not stop its run: %s", error)
+        finally:
+            self._patience.discard(patience)
         # From here on it harms no turn that is begun elsewhere.
         await self._let_go(run_.turn.session_id)
 

@@ -111,8 +111,8 @@ class PalaverApp(App[None]):
         self._leave_chat = self.chat.subscribe(attention.changed)
 
     def exit(self, *args: Any, **more: Any) -> None:
-        """Leave; what is still to be saved waits for other programs only a moment from now on."""
-        self.store.hasten()
+        """Leave; what is still to be saved or stopped waits for others only a moment from now on."""
+        self.chat.hasten()
         super().exit(*args, **more)
 
     def on_unmount(self) -> None:
