@@ -19,7 +19,7 @@ from tests.client.turns import Bytes, Read, Told, over, read, take
 from tests.fake_server import FakeServer, Waits
 from tui.client import Request
 from tui.client.protocols import load
-from tui.client.protocols.agent_server import TOLD_AS_TEXT, body, headers, is_stale, is_unsupported
+from tui.client.protocols.agent_server import PRESS_R, TOLD_AS_TEXT, body, headers, is_stale, is_unsupported
 from tui.client.protocols.agent_server_events import RESTARTED, AgentServerReader, as_meant
 from tui.client.protocols.response_events import NotDone
 from tui.client.reply import Rejected, Reply
@@ -145,21 +145,37 @@ def test_agent_server_3_what_was_said_before_is_told_where_a_conversation_begins
 
 REFUSALS = (
     # As an agent of the OpenAI Agents SDK behind MLflow says it, by the version of the SDK.
-    "Unhandled item type or structure: {'status': None, 'content': 'I am', 'role': 'assistant', 'type': 'message'}",
-    "Unknown content: {'type': 'output_text', 'text': 'I am', 'annotations': []}",
-    "string indices must be integers, not 'str'",
+    "Unhandled item type or structure: {'status': None, 'content': 'I am, “so”\\n\\n- to', 'role': 'assistant'}",
+    "Unknown content: {'type': 'output_text', 'text': 'I am, “so”\\n\\n- to', 'annotations': []}",
 )
-BEFORE = (Message("user", "who are you"), Message("assistant", "I am"), Message("user", "go on"))
+UNSURE = (
+    "string indices must be integers, not 'str'",
+    "Unhandled item type or structure: {'type': 'mcp_call', 'name': 'charge', 'output': 'done'}",
+)
+BEFORE = (Message("user", "who are you"), Message("assistant", "I am, “so”\n\n- to"), Message("user", "go on"))
+AS_TEXT = [
+    {
+        "role": "user",
+        "content": "What was said before:\n\nUser: who are you\n\nAssistant: I am, “so”\n\n- to\n\nUser: go on",
+    },
+    {"role": "user", "content": "two"},
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was learnt of a server in one test is not known in another."""
+    monkeypatch.setattr("tui.client.protocols.agent_server._told_as_text", set())
 
 
 def failing(server_error: str) -> list[Any]:
     return [{"error": server_error}, "[DONE]"]
 
 
-async def told(*answers: list[Any], **request: Any) -> tuple[Told, list[Any]]:
+async def told(*answers: list[Any], profile: Profile = PROFILE, **request: Any) -> tuple[Told, list[Any]]:
     """A turn whose requests are answered one after the other, and what they said."""
     server = FakeServer()
-    turn = asyncio.create_task(take(over(server), PROFILE, "two", **request))
+    turn = asyncio.create_task(take(over(server), profile, "two", **request))
     for events in answers:
         exchange = (await server.request()).respond()
         for event in events:
@@ -175,12 +191,32 @@ async def test_an_agent_that_takes_no_answers_is_told_them_as_text(refusal: str)
     assert (became.turn.status, became.turn.text) == (TurnStatus.DONE, "three")
     assert became.turn.notes == (TOLD_AS_TEXT,)
     assert [one["role"] for one in first["input"]] == ["user", "assistant", "user", "user"]
-    assert second["input"] == [
-        {"role": "user", "content": "What was said before:\n\nUser: who are you\n\nAssistant: I am\n\nUser: go on"},
-        {"role": "user", "content": "two"},
-    ]
+    assert second["input"] == AS_TEXT
     ids = [one["custom_inputs"]["session_id"] for one in (first, second)]
     assert ids[0] != ids[1] == became.turn.conversation_id
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        *(failing(refusal) for refusal in UNSURE),
+        [created(), *failing(REFUSALS[0])],
+        [{"type": "response.in_progress"}, *failing(REFUSALS[0])],
+    ],
+)
+async def test_an_agent_that_may_have_acted_is_told_again_only_by_the_user(events: list[Any]) -> None:
+    became, sent = await told(events, history=BEFORE)
+    assert (became.turn.status, len(sent), became.turn.notes) == (TurnStatus.FAILED, 1, ())
+    assert became.words.endswith(f" — {PRESS_R}")
+    again, (second,) = await told([done(message("three")), completed(), "[DONE]"], history=BEFORE)
+    assert (again.turn.text, again.turn.notes, second["input"]) == ("three", (TOLD_AS_TEXT,), AS_TEXT)
+
+
+async def test_a_run_in_the_background_is_not_begun_twice_over_what_was_said_before() -> None:
+    run = of_run(created(), {"type": "error", "message": REFUSALS[0]})
+    became, sent = await told([*run, "[DONE]"], history=BEFORE, profile=BACKGROUND)
+    assert (became.turn.status, became.turn.run, len(sent)) == (TurnStatus.FAILED, "", 1)
+    assert became.words.endswith(f" — {PRESS_R}")
 
 
 async def test_an_agent_is_not_told_a_third_time() -> None:

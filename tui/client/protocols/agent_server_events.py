@@ -35,6 +35,9 @@ class AgentServerReader(ResponsesReader):
     def __init__(self, host: str = "the server", session: str = "", *, runs: bool = False, run: str = "") -> None:
         super().__init__(host, session, runs=runs, run=run)
         self.session = session
+        self.has_begun = False
+        """Whether anything came but a failure."""
+
         self._reason = ""
         self._nameless = 0
         self._told: dict[str, list[_Told]] = {}
@@ -51,6 +54,7 @@ class AgentServerReader(ResponsesReader):
         self._adopt(payload)
         if not payload.get("type") and payload.get("error") is not None:
             raise Rejected(_failure(payload), in_stream=True)
+        self.has_begun = self.has_begun or payload.get("type") != "error"
         if payload.get("type") == "response.resumed":
             yield from self._resumed(payload)
             return
