@@ -118,7 +118,10 @@ async def test_a_fork_from_a_turn_goes_on_from_there(server: Running, history: P
         await w.until(lambda: w.label == "chat-1-2")
         assert "You said: one" in w.said
         assert "You said: two" not in w.said
-        await say(w, "three")
+        await w.type("three")
+        assert w.screen.prompt.text == "three"
+        await w.press("enter")
+        await w.until(lambda: "You said: three" in w.said and "done in" in w.status)
         assert "2 prompts so far. You said: three" in w.said
         await w.press("alt+down")
         await w.until(lambda: w.label == "chat-1")

@@ -211,8 +211,7 @@ class ChatScreen(ComposerScreen):
             self.say("Stopping…")
 
     def action_new(self) -> None:
-        self.do(self.visit(self._chat.new(profile=self._session.profile if self._session else "")))
-        self.prompt.focus()
+        self.do(self.enter(self._chat.new(profile=self._session.profile if self._session else "")))
 
     def action_switch(self) -> None:
         from tui.app.screens.switcher import Switcher
@@ -223,8 +222,7 @@ class ChatScreen(ComposerScreen):
         if choice is None:
             return
         if choice.startswith("new:"):
-            self.do(self.visit(self._chat.open(choice.removeprefix("new:"))))
-            self.prompt.focus()
+            self.do(self.enter(self._chat.open(choice.removeprefix("new:"))))
         elif (session := self._list.get(choice)) is not None:
             self._go_to(session)
 

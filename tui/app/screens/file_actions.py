@@ -75,7 +75,7 @@ class FileActions:
             self._stage.show_list()
         if len(found) == 1 and found[0].session is not None and found[0].session.deleted_at is None:
             self._list.put(found[0].session)
-            await self._stage.visit(found[0].session)
+            await self._stage.enter(found[0].session)
         refused = [one.why for one in found if one.result is Result.REFUSED]
         self._stage.say(refused[0] if len(found) == 1 and refused else summary(found))
 

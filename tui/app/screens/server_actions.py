@@ -108,7 +108,7 @@ class ServerActions:
     async def _fork(self, session: Session, label: str, at: int | None) -> None:
         forked = await self._chat.conversations.fork(session, label, at)
         self._list.put(forked.session)
-        await self._stage.visit(forked.session)
+        await self._stage.enter(forked.session)
         self._stage.say(forked.note or f"{one_line(forked.session.label, 60)} goes on from here")
 
     # Sharing
@@ -177,7 +177,7 @@ class ServerActions:
     async def _adopt(self, label: str, conversation: Conversation, beside: Session) -> None:
         session = await self._chat.conversations.adopt(label, conversation.id, self._chat.profile_of(beside))
         self._list.put(session)
-        await self._stage.visit(session)
+        await self._stage.enter(session)
         self._stage.say(f"{one_line(session.label, 60)} goes on from the server's conversation")
 
     def account(self) -> None:

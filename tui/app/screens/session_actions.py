@@ -25,6 +25,8 @@ class Stage(Protocol):
 
     def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]: ...
 
+    def enter(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]: ...
+
     def say(self, text: str) -> None: ...
 
     def do(self, work: Coroutine[Any, Any, Any]) -> None: ...
@@ -144,7 +146,7 @@ class SessionActions:
         def done(choice: str | None) -> None:
             chosen = next((session for session in hidden if session.id == choice), None)
             if chosen is not None:
-                self._stage.do(self._restore(chosen, self._stage.visit(self._restored(chosen))))
+                self._stage.do(self._restore(chosen, self._stage.enter(self._restored(chosen))))
 
         choices = [Choice(session.id, f"{_name(session)} ({_where(session)})") for session in hidden]
         picker = Picker(

@@ -172,6 +172,11 @@ class SessionScreen(Steady, Screen[None]):
         """
         return self._way.visit(to)
 
+    def enter(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
+        """Go to a session to say something in it: as `visit` does, with the input ready to be typed into."""
+        self.prompt.focus()
+        return self.visit(to)
+
     @property
     def queue(self) -> tuple[Queued, ...]:
         """What waits in the session shown."""
@@ -219,8 +224,9 @@ class SessionScreen(Steady, Screen[None]):
     def _go_to(self, session: Session) -> None:
         self.remove_class("-over")
         if session.id != self._way.place:
-            self.do(self.visit(session))
-        self.prompt.focus()
+            self.do(self.enter(session))
+        else:
+            self.prompt.focus()
 
     @on(TranscriptView.Needed)
     def _bring(self, event: TranscriptView.Needed) -> None:
