@@ -15,14 +15,17 @@ from types import TracebackType
 
 from tui import __version__
 from tui.console import print_error
-from tui.errors import Exit, PalaverError
+from tui.errors import Exit
 
 SIZE = 256 * 1024
 """Bytes after which a process adds nothing to its report: a mistake made over and over says nothing new."""
 
 
 class Reports:
-    """The report of this process, made when there is something to tell, and added to from then on."""
+    """The report of this process, made when there is something to tell, and added to from then on.
+
+    It is in the log's folder, or in a temporary one of its own where it cannot be there.
+    """
 
     def __init__(self) -> None:
         self.file: Path | None = None
@@ -37,7 +40,7 @@ class Reports:
                 return self.file
             with os.fdopen(os.open(self.file, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as stream:
                 stream.write(text)
-        except (OSError, PalaverError):
+        except OSError:
             return None
         return self.file
 
@@ -45,7 +48,16 @@ class Reports:
         from tui import paths
 
         folder = paths.find().log_dir
-        paths.make_private_dir(folder)
+        try:
+            paths.make_private_dir(folder)
+            return self._begun_in(folder)
+        except OSError:
+            import tempfile
+
+            paths.check_may_make(Path(tempfile.gettempdir()))
+            return self._begun_in(Path(tempfile.mkdtemp(prefix="palaver-")))
+
+    def _begun_in(self, folder: Path) -> Path:
         file = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
             stream.write(f"palaver {__version__}, Python {sys.version}, {sys.platform}\n\n")
@@ -65,13 +77,19 @@ def tell(error: BaseException) -> int:
 def sentence(error: BaseException) -> str:
     """What the user is told of an error, once its report is kept."""
     file = reports.keep(error)
-    where = f"a report is in {file}" if file else "no report could be written"
+    where = f"a report is in {file}" if file else f"no report could be written{_at(error.__traceback__)}"
     return f"an internal error ({type(error).__name__}); {where}"
 
 
 def place_of(error: BaseException) -> str:
     """Where an error was raised, and those it came from: files, lines and kinds, as in a traceback, but no message."""
     return "\n".join(_chain(error, set()))
+
+
+def _at(trace: TracebackType | None) -> str:
+    """The line of the program an error was raised in, for a report that is only said."""
+    last = traceback.extract_tb(trace)[-1:]
+    return f"; it was at {Path(last[0].filename).name}:{last[0].lineno}" if last else ""
 
 
 def place_in(trace: TracebackType | None) -> list[str]:

@@ -1,9 +1,10 @@
-"""Where Palaver keeps its files."""
+"""Where Palaver keeps its files, and where it makes none."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tui.errors import ConfigError
@@ -11,10 +12,13 @@ from tui.values import dataclass
 
 APP = "palaver"
 
+NOWHERE = Path("/no home folder")
+"""Stands for what holds the folders that cannot be had: there is no such folder, and nothing is made in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """The three folders, which need not exist yet."""
+    """The three folders, which need not exist yet; what cannot be had is in `NOWHERE`."""
 
     config_dir: Path
     data_dir: Path
@@ -33,38 +37,79 @@ class Paths:
         return self.log_dir / "palaver.log"
 
 
-def find(environ: Mapping[str, str] | None = None) -> Paths:
-    """The folders the environment names, or the platform's own.
+class NotHere(PermissionError):
+    """Nothing of ours may be made in a folder; `strerror` says why, `hint` what helps."""
 
-    Raises:
-        ConfigError: The platform's folders cannot be found because there is no home folder.
-    """
+    def __init__(self, why: str, hint: str) -> None:
+        super().__init__(errno.EPERM, why)
+        self.hint = hint
+
+
+def find(environ: Mapping[str, str] | None = None) -> Paths:
+    """The folders the environment names, or the platform's own; one in `NOWHERE` where there is no home folder for it."""
     env = os.environ if environ is None else environ
-    given = [env.get(f"PALAVER_{name}_DIR", "") for name in ("CONFIG", "DATA", "LOG")]
-    if all(given):
-        return Paths(*(Path(folder).absolute() for folder in given))
+    given = ((kind, env.get(f"PALAVER_{kind.upper()}_DIR", "")) for kind in ("config", "data", "log"))
+    return Paths(*(Path(folder).absolute() if folder else _usual(kind) for kind, folder in given))
+
+
+def _usual(kind: str) -> Path:
     import platformdirs
 
+    own: Mapping[str, Callable[..., Path]] = {
+        "config": platformdirs.user_config_path,
+        "data": platformdirs.user_data_path,
+        "log": platformdirs.user_log_path,
+    }
     try:
-        usual = (
-            platformdirs.user_config_path(APP, appauthor=False),
-            platformdirs.user_data_path(APP, appauthor=False),
-            platformdirs.user_log_path(APP, appauthor=False),
-        )
+        folder = own[kind](APP, appauthor=False)
     except RuntimeError:
-        raise ConfigError(
-            "There is no home folder to keep files in.",
-            hint="set HOME, or PALAVER_CONFIG_DIR, PALAVER_DATA_DIR and PALAVER_LOG_DIR",
-        ) from None
-    return Paths(*(Path(own).absolute() if own else path for own, path in zip(given, usual, strict=True)))
+        return NOWHERE / kind
+    # One that is not absolute has a ~ that leads nowhere, or would be another one in every folder.
+    return folder if folder.is_absolute() else NOWHERE / kind
+
+
+def require(folder: Path) -> None:
+    """Refuse to go on with one of `Paths` that cannot be had.
+
+    Raises:
+        ConfigError: There is no home folder to have it in.
+    """
+    try:
+        _refuse_nowhere(folder)
+    except NotHere as error:
+        raise ConfigError(f"{error.strerror}.", hint=error.hint) from None
+
+
+def check_may_make(folder: Path) -> None:
+    """Refuse to make anything in `folder`, which need not exist, where that is not ours to do.
+
+    As root another user's is left alone: files made as root in someone's home are a nuisance for years.
+
+    Raises:
+        NotHere: It is another user's, or there is no home folder to have it in.
+    """
+    _refuse_nowhere(folder)
+    if os.geteuid() != 0:
+        return
+    folder = folder.absolute()
+    # What root cannot look into, as with someone's home on another computer, is taken to be like what it is in.
+    nearest = next(one for one in (folder, *folder.parents) if os.path.exists(one))
+    if nearest.stat().st_uid != 0:
+        raise NotHere(f"{nearest} belongs to another user", "run Palaver as that user")
+
+
+def _refuse_nowhere(folder: Path) -> None:
+    if folder.parent == NOWHERE:
+        raise NotHere("There is no home folder to keep files in", f"set HOME, or PALAVER_{folder.name.upper()}_DIR")
 
 
 def make_private_dir(path: Path) -> None:
     """Create a folder only its owner can enter, and tighten one that others can.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be made, or it is not ours to make (NotHere).
     """
+    check_may_make(path)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
         path.chmod(0o700)

@@ -491,16 +491,44 @@ def test_a_part_that_fails_is_a_line(
     assert [line["about"] for line in found][-1] == "crashes"
 
 
-def test_without_a_home_folder_the_rest_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("D30")
+def test_without_a_home_folder_the_servers_are_still_told(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     def none(*args: object, **options: object) -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(platformdirs, "user_config_path", none)
-    monkeypatch.delenv("PALAVER_LOG_DIR")
-    lines = list(doctor.look_over())
-    assert [(line.about, line.text) for line in lines if line.mark is Mark.WRONG] == [
-        (subject, "There is no home folder to keep files in.") for subject in ("config", "history", "crashes")
+    for kind in ("config", "data", "log"):
+        monkeypatch.delenv(f"PALAVER_{kind.upper()}_DIR")
+        monkeypatch.setattr(platformdirs, f"user_{kind}_path", none)
+    assert cli.main(["doctor", "--json"]) == doctor.WRONG
+    lines = json.loads(capfdbinary.readouterr().out)["lines"]
+    said = "There is no home folder to keep files in"
+    assert [(one["mark"], one["text"], one["remedy"]) for one in lines if said in one["text"]] == [
+        ("note", f"{said}.", "set HOME, or PALAVER_CONFIG_DIR"),
+        ("wrong", f"{said}: nothing is saved", "set HOME, or PALAVER_DATA_DIR"),
+        (
+            "note",
+            f"{said}: there is no log, and the report of a crash is in a temporary folder",
+            "set HOME, or PALAVER_LOG_DIR",
+        ),
     ]
+    assert [one["mark"] for one in lines if one["about"] == "profile"] == ["ok"]
+
+
+@pytest.mark.fault("D31")
+def test_root_is_told_whose_folder_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    if os.getuid() == 0:
+        os.chown(tmp_path, NOBODY, NOBODY)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cli.main(["doctor", "--json"]) == doctor.WRONG
+    lines = json.loads(capfdbinary.readouterr().out)["lines"]
+    assert [(one["mark"], one["text"], one["remedy"]) for one in lines if one["mark"] == "wrong"] == [
+        ("wrong", f"{tmp_path} belongs to another user: nothing is saved", "run Palaver as that user"),
+    ]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_that_others_chose_are_harmless(write_config: Write, tmp_path: Path) -> None:

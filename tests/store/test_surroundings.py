@@ -107,25 +107,6 @@ def _user() -> str:
     return pwd.getpwuid(os.getuid()).pw_name
 
 
-@pytest.mark.fault("D30")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user there is not")
-def test_a_user_there_is_not_is_asked_for_folders() -> None:
-    # Everything is imported first: such a user may not be allowed to read it.
-    line = (
-        "import os, platformdirs, pwd, tui.paths as paths, tui.errors as errors; os.environ.pop('HOME', None);"
-        "paths.find(); os.setuid(54321)\n"
-        "try: paths.find()\n"
-        "except errors.ConfigError as error: print(int(error.exit_status), error)"
-    )
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("PALAVER", "XDG"))}
-    done = subprocess.run([sys.executable, "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (
-        "3 There is no home folder to keep files in — "
-        "set HOME, or PALAVER_CONFIG_DIR, PALAVER_DATA_DIR and PALAVER_LOG_DIR\n"
-    )
-
-
 @pytest.mark.fault("D39")
 async def test_a_command_that_is_started_gets_nothing_of_the_history(
     history: Path, write_config: Write, tmp_path: Path

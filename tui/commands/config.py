@@ -23,10 +23,13 @@ def main(args: argparse.Namespace) -> int:
     found = paths.find()
     match args.command:
         case "path":
+            for folder in (found.config_dir, found.data_dir, found.log_dir):
+                paths.require(folder)
             print_line(f"config   {found.config_file}")
             print_line(f"history  {found.history_file}")
             print_line(f"log      {found.log_file}")
         case "init":
+            paths.require(found.config_dir)
             _init(found)
         case _:
             _show(found)
@@ -35,6 +38,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _show(found: Paths) -> None:
     config = config_file.load(found.config_file)
+    paths.require(found.config_dir)
     there = "" if found.config_file.exists() else " (there is none; `palaver config init` writes one)"
     print_line(f"file                   {found.config_file}{there}")
     print_line(f"profile                {config.default}")

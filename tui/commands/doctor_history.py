@@ -27,6 +27,11 @@ _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 def history() -> Iterator[Line]:
     """Where it is, whether it can be written to, and whether it is whole."""
     file = paths.find().history_file
+    try:
+        paths.check_may_make(file.parent)
+    except paths.NotHere as error:
+        yield Line(Mark.WRONG, "history", f"{error.strerror}: nothing is saved", error.hint)
+        return
     is_there = os.path.lexists(file)
     folder = next(one for one in (file.parent, *file.parent.parents) if one.is_dir())
     disk = os.statvfs(folder)
@@ -73,6 +78,12 @@ def obstacles(path: Path, folder: Path, room: int, *, is_read_only: bool) -> Ite
 def reports() -> Iterator[Line]:
     """The reports that our own mistakes have left."""
     folder = paths.find().log_dir
+    try:
+        paths.check_may_make(folder)
+    except paths.NotHere as error:
+        fact = "there is no log, and the report of a crash is in a temporary folder"
+        yield Line(Mark.NOTE, "crashes", f"{error.strerror}: {fact}", error.hint)
+        return
     found = sorted(folder.glob("crash-*.txt"), key=lambda file: file.stat().st_mtime)
     if not found:
         yield Line(Mark.OK, "crashes", f"no reports in {folder}")

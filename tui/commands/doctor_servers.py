@@ -25,8 +25,13 @@ _PLACE = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?")
 def configuration() -> Iterator[Line]:
     """The file, what is wrong or odd in it, and the profiles there are."""
     file = paths.find().config_file
-    there = str(file) if file.exists() else f"{file} (there is none; `palaver config init` writes one)"
-    yield Line(Mark.OK, "config", there)
+    try:
+        paths.require(file.parent)
+    except ConfigError as error:
+        yield Line(Mark.NOTE, "config", error.message, error.hint)
+    else:
+        there = str(file) if file.exists() else f"{file} (there is none; `palaver config init` writes one)"
+        yield Line(Mark.OK, "config", there)
     config = config_file.load(file)
     for warning in config.warnings:
         said = warning.removeprefix(f"{file}: ").removeprefix(f"{file} ")

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     file = paths.find().history_file
+    paths.require(file.parent)
     as_json = getattr(args, "json", False)
     match args.command:
         case "path":

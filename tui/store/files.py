@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tui.errors import StoreError
-from tui.paths import make_private_dir
+from tui.paths import NotHere, check_may_make, make_private_dir
 
 SMALLEST = 512
 """The smallest database, in bytes: one page."""
@@ -63,15 +63,15 @@ def prepare(file: Path) -> None:
 
 
 def refuse_others(file: Path) -> None:
-    """Leave alone what is another user's: files made as root in someone's home are a nuisance for years.
+    """Leave alone what is another user's.
 
     Raises:
-        StoreError: It is another user's.
+        StoreError: It is another user's, or there is no home folder to have it in.
     """
-    if os.geteuid() == 0:
-        nearest = next(folder for folder in file.absolute().parents if folder.exists())
-        if nearest.stat().st_uid != 0:
-            raise StoreError(f"{nearest} belongs to another user.", hint="run Palaver as that user")
+    try:
+        check_may_make(file.absolute().parent)
+    except NotHere as error:
+        raise StoreError(f"{error.strerror}.", hint=error.hint) from None
     try:
         is_theirs = file.is_symlink() and {file.lstat().st_uid, file.stat().st_uid} != {os.geteuid()}
     except OSError:

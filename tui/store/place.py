@@ -107,9 +107,11 @@ def _mounted(file: Path) -> tuple[str, set[str]]:
 
 def _kept_in_step(file: Path) -> str:
     """The program that copies the folder a history is in to other computers, if it is one that can be told."""
+    # A home folder has what such programs are set up with, and is not one they copy.
+    home = Path(os.path.expanduser("~"))
     for folder in Path(os.path.realpath(file)).parents:
         for mark, name in _MARKS.items():
-            if (folder / mark).exists() and folder != Path.home():
+            if folder != home and (folder / mark).exists():
                 return name
         name = folder.name.casefold()
         for begin, keeper in _SYNCED.items():
