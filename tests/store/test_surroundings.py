@@ -256,3 +256,49 @@ async def test_a_message_of_a_hundred_megabytes_is_kept_in_parts(history: Path) 
         assert store.health.message == ""
     assert rows(history, "SELECT count(*) FROM chunks") == [(0,)]
     assert schema.VERSION
+
+
+HUGE = 10**400
+USAGES = {
+    "responses": [
+        delta("fine"),
+        completed("fine", usage={"input_tokens": 1 << 63, "output_tokens": HUGE, "total_tokens": -(1 << 70)}),
+    ],
+    "chat": [
+        {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "fine"}}], "created": HUGE},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "created": 1 << 63},
+        {"choices": [], "usage": {"prompt_tokens": 1 << 63, "completion_tokens": -(1 << 63) - 1}},
+    ],
+    "anthropic": [
+        {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 1 << 63, "output_tokens": HUGE}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "fine"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": HUGE}},
+        {"type": "message_stop"},
+    ],
+    "ollama": [
+        {"message": {"role": "assistant", "content": "fine"}, "done": False, "created_at": HUGE},
+        {"message": {}, "done": True, "done_reason": "stop", "prompt_eval_count": 1 << 63, "eval_count": HUGE},
+    ],
+}
+
+
+@pytest.mark.fault("D34")
+@pytest.mark.parametrize("protocol", USAGES)
+def test_no_number_of_a_server_is_too_large(write_config: Write, history: Path, protocol: str) -> None:
+    def answer(call: Call) -> None:
+        kind = "application/x-ndjson" if protocol == "ollama" else "text/event-stream"
+        call.head(content_type=kind)
+        for one in USAGES[protocol]:
+            line = json.dumps(one)
+            name = f"event: {one['type']}\n" if protocol == "anthropic" else ""
+            call.send(f"{line}\n".encode() if protocol == "ollama" else f"{name}data: {line}\n\n".encode())
+        if protocol == "chat":
+            call.send(b"data: [DONE]\n\n")
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url).replace('"responses"', f'"{protocol}"'))
+        done = palaver("ask", "-s", "work", "hello")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "fine\n", "")
+    assert rows(history, "SELECT status, input_tokens, output_tokens FROM turns") == [("done", None, None)]
