@@ -63,7 +63,7 @@ def test_everything_that_can_be_said(write_config: Write) -> None:
     assert str(profile.key) == "environment variable WORK_KEY"
     assert profile.headers == (("x-team", "infra"),)
     assert (profile.system, profile.replay, profile.continue_by) == ("Be brief.", False, "conversation")
-    assert (profile.connect_timeout, profile.idle_timeout) == (3.0, 30.5)
+    assert (profile.connect_timeout, profile.idle_timeout, profile.begin_timeout) == (3.0, 30.5, None)
     assert profile.context_window == 128_000
     assert profile.params == {"temperature": 0.2}
     assert profile.origin == "https://api.example.com:443"
@@ -487,6 +487,20 @@ def test_profiles_from_the_environment(
     assert (profile.name, profile.protocol, profile.base_url, profile.model) == (name, protocol, url, model)
     assert (profile.key.kind == "env") is key
     assert profile.idle_timeout == {"genie": 600, "ollama": 300}.get(protocol, 120)
+    assert profile.begin_timeout == {"genie": 600}.get(protocol, 300)
+
+
+@pytest.mark.fault("N09")
+@pytest.mark.parametrize(("protocol", "timeout"), [("responses", 300), ("chat", 300), ("ollama", 300), ("genie", 600)])
+def test_an_answer_may_be_five_minutes_in_coming_unless_the_profile_says_otherwise(
+    tmp_path: Path, protocol: str, timeout: float
+) -> None:
+    file = tmp_path / "config.toml"
+    text = f'[profiles.work]\nprotocol = "{protocol}"\nbase_url = "https://a.example"\n'
+    file.write_text(text)
+    assert load(file, {}).profile("work").begin_timeout == timeout
+    file.write_text(f"{text}idle_timeout = 20\n")
+    assert load(file, {}).profile("work").begin_timeout is None
 
 
 def test_half_of_what_a_profile_needs_makes_none(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ class Profile:
     """A configured server. Times are seconds; `params` are merged into every request's body. `context_window` is how many
     tokens its model takes in and gives out at most, where the user says so.
 
-    `options` is what only profiles of this protocol may say.
+    `begin_timeout` is how long an answer may be in coming, where that is not `idle_timeout` as well. `options` is what only
+    profiles of this protocol may say.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Profile:
     replay: bool = True
     connect_timeout: float = 10.0
     idle_timeout: float = 120.0
+    begin_timeout: float | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     ca_file: str = ""
     continue_by: str = "previous_response_id"

@@ -39,6 +39,10 @@ PROFILE_KEYS = (
     "titles",
     "context_window",
 )
+BEGIN_TIMEOUT = 300.0
+"""Seconds that an answer may be in coming, where the profile gives no time: some servers say nothing before they have all
+of it. Where it gives one, or its protocol's is longer, that holds for this as well."""
+
 _LARGEST = 2**64
 """Above all whole numbers that a server could read."""
 
@@ -160,6 +164,7 @@ class _Reader:
             replay=self._get(table, "replay", bool, True, where),
             connect_timeout=self._number(table, "connect_timeout", 10, where),
             idle_timeout=self._number(table, "idle_timeout", traits.idle_timeout, where),
+            begin_timeout=None if "idle_timeout" in table else max(BEGIN_TIMEOUT, traits.idle_timeout),
             params=self._params(table, where),
             ca_file=self._ca_file(table, where),
             continue_by=self._one_of(table, "continue_by", CONTINUE_BY, CONTINUE_BY[0], where),
@@ -315,7 +320,14 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Profile]:
         source_of_key = KeySource("env", (key,)) if key else KeySource()
         timeout = TRAITS[protocol].idle_timeout
         return Profile(
-            name, protocol, base_url, model, source_of_key, idle_timeout=timeout, source=source or key or url_from
+            name,
+            protocol,
+            base_url,
+            model,
+            source_of_key,
+            idle_timeout=timeout,
+            begin_timeout=max(BEGIN_TIMEOUT, timeout),
+            source=source or key or url_from,
         )
 
     found = []

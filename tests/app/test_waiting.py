@@ -50,6 +50,19 @@ async def test_a_server_that_falls_silent_is_told_of(history: Path) -> None:
         await w.until(lambda: "done in 91.0 s" in w.status)
 
 
+@pytest.mark.fault("N09")
+async def test_a_server_that_takes_the_request_and_says_nothing_is_told_of(history: Path) -> None:
+    hands = Hands()
+    async with window(history, clock=hands.clock) as w:
+        await w.send("hello")
+        exchange = await w.server.request()
+        await w.until(lambda: "waiting 0.0 s" in w.status)
+        hands.at += 30
+        await w.until(lambda: "waiting 30.0 s · no data for 30 s" in w.status)
+        exchange.respond().event(completed("An answer.")).end()
+        await w.until(lambda: "done in 30.0 s" in w.status)
+
+
 @pytest.mark.fault("H16")
 async def test_a_wait_before_the_next_request_is_counted_down(history: Path) -> None:
     hands, server, waits = Hands(), FakeServer(), asyncio.Event()

@@ -328,6 +328,20 @@ async def test_a_server_that_takes_the_request_and_says_nothing() -> None:
     assert "it may have been received; press r to send it again" in told.words
 
 
+@pytest.mark.fault("N09", "N12")
+async def test_an_answer_may_be_longer_in_coming_than_it_may_fall_silent() -> None:
+    patient = replace(PROFILE, idle_timeout=0.1, begin_timeout=0.4)
+    async with FaultServer([Request(), Sleep(0.25), *chunked(delta("fine"), completed("fine"))]) as server:
+        assert outcome(await ask(server, patient)) == (DONE, 0, "fine")
+    async with FaultServer([Request(), *HALF, Never()]) as server:
+        told = await ask(server, patient)
+    assert outcome(told) == (INTERRUPTED, 7, HALF_SAID)
+    async with FaultServer([Request(), Never()]) as server:
+        told = await ask(server, replace(patient, idle_timeout=0.1, begin_timeout=0.6))
+    assert outcome(told) == (FAILED, 5, "")
+    assert "took the request and said nothing for 1 s" in told.words
+
+
 @pytest.mark.parametrize("end", [Fin(), Rst()], ids=["closes", "resets"])
 @pytest.mark.fault("N10")
 async def test_a_server_that_leaves_without_an_answer(end: Step) -> None:

@@ -62,18 +62,21 @@ class Tunnel:
             self._limit.reschedule(self._until)
 
 
-def explain(error: httpx.HTTPError, way: Way, tunnel: Tunnel, *, of_something_else: bool = False) -> TurnError:
-    """The words for a request that went this way and got no response. `of_something_else`: what came is not HTTP."""
+def explain(
+    error: httpx.HTTPError, way: Way, tunnel: Tunnel, patience: float, *, of_something_else: bool = False
+) -> TurnError:
+    """The words for a request that went this way and got no response within `patience` seconds of its coming there.
+    `of_something_else`: what came is not HTTP."""
     proxy = "" if tunnel.is_passed else way.proxy
     if of_something_else and not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
         return _something_else(way.host, proxy)
-    found = _explain(error, way, proxy, in_tunnel=tunnel.is_open)
+    found = _explain(error, way, proxy, patience, in_tunnel=tunnel.is_open)
     if tunnel.is_open and isinstance(found, Unreachable):
         return Unreachable(found.message, hint=found.hint, retryable=found.retryable)
     return found
 
 
-def _explain(error: httpx.HTTPError, way: Way, proxy: str, *, in_tunnel: bool) -> TurnError:
+def _explain(error: httpx.HTTPError, way: Way, proxy: str, patience: float, *, in_tunnel: bool) -> TurnError:
     host = way.host
     near = f"the proxy {proxy}" if proxy else host
     match error:
@@ -90,9 +93,7 @@ def _explain(error: httpx.HTTPError, way: Way, proxy: str, *, in_tunnel: bool) -
         case httpx.ReadTimeout() if in_tunnel:
             return Unreachable(f"{_capital(near)} did not answer in {way.profile.connect_timeout:.0f} s.")
         case httpx.ReadTimeout():
-            return Unreachable(
-                f"{host} took the request and said nothing for {way.profile.idle_timeout:.0f} s.", sent=True
-            )
+            return Unreachable(f"{host} took the request and said nothing for {patience:.0f} s.", sent=True)
         case httpx.WriteTimeout():
             return Unreachable(f"{_capital(near)} stopped reading the request.", sent=True)
         case httpx.LocalProtocolError():

@@ -82,10 +82,9 @@ class Http:
             self._proxy_variable = variable
             self.proxy = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
             transport = self._network = await network(self.profile, variable, proxy, self._is_watched)
-        timeout = httpx.Timeout(self.profile.idle_timeout, connect=self.profile.connect_timeout, pool=None)
         self._client = httpx.AsyncClient(
             transport=transport,
-            timeout=timeout,
+            timeout=None,  # each request has its own
             follow_redirects=False,
             trust_env=False,
             headers=self._headers(),
@@ -140,14 +139,15 @@ class Http:
         headers: Mapping[str, str] | None = None,
         is_patient: bool = False,
     ) -> AsyncIterator[httpx.Response]:
-        """The response to a request, its body unread. With `is_patient` it may be as long in coming as it likes.
+        """The response to a request, its body unread. With `is_patient` that may be as long in coming as it likes.
 
         Raises:
             Rejected: Its status is not 200.
             Refused: It is something no client can use: a redirect, a compressed or a web page.
             Unreachable: There was none.
         """
-        async with self._send(method, path, body, accept, headers, is_patient=is_patient) as response:
+        begin = self.profile.begin_timeout or self.profile.idle_timeout
+        async with self._send(method, path, body, accept, headers, begin=begin, is_patient=is_patient) as response:
             yield response
 
     async def call(
@@ -237,11 +237,13 @@ class Http:
         accept: str,
         headers: Mapping[str, str] | None,
         *,
+        begin: float | None = None,
         may_be_empty: bool = False,
         is_patient: bool = False,
     ) -> AsyncIterator[httpx.Response]:
         assert self._client is not None
         idle, connect = self.profile.idle_timeout, self.profile.connect_timeout
+        begin = begin or idle
         content = None if body is None else await encode(body)
         fields = {"accept": accept} | ({"content-type": "application/json"} if content is not None else {})
         fields |= headers or {}
@@ -249,20 +251,20 @@ class Http:
             request = self._client.build_request(method, self.url(path), content=content, headers=fields)
         except _NO_ADDRESS:
             raise self._no_address() from None
-        if is_patient:
-            request.extensions["timeout"] = httpx.Timeout(idle, connect=connect, read=None, pool=None).as_dict()
+        read = None if is_patient else begin
+        request.extensions["timeout"] = httpx.Timeout(idle, connect=connect, read=read, pool=None).as_dict()
         tunnel = Tunnel(connect)
         if self.proxy:
             request.extensions["trace"] = tunnel.trace
         try:
-            async with tunnel.within(idle + connect if is_patient else None):
+            async with tunnel.within(begin + connect if is_patient else None):
                 response = await self._client.send(request, stream=True)
         except _NO_ADDRESS:
             raise (unusable_proxy(self._proxy_variable) if self.proxy else self._no_address()) from None
         except (TimeoutError, httpx.HTTPError) as error:
             trouble = error if isinstance(error, httpx.HTTPError) else httpx.ReadTimeout("")
             is_else = self._network is not None and self._network.is_of_something_else
-            raise explain(trouble, self, tunnel, of_something_else=is_else) from None
+            raise explain(trouble, self, tunnel, begin, of_something_else=is_else) from None
         try:
             await self._check(response, may_be_empty)
             yield response
@@ -321,21 +323,20 @@ class Http:
     async def _chunks(
         self, response: httpx.Response, waits: Callable[[], bool] | None = None
     ) -> AsyncGenerator[bytes, None]:
+        idle = self.profile.idle_timeout
         try:
             async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as body:
                 while True:
-                    if waits is None or waits():
+                    # The limit of each read is that of the answer's beginning, where there is one at all.
+                    async with asyncio.timeout(None if waits is not None and waits() else idle):
                         chunk = await anext(body)
-                    else:
-                        async with asyncio.timeout(self.profile.idle_timeout):
-                            chunk = await anext(body)
                     if self._on_bytes is not None:
                         self._on_bytes(chunk)
                     yield chunk
         except StopAsyncIteration:
             return
         except (httpx.ReadTimeout, TimeoutError):
-            raise Incomplete(f"{self.host} sent nothing for {self.profile.idle_timeout:.0f} s: stalled") from None
+            raise Incomplete(f"{self.host} sent nothing for {idle:.0f} s: stalled") from None
         except httpx.RemoteProtocolError as error:
             if _is_malformed(error):
                 raise Refused(f"{self.host} sent a malformed response.") from None
