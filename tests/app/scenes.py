@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import OptionList
 
 from tests.app.driving import until
 from tests.fake_server import FakeServer, Waits, client_of, completed, delta
@@ -16,6 +15,7 @@ from tui.app.app import PalaverApp
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.chat import ChatScreen
+from tui.app.widgets.hit_list import HitList
 from tui.app.widgets.sidebar import Sidebar
 from tui.attachments import Attachment, with_attachments
 from tui.chat import Chat
@@ -304,7 +304,7 @@ async def journals(stage: Stage) -> None:
 async def search(stage: Stage) -> None:
     await journals(stage)
     await stage.pilot.press("ctrl+r", *"journ")
-    await stage.until(lambda: any(one.option_count == 5 for one in stage.app.screen.query(OptionList)))
+    await stage.until(lambda: any(len(one.rows) == 5 for one in stage.app.screen.query(HitList)))
     await stage.until(lambda: not stage.has_unread)
 
 

@@ -10,16 +10,14 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Static
 
 from tui.app.steady import Steady
+from tui.app.widgets.hit_list import HitList, rows_of
 from tui.app.widgets.line import Line
 from tui.chat import Chat
 from tui.found import Found, Hit, SessionHits
-from tui.moments import moment
 from tui.query import parse_query
-from tui.text import one_line
 from tui.values import dataclass
 
 LIMIT = 60
@@ -53,11 +51,7 @@ class SearchScreen(Steady, ModalScreen[Chosen | None]):
             border: round $primary; background: $surface; border-title-style: bold;
         }
         & Input, & Input:focus { border: none; height: 1; margin: 1 0; padding: 0 1; background: $background; }
-        & OptionList {
-            height: auto; max-height: 100%; border: none; background: $surface; padding: 0;
-            text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1;
-        }
-        & OptionList > .option-list--option-disabled { color: $foreground; }
+        & HitList { height: auto; max-height: 100%; background: $surface; }
         & .search--state { color: $foreground 60%; height: 1; margin-top: 1; }
     }
     """
@@ -74,7 +68,6 @@ class SearchScreen(Steady, ModalScreen[Chosen | None]):
         super().__init__()
         self._chat = chat
         self._last = last
-        self._rows: list[tuple[SessionHits, Hit | None]] = []
         self._is_current = False
 
     def compose(self) -> ComposeResult:
@@ -82,7 +75,7 @@ class SearchScreen(Steady, ModalScreen[Chosen | None]):
             box.border_title = Content("Search")
             box.border_subtitle = Content("Enter goes there, Esc goes back")
             yield Line(self._last.text if self._last else "", placeholder="Search everything said")
-            yield OptionList(markup=False)
+            yield HitList()
             yield Static(Content(""), classes="search--state")
 
     def on_mount(self) -> None:
@@ -97,23 +90,16 @@ class SearchScreen(Steady, ModalScreen[Chosen | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        options = self.query_one(OptionList)
-        if options.highlighted is not None and self._is_current:
-            self._choose(options.highlighted)
+        if self._is_current:
+            self._choose()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+    def on_hit_list_clicked(self, event: HitList.Clicked) -> None:
         event.stop()
-        self._choose(event.option_index)
+        self._choose()
 
     def action_move(self, step: int) -> None:
         """Go to another hit; the lines between them that name a session without any are passed over."""
-        options = self.query_one(OptionList)
-        places = [place for place in range(options.option_count) if not options.get_option_at_index(place).disabled]
-        if places:
-            now = places.index(options.highlighted) if options.highlighted in places else 0
-            options.highlighted = places[max(0, min(len(places) - 1, now + step))]
-            if options.highlighted == places[0]:
-                options.scroll_home(animate=False)
+        self.query_one(HitList).move(step)
 
     def _search(self, text: str) -> None:
         self._is_current = False
@@ -133,51 +119,19 @@ class SearchScreen(Steady, ModalScreen[Chosen | None]):
                     due = monotonic() + SHOWN_EVERY
 
     def _show(self, found: Found, text: str, problem: str = "") -> None:
-        options = self.query_one(OptionList)
-        chosen = options.highlighted if self._is_current else None
+        hits = self.query_one(HitList)
+        chosen = hits.cursor if self._is_current else None
         if self._last is not None and self._last.text == text and chosen is None:
             chosen = self._last.place
-        rows: list[tuple[SessionHits, Hit | None]] = []
-        lines: list[Option] = []
-        for session in found.sessions:
-            rows.append((session, None))
-            # A session whose name was looked for can be chosen by that; others are chosen by what was said in them.
-            lines.append(Option(_heading(session), disabled=not session.is_named))
-            for hit in session.hits:
-                rows.append((session, hit))
-                lines.append(Option(_line(hit)))
-        self._rows, self._is_current = rows, True
-        options.clear_options()
-        options.add_options(lines)
-        choosable = [place for place, line in enumerate(lines) if not line.disabled]
-        if choosable:
-            options.highlighted = chosen if chosen in choosable else choosable[0]
-        options.display = bool(rows)
-        self.query_one(".search--state", Static).update(Content(_state(found, text, problem)))
+        self._is_current = True
+        hits.show(rows_of(found.sessions), chosen)
+        self.query_one(".search--state", Static).update(Content(_state(found, text, problem)), layout=False)
 
-    def _choose(self, place: int) -> None:
-        session, hit = self._rows[place]
-        self.dismiss(Chosen(self.query_one(Input).value, place, session, hit))
-
-
-def _heading(session: SessionHits) -> Content:
-    label, title = one_line(session.label, 60), one_line(session.title, 80)
-    line = Content.styled(title or label, "bold")
-    if title and title != label:
-        line += Content.styled(f"  {label}", "$foreground 60%")
-    if session.count > len(session.hits):
-        line += Content.styled(f"  {len(session.hits)} of {session.count:,}", "$foreground 60%")
-    return line
-
-
-def _line(hit: Hit) -> Content:
-    who = "you" if hit.role == "user" else "answer"
-    line = Content.styled(f"  {moment(hit.created_at):<16}  {who:<6}  ", "$foreground 60%")
-    at = 0
-    for start, end in hit.marks:
-        line += Content(hit.passage[at:start]) + Content.styled(hit.passage[start:end], "bold $text-warning")
-        at = end
-    return line + Content(hit.passage[at:])
+    def _choose(self) -> None:
+        hits = self.query_one(HitList)
+        if hits.cursor is not None:
+            row = hits.rows[hits.cursor]
+            self.dismiss(Chosen(self.query_one(Input).value, hits.cursor, row.session, row.hit))
 
 
 def _state(found: Found, text: str, problem: str) -> str:
