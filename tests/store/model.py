@@ -70,7 +70,7 @@ class Model:
             before = thread.line.ids[:depth]
             others = {one.ids[depth] for one in thread.lines if one.ids[:depth] == before and len(one.ids) > depth}
             if len(others) > 1:
-                ordered = tuple(sorted(others))
+                ordered = tuple(sorted(others, key=self._age))
                 found[depth] = Variants(ordered, ordered.index(here))
         return found
 
@@ -119,6 +119,7 @@ class Model:
         thread.line.ids.append(turn.id)
         self.lines[turn.id] = thread.line
         thread.used = self._use()
+        self.change(session.id, profile=turn.profile)
         self.save(turn)
         return turn
 
@@ -130,12 +131,12 @@ class Model:
         if conversation:
             self.lines[turn.id].conversation = conversation
         last = max(thread.session.last_turn_at or 0.0, turn.created_at)
-        self.change(turn.session_id, profile=turn.profile, last_turn_at=last)
+        self.change(turn.session_id, last_turn_at=last)
 
     def choose(self, session_id: str, turn_id: str) -> None:
         thread = self.threads[session_id]
         through = [one for one in thread.lines if turn_id in one.ids]
-        thread.line = max(through, key=lambda one: one.ids[-1])
+        thread.line = max(through, key=lambda one: self._age(one.ids[-1]))
         self.touched.add(session_id)
 
     def fork(self, session: Session, of: str, turns: int) -> None:
@@ -145,6 +146,15 @@ class Model:
         """What a process that died was answering."""
         self.turns[turn.id] = replace(turn, status=TurnStatus.INTERRUPTED, error=error)
         self.touched |= {turn.id, turn.session_id}
+
+    def order(self, ids: list[str]) -> None:
+        """Sessions were used in this order, the last one first."""
+        for one in reversed(ids):
+            self.threads[one].used = self._use()
+
+    def _age(self, turn_id: str) -> int:
+        """Turns have their order from their beginnings, whatever time their ids tell."""
+        return [*self.turns].index(turn_id)
 
     def _use(self) -> int:
         self._uses += 1

@@ -218,3 +218,27 @@ async def test_a_message_that_is_not_there_is_not_chosen(history: Path) -> None:
         for turn_id in ("nothing", elsewhere.id):
             with pytest.raises(StoreError, match="no such message"):
                 await store.branches.choose(session.id, turn_id)
+
+
+@pytest.mark.fault("D29")
+async def test_branches_are_in_the_order_they_were_made_whatever_the_clock_said(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id begins with the time, and a clock may be set back."""
+    session, now = a_session(), NOW
+    monkeypatch.setattr("tui.model.time.time", lambda: now)
+    async with opened(history) as store:
+        first = await told(store, session, "one")
+        made = [first]
+        for prompt in ("eins", "un"):
+            now -= 3600
+            made.append(await instead(store, session, 0, prompt))
+        assert await store.branches.variants(session.id) == {0: Variants(tuple(one.id for one in made), 2)}
+        assert [one.prompt for one in await store.branches.of(session.id)] == ["one", "eins", "un"]
+        await told(store, session, "two")
+        now -= 3600
+        last = await instead(store, session, 1, "deux")
+        await store.branches.choose(session.id, first.id)
+        await store.branches.choose(session.id, made[-1].id)
+        assert [turn.id for turn in await store.turns(session.id)] == [made[-1].id, last.id]
+        assert await store.prompts_elsewhere("another") == ["one", "eins", "un", "two", "deux"]

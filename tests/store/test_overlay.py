@@ -279,3 +279,45 @@ def test_memory_has_a_limit_and_the_newest_stays(monkeypatch: pytest.MonkeyPatch
     huge = replace(a_turn(session, "h" * 5000, depth=9), status=TurnStatus.DONE)
     kept.add_turn(huge, session)
     assert list(kept.turns.values()) == [running, huge]
+
+
+async def test_a_first_label_that_is_taken_is_refused(history: Path, disk: Disk) -> None:
+    async with opened(history) as store:
+        await store.create(a_session("kept"))
+        async with disk.broken(store):
+            with pytest.raises(LabelTaken):
+                await store.create(a_session("kept"))
+        assert [one.label for one in await store.sessions()] == ["kept"]
+
+
+@pytest.mark.parametrize("is_broken", [True, False])
+async def test_the_profile_chosen_last_is_the_next_turns(history: Path, disk: Disk, is_broken: bool) -> None:
+    """A turn gives its session its own profile as it begins, not later: another one may be chosen while it is answered."""
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session, "one", profile="first")
+        if is_broken:
+            await disk.protect(store)
+        begun = await store.begin(a_turn(session, "two", profile="second", created_at=NOW - 60), session)
+        now = await store.session(session.id)
+        assert now is not None
+        assert (now.profile, now.last_turn_at) == ("second", NOW)
+        await store.update(session.id, profile="third")
+        await store.save(said(begun, "hi", status=TurnStatus.DONE), begun, session)
+        for _ in range(2):
+            now = await store.session(session.id)
+            assert now is not None
+            assert now.profile == "third"
+            await disk.mend(store)
+            await store._heal()
+
+
+async def test_a_session_spoken_in_meanwhile_is_the_one_used_last(history: Path, disk: Disk) -> None:
+    old, new = a_session("old"), a_session("new")
+    async with opened(history) as store:
+        await told(store, old)
+        await told(store, new)
+        async with disk.broken(store):
+            await told(store, old, "again")
+        await store._heal()
+        assert [one.label for one in await store.sessions()] == ["old", "new"]

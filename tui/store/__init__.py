@@ -121,16 +121,17 @@ class Store(Access):
         Raises:
             LabelTaken: Another session has its label.
         """
-        if self.overlay and await self.find(session.label):
-            raise LabelTaken(session.label)
         try:
             return await self.write(sql.sessions.put_session, session, is_awaited=True)
         except LabelTaken:
             raise
         except StoreError as error:
-            self.overlay.add_session(session)
-            self.not_saved(error)
-            return session
+            trouble = error
+        if await self.find(session.label):
+            raise LabelTaken(session.label)
+        self.overlay.add_session(session)
+        self.not_saved(trouble)
+        return session
 
     async def update(self, session_id: str, *, touch: bool = False, **changes: Any) -> Session | None:
         """Change fields of a session. Gives it as it is now, or None if there is no such session.
@@ -278,11 +279,12 @@ class Store(Access):
         if known is None:
             self.overlay.add_session(session)
             known = session
-        changes: dict[str, Any] = {"draft": ""} if sent(known.draft) == turn.prompt else {}
+        changes: dict[str, Any] = {"profile": turn.profile}
+        if sent(known.draft) == turn.prompt:
+            changes["draft"] = ""
         if known.title_source is TitleSource.NONE and title:
             changes |= {"title": title, "title_source": TitleSource.GENERATED}
-        if changes:
-            self.overlay.add_changes(session.id, changes)
+        self.overlay.add_changes(session.id, changes)
         self.overlay.add_turn(turn, session)
         self.not_saved(trouble)
         return turn

@@ -63,6 +63,10 @@ class Overlay:
             for turn in self.turns.values()
             if sql.saving.put_turn(conn, turn, None, self.homes[turn.session_id], writer)
         ]
+        for session_id, changes in self.changes.items():
+            # A turn brings its session the profile it was sent to; another one was chosen since.
+            if "profile" in changes:
+                sql.sessions.update_session(conn, session_id, {"profile": changes["profile"]})
         for mapping in self.mappings.values():
             sql.conversations.put_mapping(conn, mapping)
         for picture in self.pictures.values():
@@ -146,9 +150,8 @@ class Overlay:
             default=None,
         )
         if newest is not None and newest.depth + 1 >= session.turns:
-            session = replace(
-                session, turns=newest.depth + 1, last_turn_at=newest.created_at, last_status=newest.status
-            )
+            at = max(session.last_turn_at or 0.0, newest.created_at)
+            session = replace(session, turns=newest.depth + 1, last_turn_at=at, last_status=newest.status)
         return session
 
 

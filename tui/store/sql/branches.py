@@ -53,7 +53,7 @@ def get_variants(conn: Connection, session_id: str) -> dict[int, Variants]:
         }
         here = _turn_at(conn, present, depth)
         if len(turns) > 1 and here in turns:
-            ordered = tuple(sorted(turns))
+            ordered = tuple(sorted(turns, key=lambda turn: _place(conn, turn)))
             found[depth] = Variants(ordered, ordered.index(here))
     return found
 
@@ -70,7 +70,7 @@ def list_branches(conn: Connection, session_id: str) -> list[Branch]:
             (first, _, _), (newest, depth, at) = said[0], said[-1]
             prompt = conn.execute("SELECT text FROM items WHERE turn_id = ? AND position = 0", (first,)).fetchone()
             one = Branch(newest, base + 1, depth + 1, prompt[0] if prompt else "", at, branch == row[0])
-            found.append((first, one))
+            found.append((_place(conn, first), one))
     return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -138,10 +138,18 @@ def _turn_at(conn: Connection, line: Line, depth: int) -> str | None:
     return str(row[0]) if row else None
 
 
-def _newest(conn: Connection, line: Line) -> str:
-    """The id of the newest turn on a branch, or where it has none of its own, on what it goes on from."""
+def _newest(conn: Connection, line: Line) -> int:
+    """The place of the newest turn on a branch, or where it has none of its own, on what it goes on from."""
     for branch, _, high in line:
-        row = conn.execute("SELECT max(id) FROM turns WHERE branch_id = ? AND depth < ?", (branch, high)).fetchone()
-        if row[0]:
-            return str(row[0])
-    return ""
+        row = conn.execute(
+            "SELECT id FROM turns WHERE branch_id = ? AND depth < ? ORDER BY depth DESC LIMIT 1", (branch, high)
+        ).fetchone()
+        if row:
+            return _place(conn, row[0])
+    return 0
+
+
+def _place(conn: Connection, turn_id: str) -> int:
+    """Where a turn stands among all turns, by when it was written: its id tells a clock's time, and clocks are set back."""
+    row = conn.execute("SELECT id FROM items WHERE turn_id = ? AND position = 0", (turn_id,)).fetchone()
+    return int(row[0]) if row else 0

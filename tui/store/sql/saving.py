@@ -157,18 +157,18 @@ def _insert(conn: Connection, turn: Turn, branch: str, holder: str) -> None:
     conn.execute(
         "INSERT INTO items (turn_id, position, kind, text) VALUES (?, 0, 'prompt', ?)", (turn.id, storable(turn.prompt))
     )
+    # Only now: while it is answered, its session may be given another profile.
+    conn.execute(
+        "UPDATE sessions SET profile = ?, touched = ? WHERE id = ?", (storable(turn.profile), now, turn.session_id)
+    )
     _touch(conn, turn, now)
 
 
 def _touch(conn: Connection, turn: Turn, now: int) -> None:
     """Let the session's row say what its newest turn says."""
     conn.execute(
-        """
-        UPDATE sessions SET last_turn_at = max(coalesce(last_turn_at, 0), ?), profile = ?, revision = ?,
-                            touched = CASE ? WHEN 'pending' THEN ? ELSE touched END
-        WHERE id = ?
-        """,
-        (turn.created_at, storable(turn.profile), now, turn.status, now, turn.session_id),
+        "UPDATE sessions SET last_turn_at = max(coalesce(last_turn_at, 0), ?), revision = ? WHERE id = ?",
+        (turn.created_at, now, turn.session_id),
     )
     sessions.tell_status(conn, turn.id)
 

@@ -74,10 +74,10 @@ def get_prompts_elsewhere(conn: Connection, session_id: str, limit: int = 200) -
     not what is very long. Only the newest turns are looked at."""
     rows = conn.execute(
         """
-        SELECT i.text FROM (SELECT id, session_id FROM turns ORDER BY id DESC LIMIT ?) t
+        SELECT i.text FROM (SELECT id, session_id FROM turns ORDER BY revision DESC LIMIT ?) t
         JOIN sessions s ON s.id = t.session_id AND s.deleted_at IS NULL AND s.provenance NOT IN ('foreign', 'imported')
         JOIN items i ON i.turn_id = t.id AND i.position = 0
-        WHERE t.session_id != ? AND length(i.text) <= ? ORDER BY t.id DESC LIMIT ?
+        WHERE t.session_id != ? AND length(i.text) <= ? ORDER BY i.id DESC LIMIT ?
         """,
         (20 * limit, session_id, LONGEST_RECALLED, limit),
     )
