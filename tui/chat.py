@@ -61,7 +61,11 @@ class Chat(Leases):
         from tui.exchange import Exchange
 
         return Exchange(
-            self._store, self.config, self._clock, changed=lambda session: self._publish(SessionChanged(session))
+            self._store,
+            self.config,
+            self._clock,
+            changed=lambda session: self._publish(SessionChanged(session)),
+            keys=lambda: self._client.keys,
         )
 
     async def prepare(self, session: Session | None) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tui.client.request import Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Profile
+from tui.credentials import KeySource, Secret
 from tui.errors import Incomplete, Stale, TurnError, Unreachable
 from tui.events import (
     AttemptFailed,
@@ -65,6 +66,12 @@ class Client:
         self._on_bytes = on_bytes
         self._clock = clock
         self._sleep = sleep
+        self._keys: dict[KeySource, Secret] = {}
+
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """The keys that were read so far, the last one of each source."""
+        return tuple(self._keys.values())
 
     async def prepare(self, profile: Profile) -> None:
         """Load what a profile's first request needs: 150 ms of imports, in a thread, so that whoever sends it need not
@@ -117,6 +124,8 @@ class Client:
         from tui.client.http import Http
 
         key = await read_key(profile.key)
+        if key is not None:
+            self._keys[profile.key] = key
         wire = protocols.load(profile.protocol)
         transport = self._transport_of(profile)
         async with Http(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
@@ -28,6 +28,7 @@ from tui.text import one_line
 from tui.values import dataclass
 
 if TYPE_CHECKING:
+    from tui.credentials import Secret
     from tui.exchange.mask import Mask
     from tui.exchange.outline import Outline
     from tui.exchange.sources import Source
@@ -108,13 +109,23 @@ class Writer(Protocol):
 
 
 class Exchange:
-    """Writes sessions to files, and reads them from files. `changed` is told of every session that is new."""
+    """Writes sessions to files, and reads them from files. `changed` is told of every session that is new; `keys` gives
+    those that are known without asking anyone for them."""
 
-    def __init__(self, store: Store, config: Config, clock: Clock, *, changed: Callable[[Session], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        clock: Clock,
+        *,
+        changed: Callable[[Session], None],
+        keys: Callable[[], Iterable[Secret]] = tuple,
+    ) -> None:
         self._store = store
         self._config = config
         self._clock = clock
         self._changed = changed
+        self._keys = keys
 
     # Out
 
@@ -190,7 +201,13 @@ class Exchange:
         from tui.exchange.mask import plain_mask
         from tui.exchange.names import file_name
 
-        return file_name(plain_mask(self._config).name(session.label), writer_of(form).suffix)
+        return file_name(plain_mask(self._config, self._keys()).name(session.label), writer_of(form).suffix)
+
+    def masked(self, text: str) -> str:
+        """`text` as it may be handed on at once: without the keys that no one has to be asked for."""
+        from tui.exchange.mask import plain_mask
+
+        return plain_mask(self._config, self._keys()).text(text)
 
     async def _stop_at(self, session: Session, until: str, count: int) -> int:
         name = one_line(session.label, 60)

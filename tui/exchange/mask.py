@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from tui.config import Config
-from tui.credentials import is_secret
+from tui.credentials import Secret, is_secret
 from tui.errors import ConfigError
 from tui.keys import read_key
 from tui.model import Turn
@@ -53,9 +53,9 @@ class Mask:
         return replace(turn, prompt=self.text(turn.prompt), model=self.text(turn.model), items=items)
 
 
-def plain_mask(config: Config) -> Mask:
-    """The mask for the keys that no one has to be asked for: those in the environment and in headers."""
-    return _mask(_plain_secrets(config))
+def plain_mask(config: Config, known: Iterable[Secret] = ()) -> Mask:
+    """The mask for the keys that no one has to be asked for: those in the environment and in headers, and those `known`."""
+    return _mask(_plain_secrets(config) | {key.reveal() for key in known})
 
 
 async def mask_for(config: Config, used: Collection[str]) -> Mask:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.app.driving import window
-from tests.fake_server import completed, delta
+from tests.fake_server import PROFILE, completed, delta
+from tui.credentials import KeySource
 
 
 async def test_scrolling_away_from_a_growing_answer_and_back(history: Path) -> None:
@@ -112,3 +116,39 @@ async def test_text_is_selected_with_the_mouse_and_copied(history: Path) -> None
         await w.press("ctrl+c")
         assert w.app.clipboard == "quick brown"
         assert "Copied 11 characters" in w.status
+
+
+@pytest.mark.fault("K07")
+async def test_a_key_is_masked_in_what_is_copied(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", "sk-other-0d9e3b77")
+    profiles = (
+        replace(PROFILE, key=KeySource("command", ("printf", "sk-asked-51c0a277"))),
+        replace(PROFILE, name="other", key=KeySource("env", ("OTHER_KEY",))),
+    )
+    text = "It is sk-asked-51c0a277.\n\n```sh\nexport KEY=sk-other-0d9e3b77\n```\n"
+    async with window(history, *profiles) as w:
+        await w.exchange("mine is sk-other-0d9e3b77", text)
+        await w.press("tab", "y")
+        assert w.app.clipboard == "It is ***.\n\n```sh\nexport KEY=***\n```\n"
+        assert "Copied the message (37 characters), a key in it as ***" in w.status
+        await w.press("u")
+        assert w.app.clipboard == "export KEY=***\n"
+        await w.press("up", "y")
+        assert w.app.clipboard == "mine is ***"
+        view = w.screen.transcript
+        line = next(number for number, text in enumerate(w.transcript.splitlines()) if "It is" in text)
+        await w.pilot.mouse_down(view, offset=(2, line))
+        await w.pilot.hover(view, offset=(26, line))
+        await w.pilot.mouse_up(view, offset=(26, line))
+        await w.pilot.pause()
+        await w.press("ctrl+c")
+        assert w.app.clipboard == "It is ***."
+        assert "Copied 10 characters, a key in it as ***" in w.status
+        # What is being typed is the user's own.
+        await w.press("escape")
+        await w.type("sk-other-0d9e3b77")
+        w.screen.prompt.select_all()
+        await w.press("ctrl+c")
+        assert w.app.clipboard == "sk-other-0d9e3b77"
+        assert "Copied 17 characters" in w.status
+        assert "as ***" not in w.status

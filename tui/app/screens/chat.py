@@ -293,11 +293,12 @@ class ChatScreen(ComposerScreen):
 
     def action_interrupt(self) -> None:
         """Ctrl+C: copies a selection, else stops the answer, else clears the input, else quits at the second press."""
-        selected = self.get_selected_text() or self.prompt.selected_text
-        if selected:
-            self.app.copy_to_clipboard(selected)
+        if shown := self.get_selected_text():
+            self._copy_shown(shown)
             self.clear_selection()
-            self.say(f"Copied {len(selected):,} characters")
+        elif typed := self.prompt.selected_text:
+            self.app.copy_to_clipboard(typed)
+            self.say(f"Copied {len(typed):,} characters")
         elif self._session is not None and self._chat.lets_go_of(self._session.id):
             self._chat.cancel(self._session.id, lets_go=True)
             self.say("Let go of; the server goes on")
@@ -341,8 +342,15 @@ class ChatScreen(ComposerScreen):
 
     @on(TranscriptView.Copied)
     def _copy(self, event: TranscriptView.Copied) -> None:
-        self.app.copy_to_clipboard(event.text)
-        self.say(f"Copied {event.what} ({len(event.text):,} characters)")
+        self._copy_shown(event.text, event.what)
+
+    def _copy_shown(self, text: str, what: str = "") -> None:
+        """Copy what the transcript shows, without keys: wherever it is pasted, they are not wanted."""
+        masked = self._chat.exchange.masked(text)
+        self.app.copy_to_clipboard(masked)
+        amount = f"{len(masked):,} characters"
+        note = ", a key in it as ***" if masked != text else ""
+        self.say(f"Copied {f'{what} ({amount})' if what else amount}{note}")
 
     @on(TranscriptView.LinkHovered)
     def _hover(self, event: TranscriptView.LinkHovered) -> None:
