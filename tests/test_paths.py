@@ -111,7 +111,7 @@ def test_a_user_there_is_not_is_answered_from_memory(tmp_path: Path, data_home: 
     assert before == after
     assert before.startswith("I am **guide**")
     assert done.stderr == (
-        "palaver: History is off: There is no home folder to keep files in — set HOME, or PALAVER_DATA_DIR\n"
+        "palaver: History is off: There is no home folder — set HOME, or PALAVER_DATA_DIR\n"
     )
     assert not (ROOT / "relative").exists()
 
@@ -128,7 +128,7 @@ def test_without_a_home_folder_each_folder_is_still_had_where_it_is_named(
     paths.require(found.data_dir)
     with pytest.raises(ConfigError) as caught:
         paths.require(found.log_dir)
-    assert str(caught.value) == "There is no home folder to keep files in — set HOME, or PALAVER_LOG_DIR"
+    assert str(caught.value) == "There is no home folder — set HOME, or PALAVER_LOG_DIR"
 
 
 @pytest.mark.fault("D30")
@@ -159,7 +159,7 @@ def test_without_a_home_folder_commands_about_files_say_so(
         assert cli.main(words) == status
         captured = capfdbinary.readouterr()
         assert captured.out == b""
-        assert "no home folder to keep files in" in captured.err.decode()
+        assert "There is no home folder — " in captured.err.decode()
         assert captured.err.decode().endswith(f"set HOME, or {variable}\n")
     assert cli.main(["completion", "labels"]) == 0
     assert cli.main(["profiles", "list"]) == 0

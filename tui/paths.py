@@ -100,7 +100,7 @@ def check_may_make(folder: Path) -> None:
 
 def _refuse_nowhere(folder: Path) -> None:
     if folder.parent == NOWHERE:
-        raise NotHere("There is no home folder to keep files in", f"set HOME, or PALAVER_{folder.name.upper()}_DIR")
+        raise NotHere("There is no home folder", f"set HOME, or PALAVER_{folder.name.upper()}_DIR")
 
 
 def make_private_dir(path: Path) -> None:

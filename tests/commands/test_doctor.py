@@ -503,7 +503,7 @@ def test_without_a_home_folder_the_servers_are_still_told(
         monkeypatch.setattr(platformdirs, f"user_{kind}_path", none)
     assert cli.main(["doctor", "--json"]) == doctor.WRONG
     lines = json.loads(capfdbinary.readouterr().out)["lines"]
-    said = "There is no home folder to keep files in"
+    said = "There is no home folder"
     assert [(one["mark"], one["text"], one["remedy"]) for one in lines if said in one["text"]] == [
         ("note", f"{said}.", "set HOME, or PALAVER_CONFIG_DIR"),
         ("wrong", f"{said}: nothing is saved", "set HOME, or PALAVER_DATA_DIR"),
