@@ -87,13 +87,17 @@ class Stage:
         exchange = await self.server.request()
         more = {"usage": usage} if usage else {}
         exchange.respond().event(delta(answer)).event(completed(answer, response_id, **more)).end()
-        await self.until(lambda: "done in" in self.screen.status_bar.text)
+        await self.until(lambda: "done in" in self.screen.status_bar.text and not self.has_mark("◌"))
 
     @property
     def has_unread(self) -> bool:
         """Whether a row says that there is an answer not seen yet."""
+        return self.has_mark("●")
+
+    def has_mark(self, mark: str) -> bool:
+        """Whether a row of the sidebar has this mark."""
         rows = self.screen.query_one(Sidebar)
-        return any("●" in rows.render_line(row).text for row in range(rows.size.height))
+        return any(mark in rows.render_line(row).text for row in range(rows.size.height))
 
     async def new(self) -> None:
         # That an answer was seen is on disk before its session is left.
