@@ -250,11 +250,16 @@ class Turns(Sessions):
         run_ = self._runs.get(session_id)
         if run_ is None or run_.task is None or run_.stop is not None:
             return False
-        run_.lets_go = lets_go and Can.RESUME in run_.profile.traits.can and bool(run_.name)
+        run_.lets_go = lets_go and self.goes_on(session_id)
         run_.stop = TurnStatus.INTERRUPTED if run_.lets_go else status
         # One pass of the loop later: a task cancelled before its first step would never clean up.
         asyncio.get_running_loop().call_soon(run_.task.cancel)
         return True
+
+    def goes_on(self, session_id: str) -> bool:
+        """Whether the server's work on a session's running turn goes on when it is let go of, and can be taken up again."""
+        run_ = self._runs.get(session_id)
+        return run_ is not None and Can.RESUME in run_.profile.traits.can and bool(run_.name)
 
     def lets_go_of(self, session_id: str) -> bool:
         """Whether Ctrl+C means to let go of a session's running turn, not to stop it."""

@@ -199,24 +199,6 @@ async def test_ctrl_c_copies_stops_clears_and_quits_in_that_order(history: Path)
         assert w.app._exit
 
 
-@pytest.mark.fault("C22")
-async def test_quitting_with_answers_under_way_asks_once(history: Path) -> None:
-    async with window(history) as w:
-        await w.send("hello")
-        (await w.server.request()).respond().event(delta("Once"))
-        await w.until(lambda: "Once" in w.transcript)
-        await w.press("ctrl+q")
-        assert "1 answer is still coming" in w.status
-        assert not w.app._exit
-        await w.press("ctrl+q")
-        assert w.app._exit
-    async with talk(history) as t:
-        (session,) = await t.chat.sessions()
-        (turn,) = await t.chat.turns(session.id)
-        assert turn.text == "Once"
-        assert turn.status.is_final
-
-
 # The prompt
 
 

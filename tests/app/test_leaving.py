@@ -231,7 +231,7 @@ def test_leaving_does_not_wait_for_a_history_others_have_locked(
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if leaving == "keys":
                     t.type("\x11")
-                    t.shows("still coming")
+                    t.shows("Ctrl+Q again stops 1 answer")
                     t.type("\x11")
                     assert t.leaves() == 0
                 else:

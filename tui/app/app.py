@@ -64,7 +64,7 @@ class PalaverApp(App[None]):
         self.come_back = ""
         self.is_terminal_lent = False
         self.failure: Exception | None = None
-        self._keyboard = Keyboard(self, super().on_event, self._stage)
+        self._keyboard = Keyboard(self, self._take, self._stage)
         self._wish = wish
         self._is_held_back = False
         self._leave_chat: Callable[[], None] = lambda: None
@@ -91,6 +91,13 @@ class PalaverApp(App[None]):
             await self._keyboard.press(event)
         else:
             await super().on_event(event)
+
+    async def _take(self, event: events.Key | events.Paste) -> None:
+        """Have a key, whose turn it is, do what it does."""
+        base = self.screen_stack[0] if self._screen_stack else None
+        if isinstance(base, ChatScreen):
+            base.note_key(event)
+        await super().on_event(event)
 
     def _stage(self) -> EarlyKeys | None:
         """Where the next key lands, if that shows a session."""

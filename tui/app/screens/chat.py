@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from textual import events, on
 from textual.binding import Binding
 
 from tui.app.commands import Command
+from tui.app.once import Once
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.changing import Changing
@@ -17,6 +18,7 @@ from tui.app.screens.composer_screen import ComposerScreen
 from tui.app.screens.file_actions import FileActions
 from tui.app.screens.links import Links
 from tui.app.screens.named_commands import NamedCommands
+from tui.app.screens.quitting import Quitting
 from tui.app.screens.server_actions import ServerActions, Wished
 from tui.app.screens.session_actions import SessionActions
 from tui.app.transcript.view import TranscriptView
@@ -64,7 +66,7 @@ class ChatScreen(ComposerScreen):
         self._server = ServerActions(chat, self._list, self)
         self._files = FileActions(chat, self._list, self)
         self._links = Links(chat.config.key_variables, self)
-        self._wants_to_quit = 0.0
+        self._quitting = Quitting(chat, self, partial(Once, self))
         self._changing = Changing(chat, self.prompt, self)
         self._commands = NamedCommands(chat, self._actions, self._server, self._files, self)
 
@@ -104,7 +106,7 @@ class ChatScreen(ComposerScreen):
 
     def send_text(self, session: Session, text: str) -> None:
         if self._chat.can_steer(session.id):
-            self.do(self._steer(session, text))
+            self.do(self._steer(session, text), may_be_left=True)
             return
         if session.provenance is Provenance.FOREIGN:
             self.prompt.give_back(text)
@@ -162,7 +164,7 @@ class ChatScreen(ComposerScreen):
     def send_in_place(self, session: Session, text: str, at: int) -> None:
         """Say something in the place of the turn at depth `at`, which stays on a branch of its own."""
         if self._send(session, text, at):
-            self.do(self._see_branch(session.id))
+            self.do(self._see_branch(session.id), may_be_left=True)
 
     async def _see_branch(self, session_id: str) -> None:
         """Once a turn is over: show what there is, in case no branch could be made for it."""
@@ -293,6 +295,13 @@ class ChatScreen(ComposerScreen):
 
     def action_interrupt(self) -> None:
         """Ctrl+C: copies a selection, else stops the answer, else clears the input, else quits at the second press."""
+        if self._interrupt():
+            self._quitting.forget()
+        elif self._quitting.is_meant("app.interrupt", if_idle=False):
+            self.app.exit()
+
+    def _interrupt(self) -> bool:
+        """Copy, stop, let go of or clear what there is. False where there is nothing."""
         if shown := self.get_selected_text():
             self._copy_shown(shown)
             self.clear_selection()
@@ -311,21 +320,18 @@ class ChatScreen(ComposerScreen):
             self.prompt.add_history(self.prompt.whole)
             self.prompt.replace_text("")
             self.say("Cleared; Up brings it back")
-        elif time.monotonic() - self._wants_to_quit < 2:
-            self.app.exit()
         else:
-            self._wants_to_quit = time.monotonic()
-            self.say("Press Ctrl+C again to quit")
+            return False
+        return True
 
     def may_quit(self) -> bool:
         """Whether nothing stands against leaving, or the user has insisted."""
-        count = len(self._chat.running())
-        if not count or time.monotonic() - self._wants_to_quit < 5:
-            return True
-        self._wants_to_quit = time.monotonic()
-        answers = "1 answer is" if count == 1 else f"{count} answers are"
-        self.say(f"{answers} still coming; Ctrl+Q again stops and quits")
-        return False
+        return self._quitting.is_meant("app.quit", if_idle=True)
+
+    def note_key(self, event: events.Key | events.Paste) -> None:
+        """Take in that a key is about to do something: any but one that leaves is a sign of staying."""
+        if not self.early_keys.is_way_out(event):
+            self._quitting.forget()
 
     def action_help(self) -> None:
         from tui.app.screens.help import HelpScreen

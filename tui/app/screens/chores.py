@@ -8,6 +8,9 @@ from typing import Any
 
 from tui.errors import PalaverError
 
+LEFT_AFTER = 0.2
+"""Seconds given to what may be left to end by itself."""
+
 
 class Chores:
     """Tasks of one screen: what goes wrong in them is told, and a mistake of our own ends the program."""
@@ -16,14 +19,23 @@ class Chores:
         self._say = say
         self._fail = fail
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leavable: set[asyncio.Task[None]] = set()
 
-    def begin(self, work: Coroutine[Any, Any, Any]) -> None:
+    def begin(self, work: Coroutine[Any, Any, Any], *, may_be_left: bool = False) -> None:
+        """Begin something. It `may_be_left` where it waits for what may take long, as a server, and nothing is lost by it."""
         task = asyncio.get_running_loop().create_task(self._told(work))
         self._tasks.add(task)
+        if may_be_left:
+            self._leavable.add(task)
         task.add_done_callback(self._over)
 
     async def finish(self) -> None:
-        """Wait until all of them are over."""
+        """Leave what may be left, and wait until all else is over."""
+        if self._leavable:
+            # Most take no time after all; and a task cancelled before its first step would never await its work.
+            await asyncio.wait(self._leavable, timeout=LEFT_AFTER)
+        for task in self._leavable:
+            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _told(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -34,6 +46,7 @@ class Chores:
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._leavable.discard(task)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self._fail(error)

@@ -78,7 +78,7 @@ class ComposerScreen(QueueScreen):
 
     @on(Prompt.FileChosen)
     def _file_chosen(self, event: Prompt.FileChosen) -> None:
-        self.do(self._attach_file(event))
+        self.do(self._attach_file(event), may_be_left=True)
 
     async def _attach_file(self, chosen: Prompt.FileChosen) -> None:
         file: Folded | None = None

@@ -67,7 +67,7 @@ class LeaseScreen(FindScreen):
             self.say("No one else is answering here")
             return
         self.say("Taking over…")
-        self.do(self._take_over(self._session.id))
+        self.do(self._take_over(self._session.id), may_be_left=True)
 
     async def _take_over(self, session_id: str) -> None:
         taken = await self._chat.take_over(session_id)

@@ -55,7 +55,7 @@ class ServerActions:
         if name:
             self._stage.do(self._use_model(session, name))
         else:
-            self._stage.do(self._list_models(session))
+            self._stage.do(self._list_models(session), may_be_left=True)
 
     async def _list_models(self, session: Session) -> None:
         from tui.app.screens.picker import Choice, Picker
@@ -89,7 +89,7 @@ class ServerActions:
             return
 
         def taken(label: str) -> None:
-            self._stage.do(self._fork(session, label, at))
+            self._stage.do(self._fork(session, label, at), may_be_left=True)
 
         if label:
             taken(label)
@@ -116,7 +116,7 @@ class ServerActions:
     def share(self, at: int | None = None) -> None:
         session = self._stage.session
         if session is not None:
-            self._stage.do(self._share(session, at))
+            self._stage.do(self._share(session, at), may_be_left=True)
 
     async def _share(self, session: Session, at: int | None) -> None:
         conversation_id = await self._chat.conversations.share(session, at)
@@ -126,7 +126,7 @@ class ServerActions:
     def unshare(self) -> None:
         session = self._stage.session
         if session is not None:
-            self._stage.do(self._unshare(session))
+            self._stage.do(self._unshare(session), may_be_left=True)
 
     async def _unshare(self, session: Session) -> None:
         await self._chat.conversations.unshare(session)
@@ -138,7 +138,7 @@ class ServerActions:
         """Choose one of the server's conversations, and make a session of it."""
         session = self._stage.session
         if session is not None:
-            self._stage.do(self._list_conversations(session))
+            self._stage.do(self._list_conversations(session), may_be_left=True)
 
     async def _list_conversations(self, session: Session) -> None:
         from tui.app.screens.picker import Choice, Picker
@@ -169,7 +169,7 @@ class ServerActions:
     def _ask_label(self, conversation: Conversation) -> None:
         def taken(label: str) -> None:
             if self._stage.session is not None:
-                self._stage.do(self._adopt(label, conversation, self._stage.session))
+                self._stage.do(self._adopt(label, conversation, self._stage.session), may_be_left=True)
 
         proposal = one_line(conversation.title or conversation.id, 40)
         ask(self._stage.app, "The session's label", proposal, check_label, taken)
@@ -235,7 +235,7 @@ class ServerActions:
         session = self._stage.session
         if session is None or session.id != turn.session_id:
             raise UsageError("That was asked in another session.")
-        self._stage.do(self._chat.answer(session, turn, item, verdict))
+        self._stage.do(self._chat.answer(session, turn, item, verdict), may_be_left=True)
         self._stage.say("Approved" if verdict.approved else "Denied")
 
 

@@ -367,6 +367,17 @@ class SessionScreen(Steady, Screen[None]):
         self._standing.say(text)
         self._refresh_status()
 
+    def warn(self, text: str) -> None:
+        """Tell something that must be seen before the next key, also by who looks at a dialog."""
+        self.say(text)
+        if self.app.screen is not self:
+            self.app.notify(text, severity="warning")
+
+    def unsay(self, text: str) -> None:
+        """Tell that no longer, if it is what is told."""
+        self._standing.unsay(text)
+        self._refresh_status()
+
     def _refresh_all(self) -> None:
         self._keep_time()
         self._refresh_status()
@@ -436,6 +447,7 @@ class SessionScreen(Steady, Screen[None]):
             self._room = self.prompt.outer_size.width
             self.show_forecast()
 
-    def do(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Do something that takes a moment, and say what went wrong if it does."""
-        self._chores.begin(work)
+    def do(self, work: Coroutine[Any, Any, Any], *, may_be_left: bool = False) -> None:
+        """Do something that takes a moment, and say what went wrong if it does. Leaving Palaver does not wait for what
+        `may_be_left`."""
+        self._chores.begin(work, may_be_left=may_be_left)

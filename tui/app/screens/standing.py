@@ -30,6 +30,11 @@ class Standing:
         """Tell the outcome of the last action."""
         self._news, self._figures, self._news_until = text, (), time.monotonic() + NEWS_FOR
 
+    def unsay(self, text: str) -> None:
+        """Tell that no longer, if it is what is told."""
+        if self._news == text:
+            self._news = ""
+
     def end(self, turn: Turn, waiting_words: str) -> None:
         """Tell what a turn came to, with what waits for the user now."""
         self._news = " · ".join(part for part in (status.outcome(turn), waiting_words) if part)
