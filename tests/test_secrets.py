@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from tests.fake_server import delta
 from tests.loopback import Call, loopback, palaver, plain_environment, profile_text, start
+from tests.terminal import Terminal
 from tui.logs import _Lines
 
 Write = Callable[[str], Path]
@@ -112,9 +114,9 @@ def test_no_core_is_dumped(write_config: Write, tmp_path: Path, allowed: bool) -
             cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         server.call().sent.wait(30)
-        limits = Path(f"/proc/{process.pid}/limits").read_text()
-        (now,) = re.findall(r"Max core file size +(\S+)", limits)
-        assert now == (("unlimited" if hard == resource.RLIM_INFINITY else str(hard)) if allowed else "1")
+        assert core_limit(process.pid) == (
+            ("unlimited" if hard == resource.RLIM_INFINITY else str(hard)) if allowed else "1"
+        )
         process.send_signal(signal.SIGKILL if allowed else signal.SIGSEGV)
         _, status = os.waitpid(process.pid, 0)
         process.returncode = status
@@ -123,6 +125,33 @@ def test_no_core_is_dumped(write_config: Write, tmp_path: Path, allowed: bool) -
             pipe.close()
     assert not os.WCOREDUMP(status)
     assert not list(tmp_path.glob("core*"))
+
+
+@pytest.mark.fault("K09")
+def test_no_core_of_the_window_is_dumped(write_config: Write) -> None:
+    write_config("")
+    t = Terminal([sys.executable, "-m", "tui"], env=plain_environment(TERM="xterm-256color"))
+    try:
+        t.shows("Type a message")
+        assert core_limit(t.pid) in ("0", "1")
+    finally:
+        t.close()
+
+
+@pytest.mark.fault("K09")
+def test_no_core_of_what_is_started_is_dumped(write_config: Write) -> None:
+    """The command for a key holds it, too: here the key is its limit."""
+    told = "import resource; print(f'limit-{resource.getrlimit(resource.RLIMIT_CORE)[0]}')"
+    with loopback(lambda call: call.well()) as server:
+        command = json.dumps([sys.executable, "-c", told])
+        write_config(profile_text(server.url, more=f"api_key_command = {command}"))
+        assert palaver("ask", "hello").returncode == 0
+    assert server.calls[0].headers["authorization"] in ("Bearer limit-0", "Bearer limit-1")
+
+
+def core_limit(pid: int) -> str:
+    """The largest core dump of a process, in bytes, as the system tells it."""
+    return re.findall(r"Max core file size +(\S+)", Path(f"/proc/{pid}/limits").read_text())[0]
 
 
 @pytest.mark.fault("K06")
