@@ -482,7 +482,6 @@ async def test_an_event_called_error_is_one_though_it_does_not_say_so_itself() -
 CONTEXT = {
     "error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}
 }
-NO_TOOL_OUTPUT = {"error": {"message": "No tool output found for function call call_1.", "param": "input"}}
 FASTAPI = {"detail": [{"loc": ["body", "input", 0, "content"], "msg": "Field required"}]}
 QUOTA = {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}
 HOST = "server.localhost:1"
@@ -497,7 +496,6 @@ STATUSES = [
     pytest.param(reply(400, {"error": {"message": "Bad input."}}), 1, 6, f"{HOST} refused the request: Bad input.", id="400"),
     pytest.param(reply(400, {"error": LOCKED}), 4, 8, "The conversation is busy: Another process", id="400 locked"),
     pytest.param(reply(400, CONTEXT), 1, 6, "The conversation is too long for the model", id="400 too long"),
-    pytest.param(reply(400, NO_TOOL_OUTPUT), 1, 6, "No tool output found for function call call_1.", id="400 orphan"),
     pytest.param(reply(401, {"detail": "No such key"}), 1, 4, f"{HOST} refused the key from {PROFILE.key}: No such", id="401"),
     pytest.param(reply(403, {"error": GONE}), 1, 4, f"{HOST} does not allow this: Previous response", id="403"),
     pytest.param(reply(404, {"detail": "Not Found"}), 1, 6, "There is no such endpoint or model at http", id="404"),
@@ -535,7 +533,7 @@ STATUSES = [
 
 @pytest.mark.parametrize(("answer", "requests", "exit_status", "words"), STATUSES)
 @pytest.mark.fault(
-    "H01", "H02", "H03", "H05", "H07", "H08", "H10", "H11", "H12", "H13", "H14", "H15", "H16", "H17", "H18", "H19",
+    "H01", "H02", "H03", "H07", "H08", "H10", "H11", "H12", "H13", "H14", "H15", "H16", "H17", "H18", "H19",
     "H21", "H22", "H23", "H24",
 )  # fmt: skip
 async def test_a_status(answer: Callable[[Exchange], object], requests: int, exit_status: int, words: str) -> None:

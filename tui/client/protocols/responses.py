@@ -12,11 +12,12 @@ from tui.client.http import Http, bearer
 from tui.client.protocols import list_models, read_events
 from tui.client.protocols.background import follow
 from tui.client.protocols.fields import table
+from tui.client.protocols.open_calls import CLOSED, closing
 from tui.client.protocols.response_events import ResponsesReader, check_id
-from tui.client.reply import Reply
+from tui.client.reply import Rejected, Reply
 from tui.client.request import Request
 from tui.client.retry import is_locked
-from tui.events import TurnEvent
+from tui.events import Noted, TurnEvent
 from tui.model import Item, Message, Verdict
 
 headers = bearer
@@ -92,18 +93,26 @@ def is_unsupported(reply: Reply) -> bool:
 async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None]:
     """One answer. With `continue_by = "conversation"` the first turn makes the conversation before it speaks in it.
 
-    A run in the background is followed through broken connections, by its sequence numbers.
+    A run in the background is followed through broken connections, by its sequence numbers. Where the conversation cannot
+    go on because a call in it has no answer, that is given one which says so.
     """
-    if request.run:
-        conversation = request.conversation_id if request.profile.continue_by == "conversation" else ""
-        reader = ResponsesReader(http.host, conversation, runs=True, run=request.run)
-        events = follow(http, reader)
-    else:
-        reader, begun = await _begin(http, request)
-        events = follow(http, reader, begun) if reader.runs else begun
-    async with aclosing(events):
-        async for event in events:
-            yield event
+    closed: list[dict[str, Any]] = []
+    is_noted = False
+    while True:
+        events = await _events(http, request, closed)
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    if closed and not is_noted:
+                        is_noted = True
+                        yield Noted(CLOSED)
+                    yield event
+            return
+        except Rejected as rejected:
+            item = closing(rejected, closed) if request.conversation_id else None
+            if item is None:
+                raise
+        closed.append(item)
 
 
 async def stop(http: Http, run: str) -> None:
@@ -111,13 +120,25 @@ async def stop(http: Http, run: str) -> None:
     await http.call("POST", f"/responses/{quote(run, safe='')}/cancel")
 
 
-async def _begin(http: Http, request: Request) -> tuple[ResponsesReader, AsyncGenerator[TurnEvent, None]]:
+async def _events(http: Http, request: Request, closed: list[dict[str, Any]]) -> AsyncGenerator[TurnEvent, None]:
+    if request.run:
+        conversation = request.conversation_id if request.profile.continue_by == "conversation" else ""
+        return follow(http, ResponsesReader(http.host, conversation, runs=True, run=request.run))
+    reader, begun = await _begin(http, request, closed)
+    return follow(http, reader, begun) if reader.runs else begun
+
+
+async def _begin(
+    http: Http, request: Request, closed: list[dict[str, Any]]
+) -> tuple[ResponsesReader, AsyncGenerator[TurnEvent, None]]:
     issued = request.conversation_id
     by_conversation = request.profile.continue_by == "conversation"
     if by_conversation and not issued:
         made = await http.call("POST", "/conversations", {})
         issued = check_id(table(made).get("id"), http.host)
     sent = body(request)
+    if closed:
+        sent["input"] = [*closed, *sent["input"]]
     if by_conversation:
         sent["conversation"] = issued
     elif request.profile.continue_by == "nothing":
