@@ -24,7 +24,7 @@ from tui.exchange import Result
 from tui.exchange.sources import open_source
 from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT
 from tui.model import ItemKind, ItemState, Provenance, Turn, TurnStatus
-from tui.turns import IMPORTED_PREFACE
+from tui.turn_events import IMPORTED_PREFACE
 
 
 @pytest.fixture
