@@ -96,7 +96,7 @@ def test_the_command_that_comes_back_comes_back(write_config: Write, label: str,
 
 
 @pytest.mark.fault("L03")
-def test_labels_of_any_characters_and_of_nul() -> None:
+def test_a_label_may_be_of_characters_that_mean_something_elsewhere() -> None:
     for label in ("a/../b", "/", "..", "\\", ":", "-rf", "a  b"):
         assert palaver("ask", f"--session={label}", "hello").returncode == 0
     listed = json.loads(palaver("sessions", "list", "--json").stdout)
