@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,11 @@ import pytest
 
 from tests.fake_server import completed, delta
 from tests.loopback import Call, loopback, palaver, plain_environment, profile_text, start
+from tests.store.histories import a_session, opened, rows, told
+from tests.store.test_faults import set_aside_file, spoil_in_another_process, texts
 from tests.terminal import wait_for
 from tests.test_pictures import DOT, PICTURE, URL
+from tui.model import Provenance
 
 Write = Callable[[str], Path]
 
@@ -540,6 +546,68 @@ def test_a_damaged_history_is_set_aside(write_config: Write, history: Path) -> N
     assert aside.read_text().startswith("this is not a database")
     assert str(aside) in done.stderr
     assert json.loads(palaver("sessions", "list", "--json").stdout)[0]["label"] == "work"
+
+
+@pytest.mark.fault("D12", "D43")
+def test_damage_met_while_it_asks_is_told_in_one_line(write_config: Write, history: Path) -> None:
+    def answer(call: Call) -> None:
+        if call.prompt == "first":
+            call.well("one")
+        else:
+            call.hold("half ").event(completed("half and half", "resp_2"))
+
+    with loopback(answer) as server:
+        write_config(profile_text(server.url))
+        assert palaver("ask", "-s", "work", "first").returncode == 0
+        process = start("ask", "-s", "work", "second")
+        assert server.call(2).sent.wait(30)
+        wait_for(lambda: rows(history, "SELECT 1 FROM messages WHERE text = 'half '"), "nothing was saved")
+        root = rows(history, "SELECT rootpage FROM sqlite_master WHERE name = 'chunks'")[0][0]
+        spoil_in_another_process(history, root - 1)
+        server.call(2).go_on.set()
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, b"half and half\n")
+    assert said.decode().splitlines() == [
+        f"palaver: The history was damaged. It is kept as {set_aside_file(history)}. "
+        f"2 turns could be read from it into {history}."
+    ]
+    assert texts(history) == ["first", "one", "second", "half and half"]
+
+
+@pytest.mark.fault("D28")
+def test_a_history_taken_away_while_it_asks_is_told_in_one_line(write_config: Write, history: Path) -> None:
+    with loopback(lambda call: call.hold("half ").event(completed("half and half"))) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", "hello")
+        assert server.call().sent.wait(30)
+        wait_for(lambda: rows(history, "SELECT 1 FROM messages WHERE text = 'half '"), "nothing was saved")
+        history.rename(history.with_name("elsewhere.db"))
+        server.call().go_on.set()
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, b"half and half\n")
+    assert said.decode().splitlines() == [
+        f"palaver: The history was moved or replaced while it was open; from now on the new one is used: {history}."
+    ]
+    assert texts(history) == ["hello", "half and half"]
+
+
+@pytest.mark.parametrize(
+    ("label", "command"),
+    [("work", "palaver sessions fork work NEW"), ("-a b", "palaver sessions fork -- '-a b' NEW")],
+)
+def test_in_someone_elses_conversation_it_names_the_command_that_forks_it(
+    history: Path, label: str, command: str
+) -> None:
+    async def prepare() -> None:
+        async with opened(history) as store:
+            await told(store, replace(a_session(label), provenance=Provenance.FOREIGN), "hello", "one")
+
+    asyncio.run(prepare())
+    done = palaver("ask", f"--session={label}", "hi")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"palaver: This conversation is someone else's — fork it to go on: {command}\n"
+    assert palaver(*shlex.split(command)[1:]).returncode == 0
+    assert palaver("ask", "-s", "NEW", "hi").returncode == 0
 
 
 @pytest.mark.fault("C19")

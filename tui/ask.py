@@ -22,7 +22,7 @@ from tui.client import Client
 from tui.config import Config
 from tui.console import command_to_open, out_descriptor, print_error, refused
 from tui.errors import Exit, PalaverError, StoreError, UsageError
-from tui.model import Failure, HolderKind, Item, Session, Turn, TurnStatus, Verdict, check_label
+from tui.model import Failure, HolderKind, Item, Provenance, Session, Turn, TurnStatus, Verdict, check_label
 from tui.objects import without_keys
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.pictures import Picture
@@ -115,6 +115,7 @@ class _Ask:
         self._timed_out = False
         self._printing: asyncio.Timeout | None = None
         self._told_of_history = False
+        self._notices_told = 0
         self._notes = 0
         self._asked: set[str] = set()
         self._questions: set[asyncio.Task[None]] = set()
@@ -202,6 +203,10 @@ class _Ask:
             raise StoreError(
                 f"There is no turn {args.at:,} in “{one_line(session.label, 60)}”: it has {session.turns:,}."
             )
+        if session is not None and session.provenance is Provenance.FOREIGN:
+            raise UsageError(
+                "This conversation is someone else's.", hint=f"fork it to go on: {_fork_line(self._label)}"
+            )
         profile = self._chat.profile_of(session, args.profile, args.model)
         if args.system is not None:
             profile = replace(profile, system=args.system)
@@ -239,6 +244,9 @@ class _Ask:
                 self._confirm(turn)
 
     def _health(self, health: Health) -> None:
+        for notice in health.notices[self._notices_told :]:
+            _say(notice)
+        self._notices_told = len(health.notices)
         # Once is enough: the answer is what was asked for.
         if health.message and not self._told_of_history:
             self._told_of_history = True
@@ -417,6 +425,12 @@ def _decode(raw: bytes, what: str) -> str:
     if b"\x00" in raw[:8192]:
         raise UsageError(f"{what} is not text.")
     return raw.decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _fork_line(label: str) -> str:
+    """The command that forks a session, but for the new label, whatever the old one is."""
+    dashes = "-- " if label.startswith("-") else ""
+    return f"palaver sessions fork {dashes}{shell_word(label)} NEW"
 
 
 def _turn_number(text: str) -> int:

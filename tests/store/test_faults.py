@@ -544,7 +544,7 @@ async def test_a_file_that_is_no_database_is_set_aside(history: Path, text: str)
         assert t.chat.health.message == ""
         (notice,) = t.store.notices
     aside = set_aside_file(history)
-    assert notice == f"The history was damaged. It is kept as {aside}. 0 turns could be read from it."
+    assert notice == f"The history was damaged. It is kept as {aside}. 0 turns could be read from it into {history}."
     assert aside.name.removeprefix("history.db.damaged-")[:8].isdecimal()
     kept = {file.name.removeprefix(aside.name): content(file) for file in history.parent.glob("history.db.damaged-*")}
     # SQLite itself clears away a log whose database is not one; the file and its journal are as they were.
@@ -573,7 +573,9 @@ async def test_what_can_be_read_of_a_damaged_history_is_brought_over(
     if notices:
         aside = set_aside_file(history)
         assert content(aside) == damaged
-        assert notices == [f"The history was damaged. It is kept as {aside}. {kept:,} turns could be read from it."]
+        assert notices == [
+            f"The history was damaged. It is kept as {aside}. {kept:,} turns could be read from it into {history}."
+        ]
     else:
         # The damage lies where nothing has looked yet.
         assert kept == 60
@@ -639,14 +641,15 @@ async def test_damage_met_while_an_answer_streams(history: Path) -> None:
         exchange = (await t.server.request()).respond().event(delta("It "))
         await t.until(lambda: rows(history, "SELECT 1 FROM messages WHERE text = 'It '"))
         root = rows(history, "SELECT rootpage FROM sqlite_master WHERE name = 'chunks'")[0][0]
-        _spoil_in_another_process(history, root - 1)
+        spoil_in_another_process(history, root - 1)
         exchange.event(delta("breaks, "))
         await t.until(lambda: t.store.notices)
         exchange.event(delta("and goes on.")).event(completed("It breaks, and goes on.")).end()
         turn = await t.chat.settled(session.id)
         assert turn is not None
         assert (turn.status, turn.text) == (TurnStatus.DONE, "It breaks, and goes on.")
-        assert [health.health.notice for health in t.changes if isinstance(health, HealthChanged)] == t.store.notices
+        told = [change.health.notices for change in t.changes if isinstance(change, HealthChanged)]
+        assert told == [tuple(t.store.notices)]
         assert t.chat.health.message == ""
         assert [one.prompt for one in await t.chat.turns(session.id)][-2:] == ["b prompt 19", "and now?"]
     assert texts(history)[-1] != ""
@@ -655,7 +658,7 @@ async def test_damage_met_while_an_answer_streams(history: Path) -> None:
     assert is_whole(history)
 
 
-def _spoil_in_another_process(file: Path, page: int) -> None:
+def spoil_in_another_process(file: Path, page: int) -> None:
     """Damage a page of a file that is open here, and have SQLite read it again: opening it here would free its locks."""
     script = (
         "import sys; f = open(sys.argv[1], 'r+b'); f.seek(24); n = int.from_bytes(f.read(4), 'big') + 1;"
@@ -1039,7 +1042,7 @@ async def test_a_file_that_is_taken_away_while_an_answer_streams(
         assert kept == (["one", "two and more and on."] if take_away is replaced else ["two and more and on."])
         assert t.chat.health.message == ""
         assert len(t.store.notices) == 1
-        assert "moved or replaced" in t.chat.health.notice
+        assert "moved or replaced" in t.chat.health.notices[0]
     assert found(history, "two") == ["two and more and on."]
     assert is_whole(history)
 

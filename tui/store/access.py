@@ -53,13 +53,13 @@ HEAL_EVERY = 10.0
 class Health:
     """How the history fares: `message` is empty while all is well, `unsaved` is whether anything is only in memory.
 
-    `notice` says what has happened to the file since it was opened, if anything did; `is_unreadable`, that what was read
-    last could not be.
+    `notices` say in words what has happened to the file since it was opened, in that order; `is_unreadable`, that what was
+    read last could not be.
     """
 
     message: str = ""
     unsaved: bool = False
-    notice: str = ""
+    notices: tuple[str, ...] = ()
     is_unreadable: bool = False
 
 
@@ -144,10 +144,10 @@ class Access:
     @property
     def health(self) -> Health:
         """How the history fares at this moment."""
-        new = self.notices[self._first_notices :]
+        new = tuple(self.notices[self._first_notices :])
         waiting = "History is not saved yet: another process is using it." if self._is_waiting else ""
         message = self._cannot_write or waiting or self._cannot_read
-        return Health(message, bool(self.overlay), new[-1] if new else "", bool(self._cannot_read))
+        return Health(message, bool(self.overlay), new, bool(self._cannot_read))
 
     @property
     def holder(self) -> str:

@@ -191,7 +191,9 @@ class Keeper:
             return self._start_over(before)
         if is_new:
             self._on_renewed()
-            self.notices.append("The history was moved or replaced while it was open; from now on the new one is used.")
+            self.notices.append(
+                f"The history was moved or replaced while it was open; from now on the new one is used: {self.file}."
+            )
         return self._keep(db)
 
     def _start_over(self, damaged: tuple[int, int] | None) -> Database:
@@ -207,10 +209,14 @@ class Keeper:
                     # Another window was quicker.
                     return self._keep(Database(self.file, self._lock))
                 aside = set_aside(self.file)
-                self.notices.append(f"The history was damaged. It is kept as {aside}.")
-                db = self._keep(Database(self.file, self._lock))
-                count = db.write(lambda conn: salvage(aside, conn))
-                self.notices[-1] += f" {count:,} turn{'' if count == 1 else 's'} could be read from it."
+                notice = f"The history was damaged. It is kept as {aside}."
+                try:
+                    db = self._keep(Database(self.file, self._lock))
+                    count = db.write(lambda conn: salvage(aside, conn))
+                    notice += f" {count:,} turn{'' if count == 1 else 's'} could be read from it into {self.file}."
+                finally:
+                    # Whole at once: the loop looks at them meanwhile.
+                    self.notices.append(notice)
                 return db
         except Locked:
             raise StoreError("The history is damaged, and locked by another process.", transient=True) from None

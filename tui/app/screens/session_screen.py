@@ -40,6 +40,7 @@ from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, 
 from tui.errors import PalaverError, StoreError
 from tui.model import Queued, Session, Turn, TurnStatus
 from tui.store import Store
+from tui.store.access import Health
 
 if TYPE_CHECKING:
     from tui.app.screens.help import Key
@@ -48,7 +49,7 @@ NOT_SAVED = "NOT SAVED"
 """What is said as long as nothing can be written."""
 
 TOLD_FOR = 30.0
-"""Seconds for which what is told at the start stays in a corner, unless it is clicked away."""
+"""Seconds for which what is told of the history, or at the start, stays in a corner, unless it is clicked away."""
 
 NARROW = 80
 """Columns below which the sidebar is laid over the transcript."""
@@ -90,6 +91,7 @@ class SessionScreen(Steady, Screen[None]):
         self._forecast = Forecast(chat, lambda: self._session, partial(Once, self), self.do, self.show_forecast)
         self._standing = Standing(chat, self.status_bar)
         self._is_told = False
+        self._notices_told: int | None = None
         self._since = 0
         self._room = 0
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -140,6 +142,7 @@ class SessionScreen(Steady, Screen[None]):
         self._chat.follow(self._since)
         if self._chat.health.message:
             self._standing.trouble = NOT_SAVED
+        self._notices_told = len(self._chat.health.notices)
         self._tell_first(first_words(self._chat, self._store, self.app.warnings))  # type: ignore[attr-defined]
 
     def _tell_first(self, said: list[str]) -> None:
@@ -250,8 +253,7 @@ class SessionScreen(Steady, Screen[None]):
                 self._way.shelf.note_queue(session_id, queue)
                 self.show_queue(session_id, queue)
             case HealthChanged(health):
-                self._standing.trouble = NOT_SAVED if health.message else ""
-                self.say(health.message or "Everything is saved again.")
+                self._health_changed(health)
 
     def _turn_changed(self, turn: Turn) -> None:
         self._way.note(turn)
@@ -279,6 +281,18 @@ class SessionScreen(Steady, Screen[None]):
         is_back = (turn.status is TurnStatus.CANCELLED or is_unsent) and not turn.has_output
         if is_back and self._chat.is_mine(turn.id) and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
+
+    def _health_changed(self, health: Health) -> None:
+        was_troubled = bool(self._standing.trouble)
+        self._standing.trouble = NOT_SAVED if health.message else ""
+        if health.message or was_troubled:
+            self.say(health.message or "Everything is saved again.")
+        if self._notices_told is None:
+            return  # they are among what is told at the start
+        for notice in health.notices[self._notices_told :]:
+            # In a corner: an answer that comes leaves the status bar no room for it, and a dialog may be over that.
+            self.app.notify(notice, severity="warning", timeout=TOLD_FOR)
+        self._notices_told = len(health.notices)
 
     def _session_changed(self, session: Session) -> None:
         before = self._list.get(session.id)
