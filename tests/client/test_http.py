@@ -10,7 +10,7 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,10 @@ from tests.client.fault_server import (
 )
 from tests.client.protocols.recordings import recording, streamed
 from tests.client.protocols.test_recordings import WANTED
-from tests.client.turns import Told, new_turn, take
+from tests.client.turns import Bytes, Told, new_turn, take
 from tests.fake_server import PROFILE, Waits, completed, delta
 from tui.client import Client
+from tui.client.http import Http
 from tui.client.sse import LIMIT
 from tui.config import Profile
 from tui.credentials import KeySource
@@ -500,6 +501,32 @@ async def test_signs_of_life_keep_an_answer_going() -> None:
         head(200, CHUNKED), *steps, Chunk(events(completed("fine"))), profile=replace(PROFILE, idle_timeout=0.3)
     )
     assert outcome(told) == (DONE, 0, "fine")
+
+
+@pytest.mark.parametrize(("kind", "nothing"), [("text/event-stream", b":\n\n"), ("application/x-ndjson", b"\n")])
+@pytest.mark.fault("N28")
+async def test_what_is_no_event_leaves_others_their_turn(
+    kind: str, nothing: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much of it comes at once."""
+    monkeypatch.setattr("tui.client.http.YIELD_AFTER", -1.0)
+    lines = kind == "application/x-ndjson"
+    begin = b'{"a": 1}\n' if lines else b'data: {"a": 1}\n\n'
+    server = Bytes([begin + nothing * (64 * 1024 // len(nothing))], headers={"content-type": kind})
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with Http(PROFILE, None, server) as http, http.open("POST", "/") as response:
+        counting = asyncio.create_task(count())
+        async with aclosing(http.events(response, lines=lines)) as found:
+            assert len([event async for event in found]) == 1
+        counting.cancel()
+    assert turns >= 16
 
 
 TEXT = "naïve 日本語 🎉 \u2028 done"
