@@ -20,7 +20,7 @@ from tests.guide import reading
 from tui import ask, cli
 from tui.app.app import PalaverApp, _bound_classes
 from tui.app.screens.help import MARKS
-from tui.app.screens.session_screen import TINY
+from tui.app.screens.standing_screen import TINY
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.sidebar import GROUPS, Sidebar
 from tui.client import fresh_note
