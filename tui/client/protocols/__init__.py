@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import Any, Protocol, cast
 
 from tui.client.http import Http
@@ -17,6 +17,7 @@ from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.client.request import Request
 from tui.client.sse import ServerSentEvent
+from tui.client.tally import Tally
 from tui.config import Profile
 from tui.errors import Incomplete, Refused
 from tui.events import Finished, Noted, TurnEvent
@@ -149,26 +150,27 @@ async def read_events(
         for one in opened(response.headers) if opened else ():
             yield one
         events = http.events(response, lines=lines, waits=waits)
-        async with aclosing(events):
-            while not state.at_end:
-                patience = (patience or now() + TRAILER_WAIT) if reader.over else None
-                try:
-                    if patience is None:
-                        event = await anext(events)
-                    else:
-                        async with asyncio.timeout_at(patience):
+        with closing(state):
+            async with aclosing(events):
+                while not state.at_end:
+                    patience = (patience or now() + TRAILER_WAIT) if reader.over else None
+                    try:
+                        if patience is None:
                             event = await anext(events)
-                except StopAsyncIteration:
-                    break
-                except (TimeoutError, Incomplete, Refused):
-                    # Whatever follows an answer's end, it is the answer.
-                    if not reader.over:
-                        raise
-                    break
-                for one in state.take(event):
-                    yield one
-                    if isinstance(one, Finished):
-                        return
+                        else:
+                            async with asyncio.timeout_at(patience):
+                                event = await anext(events)
+                    except StopAsyncIteration:
+                        break
+                    except (TimeoutError, Incomplete, Refused):
+                        # Whatever follows an answer's end, it is the answer.
+                        if not reader.over:
+                            raise
+                        break
+                    for one in state.take(event):
+                        yield one
+                        if isinstance(one, Finished):
+                            return
     for one in state.finish():
         yield one
         if isinstance(one, Finished):
@@ -183,13 +185,14 @@ class _Reading:
         self._reader = reader
         self._good = 0
         self._bad = 0
+        self._tally = Tally()
         self.at_end = False
 
     def take(self, event: ServerSentEvent | Any) -> Iterator[TurnEvent]:
         if not isinstance(event, ServerSentEvent):
             if not isinstance(event, dict):
                 raise Refused(f"{self._host} does not speak this protocol here.", hint="check protocol and base_url")
-            yield from self._with_notes(self._reader.whole(event))
+            yield from self._with_notes(self._tally.count(self._reader.whole(event), is_over=False))
             return
         if event.data.strip() == "[DONE]":
             self.at_end = True
@@ -207,7 +210,11 @@ class _Reading:
         self._good += 1
         if event.name == "error" and not payload.get("type") and not self._reader.over:
             raise Rejected(read_error(payload), in_stream=True)
-        yield from self._with_notes(self._reader.read(payload))
+        yield from self._with_notes(self._tally.count(self._reader.read(payload), is_over=self._reader.over))
+
+    def close(self) -> None:
+        """Note in the log what was of no use."""
+        self._tally.write(self._bad)
 
     def finish(self) -> Iterator[TurnEvent]:
         yield from self._with_notes(self._reader.end())
