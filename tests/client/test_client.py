@@ -832,7 +832,7 @@ async def test_blank_lines_before_an_answer_are_nothing() -> None:
 
 @pytest.mark.fault("N26")
 async def test_nothing_but_blanks_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.client.http.LIMIT", 10_000)
+    monkeypatch.setattr("tui.client.body.LIMIT", 10_000)
     told, _one = await answers(lambda exchange: [exchange.respond(), *[exchange.send(b" " * 1000) for _ in range(20)]])
     assert (told.turn.status, told.exit_status) == (FAILED, 6)
     assert "nothing but blanks" in told.words
@@ -840,7 +840,7 @@ async def test_nothing_but_blanks_for_ever_is_stopped(monkeypatch: pytest.Monkey
 
 @pytest.mark.fault("N26")
 async def test_json_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.client.http.LIMIT", 10_000)
+    monkeypatch.setattr("tui.client.body.LIMIT", 10_000)
     told, _one = await answers(
         lambda exchange: [exchange.respond().send(b'{"x": "'), *[exchange.send(b"x" * 1000) for _ in range(20)]]
     )

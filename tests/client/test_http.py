@@ -509,7 +509,7 @@ async def test_what_is_no_event_leaves_others_their_turn(
     kind: str, nothing: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However much of it comes at once."""
-    monkeypatch.setattr("tui.client.http.YIELD_AFTER", -1.0)
+    monkeypatch.setattr("tui.client.body.YIELD_AFTER", -1.0)
     lines = kind == "application/x-ndjson"
     begin = b'{"a": 1}\n' if lines else b'data: {"a": 1}\n\n'
     server = Bytes([begin + nothing * (64 * 1024 // len(nothing))], headers={"content-type": kind})
@@ -1003,7 +1003,7 @@ async def test_of_an_error_without_end_only_the_beginning_is_read(steps: list[St
 async def test_of_an_error_that_breaks_off_what_came_is_told(
     steps: list[Step], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.client.http.BODY_WAIT", 0.2)
+    monkeypatch.setattr("tui.client.body.BODY_WAIT", 0.2)
     told = await ask_once(*steps)
     assert outcome(told) == (FAILED, 6, "")
     assert "so far" in told.words
@@ -1036,7 +1036,7 @@ async def list_models(*steps: Step) -> list[str]:
 async def test_what_becomes_of_a_small_answer_is_told_as_what_it_is(
     steps: list[Step], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tui.client.http.BODY_WAIT", 0.2)
+    monkeypatch.setattr("tui.client.body.BODY_WAIT", 0.2)
     with pytest.raises(TurnError, match=words):
         await list_models(*steps)
 

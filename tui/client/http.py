@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Self, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tui import __version__
 from tui.addresses import origin_of
+from tui.client.body import Body
 from tui.client.connecting import Tunnel, explain
 from tui.client.encoding import encode
 from tui.client.library import httpx
-from tui.client.ndjson import LineDecoder
-from tui.client.reply import BODY_LIMIT, Rejected, parse_json, read_error, read_reply
-from tui.client.sse import LIMIT, Decoder, ServerSentEvent, TooLarge
+from tui.client.reply import BODY_LIMIT, Rejected, read_reply
+from tui.client.sse import Decoder, ServerSentEvent
 from tui.client.transport import Network, find_proxy, network, unusable_proxy
 from tui.config import Profile
 from tui.credentials import Secret, is_secret
-from tui.errors import ConfigError, Incomplete, Refused, TurnError
-from tui.runner import YIELD_AFTER, to_end
-
-BODY_WAIT = 10.0
-"""Seconds allowed for the body of an error, or of a small answer."""
-
-_BLANK = b"\xef\xbb\xbf\r\n\t "
-_BLANKS_KEPT = 4096
-_PIECE = 4096
-"""Bytes decoded in one go: 64 KiB of comments without a word take 80 ms on a busy machine (measured)."""
+from tui.errors import ConfigError, Refused
+from tui.runner import to_end
 
 _NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError)
 """What httpx raises for addresses that are none: the server's when a request is made, a proxy's when it is sent."""
@@ -163,17 +155,9 @@ class Http:
             Incomplete: The connection was lost, or the answer is too long in coming.
         """
         async with self._send(method, path, body, "application/json", headers, may_be_empty=True) as response:
-            chunks = self._chunks(response)
-            try:
-                async with aclosing(chunks), asyncio.timeout(BODY_WAIT):
-                    raw = await self._rest(chunks)
-            except TimeoutError:
-                raise Incomplete(f"{self.host} took more than {BODY_WAIT:.0f} s for its answer.") from None
-            except Incomplete:
-                raise Incomplete(f"The connection to {self.host} was lost before its answer was whole.") from None
-        return self._parsed(response, raw) if raw.strip() else None
+            return await self._body(response).value()
 
-    async def events(
+    def events(
         self,
         response: httpx.Response,
         *,
@@ -191,48 +175,7 @@ class Http:
             Refused: It is neither, or holds something too large.
             Incomplete: The connection was lost, or fell silent.
         """
-        reads = LineDecoder() if lines else decoder or Decoder()
-        chunks = self._chunks(response, waits)
-        async with aclosing(chunks):
-            head, size = b"", 0
-            async for chunk in chunks:
-                head = (head + chunk).lstrip(b"\r\n")
-                if head.strip(_BLANK):
-                    break
-                size += len(chunk)
-                if size > LIMIT:
-                    raise Refused(f"{self.host} sent nothing but blanks.")
-                if len(head) > _BLANKS_KEPT:
-                    # Of blanks it makes no difference how many there are, but all would be looked at for each chunk.
-                    head = head[-1:]
-            if not head.strip(_BLANK):
-                raise Refused(f"{self.host} sent an empty answer.", status=response.status_code)
-            kind = self._kind(response, head, lines)
-            if kind != "events":
-                raw = head + await self._rest(chunks)
-                if kind != "json":
-                    raise self._wrong_kind(response, raw)
-                yield self._whole(response, raw)
-                return
-            # Whoever shows events lets others have their turn; thousands may show nothing, or be none at all.
-            now = asyncio.get_running_loop().time
-            yielded = now()
-            try:
-                async with aclosing(_pieces(head, chunks)) as pieces:
-                    async for piece in pieces:
-                        for event in reads.feed(piece):
-                            yield event
-                            if now() - yielded > YIELD_AFTER:
-                                await asyncio.sleep(0)
-                                yielded = now()
-                        if now() - yielded > YIELD_AFTER:
-                            await asyncio.sleep(0)
-                            yielded = now()
-            except TooLarge:
-                raise Refused(f"{self.host} sent an event too large to read (16 MiB).") from None
-        last = reads.end()
-        if last is not None:
-            yield last
+        return self._body(response).events(lines=lines, decoder=decoder, waits=waits)
 
     @asynccontextmanager
     async def _send(
@@ -299,93 +242,12 @@ class Http:
             return
         if status in (204, 205):
             raise Refused(f"{self.host} sent an empty answer.", status=status)
-        body = b"" if compressed else await self._read(response, BODY_LIMIT)
+        body = b"" if compressed else await self._body(response).start(BODY_LIMIT)
         reply = read_reply(status, body, {name.lower(): value for name, value in response.headers.items()})
         raise Rejected(reply)
 
-    async def _read(self, response: httpx.Response, limit: int) -> bytes:
-        """The first `limit` bytes of a body; what does not come in time, or at all, is left out."""
-        body = b""
-        chunks = self._chunks(response)
-        try:
-            async with aclosing(chunks), asyncio.timeout(BODY_WAIT):
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) >= limit:
-                        break
-        except (TimeoutError, TurnError):
-            pass
-        return body[:limit]
-
-    async def _rest(self, chunks: AsyncIterator[bytes]) -> bytes:
-        parts, size = [], 0
-        async for chunk in chunks:
-            parts.append(chunk)
-            size += len(chunk)
-            if size > LIMIT:
-                raise Refused(f"{self.host} sent an answer too large to read (16 MiB).")
-        return b"".join(parts)
-
-    async def _chunks(
-        self, response: httpx.Response, waits: Callable[[], bool] | None = None
-    ) -> AsyncGenerator[bytes, None]:
-        idle = self.profile.idle_timeout
-        try:
-            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_raw())) as body:
-                while True:
-                    # The limit of each read is that of the answer's beginning, where there is one at all.
-                    async with asyncio.timeout(None if waits is not None and waits() else idle):
-                        chunk = await anext(body)
-                    if self._on_bytes is not None:
-                        self._on_bytes(chunk)
-                    yield chunk
-        except StopAsyncIteration:
-            return
-        except (httpx.ReadTimeout, TimeoutError):
-            raise Incomplete(f"{self.host} sent nothing for {idle:.0f} s: stalled") from None
-        except httpx.RemoteProtocolError as error:
-            if _is_malformed(error):
-                raise Refused(f"{self.host} sent a malformed response.") from None
-            raise Incomplete("the connection was lost") from None
-        except (httpx.HTTPError, httpx.StreamError, OSError):
-            raise Incomplete("the connection was lost") from None
-
-    def _kind(self, response: httpx.Response, head: bytes, lines: bool) -> str:
-        declared = response.headers.get("content-type", "").lower()
-        start = head.lstrip(_BLANK)[:1]
-        if lines and start == b"{" and "application/json" not in declared:
-            return "events"
-        if start in (b"{", b"["):
-            return "json"
-        if "text/event-stream" in declared and start != b"<":
-            return "events"
-        return "other"
-
-    def _whole(self, response: httpx.Response, raw: bytes) -> Any:
-        value = self._parsed(response, raw)
-        if _is_error(value):
-            raise Rejected(read_error(value), in_stream=True)
-        return value
-
-    def _parsed(self, response: httpx.Response, raw: bytes) -> Any:
-        try:
-            return parse_json(raw.lstrip(b"\xef\xbb\xbf"))
-        except ValueError:
-            if "application/json" in response.headers.get("content-type", ""):
-                raise Refused(f"{self.host} sent an answer that is not valid JSON.") from None
-            raise self._wrong_kind(response, raw) from None
-
-    def _wrong_kind(self, response: httpx.Response, raw: bytes) -> Refused:
-        reply = read_reply(200, raw[:BODY_LIMIT])
-        if reply.form == "empty":
-            return Refused(f"{self.host} sent an empty answer.")
-        if reply.form == "html":
-            title = f" (“{self.said(reply.message, 100)}”)" if reply.message else ""
-            return Refused(
-                f"{self.host} answered with a web page{title}.", hint="a login or proxy page? check base_url"
-            )
-        declared = self.said(response.headers.get("content-type", "none"), 80)
-        return Refused(f"{self.host} sent an unexpected content type: {declared}.", hint="check protocol and base_url")
+    def _body(self, response: httpx.Response) -> Body:
+        return Body(response, self.host, self.said, self.profile.idle_timeout, self._on_bytes)
 
     def _headers(self) -> dict[str, str]:
         headers = {"user-agent": f"palaver/{__version__}", "accept-encoding": "identity", "connection": "close"}
@@ -394,19 +256,6 @@ class Http:
 
     def _no_address(self) -> ConfigError:
         return ConfigError(f"{self.profile.base_url!r} is not a valid address.", hint="check base_url")
-
-
-async def _pieces(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """`head` and what follows it, in pieces that are not long in reading."""
-    for piece in _cut(head):
-        yield piece
-    async for chunk in chunks:
-        for piece in _cut(chunk):
-            yield piece
-
-
-def _cut(chunk: bytes) -> Iterator[bytes]:
-    return (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
 
 
 def segment(name: str) -> str:
@@ -436,16 +285,3 @@ def _secrets(profile: Profile, key: Secret | None) -> list[str]:
         if is_secret(name):
             found += [value, value.rpartition(" ")[2]]
     return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
-
-
-def _is_error(value: Any) -> bool:
-    """Whether a JSON value is what a server says instead of an answer. No protocol's answer has any of this."""
-    if not isinstance(value, dict):
-        return False
-    is_flat = isinstance(value.get("message"), str) and not {"code", "error_code"}.isdisjoint(value)
-    return bool(value.get("error") or value.get("errors")) or "detail" in value or is_flat
-
-
-def _is_malformed(error: httpx.RemoteProtocolError) -> bool:
-    text = str(error).lower()
-    return "closed connection" not in text and "disconnected" not in text
