@@ -12,7 +12,8 @@ from tests.client.turns import Read, read
 from tests.fake_server import PROFILE, completed, delta
 from tui.client import Request
 from tui.client.protocols import load
-from tui.client.protocols.response_events import ResponsesReader, check_id
+from tui.client.protocols.ids import check_id
+from tui.client.protocols.response_events import ResponsesReader
 from tui.client.protocols.responses import body, is_stale, is_unsupported
 from tui.client.reply import Rejected, Reply, read_error, read_reply
 from tui.errors import Incomplete, Refused

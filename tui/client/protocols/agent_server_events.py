@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tui.client.protocols.fields import Payload, rows, table, text
-from tui.client.protocols.response_events import NO_ID, NotDone, ResponsesReader, check_id, read_item
+from tui.client.protocols.ids import check_id
+from tui.client.protocols.response_events import NO_ID, NotDone, ResponsesReader
+from tui.client.protocols.response_items import read_item
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, Noted, RunNamed, TurnEvent

@@ -17,7 +17,7 @@ from tui.client.protocols.docker_agent_events import ELICITATION, LIMIT, DockerA
 from tui.client.protocols.docker_agent_history import Kept, read_kept, turns_of
 from tui.client.protocols.docker_chat import listed
 from tui.client.protocols.fields import Payload, rows, seconds_of, table, text
-from tui.client.protocols.response_events import check_id
+from tui.client.protocols.ids import check_id
 from tui.client.reply import Rejected, Reply
 from tui.client.request import Request
 from tui.client.verdict import explain

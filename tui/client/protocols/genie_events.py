@@ -9,7 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from tui.client.protocols.fields import Payload, rows, table, text
-from tui.client.protocols.response_events import check_id, error_of, read_item
+from tui.client.protocols.ids import check_id
+from tui.client.protocols.response_events import error_of
+from tui.client.protocols.response_items import read_item
 from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, TurnEvent

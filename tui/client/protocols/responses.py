@@ -12,8 +12,9 @@ from tui.client.http import Http, bearer
 from tui.client.protocols import list_models, read_events
 from tui.client.protocols.background import follow
 from tui.client.protocols.fields import table
+from tui.client.protocols.ids import check_id
 from tui.client.protocols.open_calls import CLOSED, closing
-from tui.client.protocols.response_events import ResponsesReader, check_id
+from tui.client.protocols.response_events import ResponsesReader
 from tui.client.reply import Rejected, Reply
 from tui.client.request import Request
 from tui.client.retry import is_locked

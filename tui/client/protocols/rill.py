@@ -11,7 +11,7 @@ from typing import Any
 from tui.client.http import Http, bearer, segment
 from tui.client.protocols import read_events
 from tui.client.protocols.fields import Payload, rows, seconds_of, table, text
-from tui.client.protocols.response_events import check_id
+from tui.client.protocols.ids import check_id
 from tui.client.protocols.rill_events import (
     RillReader,
     answer_of,

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from tui.client.protocols.fields import Payload, rows, table, text
-from tui.client.protocols.response_events import check_id
+from tui.client.protocols.ids import check_id
 from tui.client.reply import Rejected, Reply, parse_json, read_error
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemWhole, Noted, TurnEvent
