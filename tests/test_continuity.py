@@ -205,6 +205,11 @@ async def test_a_turn_that_failed_is_never_told() -> None:
     assert taken(taken_up) == ("", said(0), f"{NEW}, with 1 earlier turn sent along.", False)
 
 
+async def test_very_much_that_was_said_is_told_too() -> None:
+    long = [turn(depth) for depth in range(1_000)]
+    assert (await start(NONE_KEPT, None, *long)).request.history == said(*range(1_000))
+
+
 @pytest.mark.parametrize("idle", [0.0, 100 * DAY])
 async def test_servers_that_keep_nothing_are_told_all_each_time(idle: float) -> None:
     stateless = mapping(2, idle=idle, state=MappingState.UNSUPPORTED)
@@ -247,8 +252,8 @@ ILLUSTRATED = replace(
 async def test_what_was_said_is_told_with_its_pictures_where_the_server_takes_them(
     profile: Profile, count: int
 ) -> None:
-    history = (await start(profile, None, ILLUSTRATED, turn(1))).request.history
-    assert [one.text for one in history] == [ILLUSTRATED.prompt, "answer 0", "prompt 1", "answer 1"]
+    history = (await start(profile, None, ILLUSTRATED, turn(1, text=ILLUSTRATED.prompt))).request.history
+    assert [one.text for one in history] == [ILLUSTRATED.prompt, "answer 0", "prompt 1", ILLUSTRATED.prompt]
     assert [len(one.pictures) for one in history] == [count, 0, 0, 0]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.payloads import payloads
-from tui.text import FORBIDDEN, MARK_LIMIT, Cleaner, clean, one_line, safe_url, shell_word, storable, typed
+from tui.text import FORBIDDEN, MARK_LIMIT, Cleaner, cap_marks, clean, one_line, safe_url, shell_word, storable, typed
 
 NASTY = st.text(
     st.one_of(
@@ -227,6 +227,18 @@ def test_hidden_characters_at_the_ends_of_their_block_wait_for_the_next(edge: st
     cleaner = Cleaner()
     assert cleaner.feed(f"a{edge}") == "a"
     assert cleaner.feed(f"{edge}b") == "⟨2 hidden characters⟩b"
+
+
+@pytest.mark.parametrize("first", ["", "a", "a\u0301", "ä" + "\u0301" * MARK_LIMIT, "\u0301" * (MARK_LIMIT + 3)])
+@pytest.mark.parametrize("second", ["", "b", "é", "\u0301", "\u0301" * 3 + "b\u0301", "\u0301" * (MARK_LIMIT + 3)])
+@pytest.mark.parametrize("third", ["", "\u0301" * (MARK_LIMIT - 2), "\u0301" * MARK_LIMIT + "c"])
+def test_marks_of_a_text_in_parts_are_capped_as_those_of_the_whole(first: str, second: str, third: str) -> None:
+    kept, marks = "", 0
+    for part in (first, second, third):
+        text, marks = cap_marks(clean(part), marks)
+        kept += text
+    assert kept == clean(first + second + third)
+    assert marks == len(kept) - len(kept.rstrip("\u0301"))
 
 
 def test_marks_are_capped_at_their_limit() -> None:
