@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.chatting import Change
 from tests.fake_server import PROFILE, Exchange, FakeServer, completed, delta
-from tests.store.histories import rows
-from tests.virtual_time import VirtualLoop, clock
+from tests.store.conftest import Disk
+from tests.store.histories import NOW, rows
+from tests.virtual_time import VirtualLoop
 from tui.changes import TurnChanged
 from tui.chat import Chat
 from tui.client import Client
+from tui.clock import Clock
 from tui.config import Config
-from tui.errors import UsageError
-from tui.model import Session, Turn, TurnStatus
+from tui.errors import SessionBusy, UsageError
+from tui.exchange import Form, Result
+from tui.model import Item, ItemKind, Mapping, Session, Turn, TurnStatus, new_id
 from tui.store import Store
 from tui.store.upkeep import check
 
@@ -41,6 +46,13 @@ CUTS: tuple[Callable[[], Exception], ...] = (
     lambda: httpx.ReadTimeout(""),
 )
 REFUSALS = (401, 403, 400, 422, 500)
+DAY = 86400.0
+TTL = 14 * DAY
+JUMPS = (1.0, 60.0, DAY, 15 * DAY, 3653 * DAY)
+"""Seconds by which a clock is set forward or back."""
+
+DURABLE_AFTER = 0.25
+HEAL_EVERY = 10.0
 
 
 class InlineLoop(VirtualLoop):
@@ -78,9 +90,11 @@ class Request:
 
 @dataclass(eq=False)
 class Server(FakeServer):
-    """A server that knows the conversations it issued, until it forgets them. `turns_on_disk` is asked for each prompt."""
+    """A server that knows the conversations it issued, until it forgets them. `turns_on_disk` is asked for each prompt, and
+    `may_go_on` for each conversation that one goes on with."""
 
     turns_on_disk: Callable[[str], bool] = lambda _prompt: True
+    may_go_on: Callable[[str, str], bool] = lambda _prompt, _conversation_id: True
     requests: list[Request] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
 
@@ -91,9 +105,11 @@ class Server(FakeServer):
         sent = Exchange(request, await request.aread()).json
         said = [one["content"] for one in sent["input"] if one["role"] == "user"]
         assert self.turns_on_disk(said[-1]), "a prompt was sent before it was on disk"
+        sent_id = sent.get("previous_response_id", "")
+        assert not sent_id or self.may_go_on(said[-1], sent_id), "a conversation was sent that is too old"
         answer = asyncio.ensure_future(super().handle_async_request(request))
         await asyncio.sleep(0)
-        self.requests.append(Request(self.seen[-1], said[-1], said[:-1], sent.get("previous_response_id", "")))
+        self.requests.append(Request(self.seen[-1], said[-1], said[:-1], sent_id))
         try:
             return await asyncio.shield(answer)
         except asyncio.CancelledError:
@@ -121,31 +137,53 @@ class ChatMachine(RuleBasedStateMachine):
         self.shown: dict[str, Turn] = {}
         self.ended: set[str] = set()
         self.broken: list[str] = []
-        self.server = Server(self.is_on_disk)
+        self.server = Server(self.is_on_disk, self.may_go_on)
+        self.skew = NOW
+        self.clock = Clock(lambda: self.loop.time() + self.skew, self.loop.time)
+        self.used: dict[str, float] = {}
+        """When each conversation was used last, by the clock as it was then."""
+        self.lowest: dict[str, float] = {}
+        """The least that the clock has shown since each prompt was sent."""
+        self.disk = Disk()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(sqlite3, "connect", self.disk.connect)
+        self.is_ailing = False
+        self.sent_ailing: set[str] = set()
+        self.elsewhere: dict[str, str] = {}
+        """What was answered in another window, by the turn's id."""
+        self.imported = 0
+        self.is_deaf = False
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something to its end, which is to be within a minute."""
         return self.loop.run_until_complete(asyncio.wait_for(work, 60))
 
     def is_on_disk(self, prompt: str) -> bool:
+        """Whether a prompt is on disk, or came when nothing could be written."""
         found = rows(self.folder / "history.db", "SELECT 1 FROM items WHERE position = 0 AND text = ?", prompt)
-        return bool(found)
+        return bool(found) or prompt in self.sent_ailing
+
+    def may_go_on(self, prompt: str, conversation_id: str) -> bool:
+        return self.lowest[prompt] - self.used[conversation_id] <= TTL
 
     @initialize()
     def start(self) -> None:
         async def started() -> tuple[Store, Chat]:
-            store = Store(self.folder / "history.db", clock=clock())
-            client = Client(transport_of=lambda _: self.server, sleep=asyncio.sleep, clock=clock())
-            chat = Chat(store, client, Config({PROFILE.name: PROFILE}, PROFILE.name), clock=clock())
+            store = Store(self.folder / "history.db", clock=self.clock)
+            client = Client(transport_of=lambda _: self.server, sleep=asyncio.sleep, clock=self.clock)
+            config = Config({PROFILE.name: PROFILE}, PROFILE.name, conversation_ttl=TTL)
+            chat = Chat(store, client, config, clock=self.clock)
             chat.subscribe(self.hear)
             await store.open()
+            self.other = Store(self.folder / "history.db", clock=self.clock)
+            await self.other.open()
             return store, chat
 
         self.store, self.chat = self.do(started())
 
     def hear(self, change: Change) -> None:
         """What a window is told: it goes on from what it was told before."""
-        if not isinstance(change, TurnChanged):
+        if not isinstance(change, TurnChanged) or self.is_deaf:
             return
         turn, before = change.turn, self.shown.get(change.turn.id)
         if before is not None:
@@ -158,6 +196,8 @@ class ChatMachine(RuleBasedStateMachine):
             self.fails(turn.text.startswith(before.text), f"{before.text!r} was shown, and then {turn.text!r}")
             self.fails(turn.prompt == before.prompt, "another prompt")
         self.shown[turn.id] = turn
+        if turn.status is TurnStatus.DONE and turn.id not in self.ended:
+            self.used[turn.conversation_id] = self.clock.now()
         if turn.status.is_final:
             self.ended.add(turn.id)
 
@@ -197,6 +237,9 @@ class ChatMachine(RuleBasedStateMachine):
             except UsageError:
                 return
             raise AssertionError("two answers at a time in one session")
+        if self.is_ailing:
+            self.sent_ailing.add(prompt)
+        self.lowest[prompt] = self.clock.now()
         self.sent[prompt] = self.do(sent()).id
         if pause:
             self.wait(0.1)
@@ -225,7 +268,7 @@ class ChatMachine(RuleBasedStateMachine):
             return
         found = self.do(self.chat.variants(session.id))
         ids = [one for variants in found.values() for one in variants.turn_ids]
-        if ids:
+        if ids and not self.is_ailing:
             self.do(self.chat.choose(session.id, ids[turn % len(ids)]))
 
     @rule(which=ANY, what=st.sampled_from(("rename", "pin", "draft", "delete", "read", "fork")))
@@ -248,7 +291,8 @@ class ChatMachine(RuleBasedStateMachine):
                 assert not self.chat.is_running(session.id)
             case _:
                 turns = self.do(self.chat.turns(session.id))
-                if len(self.sessions()) < MOST_SESSIONS and any(turn.status is TurnStatus.DONE for turn in turns):
+                is_room = len(self.sessions()) < MOST_SESSIONS and not self.is_ailing
+                if is_room and any(turn.status is TurnStatus.DONE for turn in turns):
                     self.do(self.chat.conversations.fork(session, f"label {self.number}"))
 
     @rule(seconds=st.sampled_from((0.0, 0.001, 0.01, 0.1, 0.3, 3.0)))
@@ -259,6 +303,127 @@ class ChatMachine(RuleBasedStateMachine):
     def quit_and_start(self) -> None:
         self.end()
         self.start()
+
+    @precondition(lambda self: not self.is_ailing)
+    @rule()
+    def crash(self) -> None:
+        """What was shown for long enough is there again after it; what the process did later was never done."""
+        shown, file = dict(self.shown), self.folder / "history.db"
+        self.wait(DURABLE_AFTER)
+        kept = file.read_bytes()
+        self.is_deaf = True
+        self.end()
+        self.is_deaf = False
+        file.write_bytes(kept)
+        for request in self.server.requests:
+            request.is_over = True
+        self.start()
+        for turn in shown.values():
+            found = self.do(self.store.turn(turn.id))
+            if found is None:
+                assert not turn.has_output, f"{turn} was shown and is gone"
+                continue
+            assert found.status.is_final
+            assert found.text.startswith(turn.text)
+            assert found.status is turn.status or not turn.status.is_final
+        for turn_id in self.shown:
+            found = self.do(self.store.turn(turn_id))
+            if found is not None:
+                self.shown[turn_id] = found
+                self.ended.add(turn_id)
+
+    @precondition(lambda self: not self.is_ailing)
+    @rule(which=ANY)
+    def hand_on(self, which: int) -> None:
+        """A session is written to a file, and taken in from it once."""
+        session = self.session(which)
+        if session is None or len(self.sessions()) >= MOST_SESSIONS:
+            return
+        turns = self.do(self.chat.turns(session.id))
+        if not any(turn.status is TurnStatus.DONE for turn in turns):
+            return
+        self.imported += 1
+        file = self.folder / f"{self.imported}.jsonl"
+
+        async def handed() -> list[Any]:
+            await self.chat.exchange.export(session, Form.BUNDLE, file)
+            return [outcome for _ in range(2) async for outcome in self.chat.exchange.take_in([file])]
+
+        first, second = self.do(handed())
+        assert first.result in (Result.IMPORTED, Result.KNOWN)
+        assert second.result is Result.KNOWN
+        assert first.session.id == second.session.id
+        if first.result is Result.IMPORTED:
+            last = max(turn.depth for turn in turns if turn.status is TurnStatus.DONE)
+            wanted = [turn for turn in turns[: last + 1] if turn.status is not TurnStatus.FAILED]
+            taken = self.do(self.chat.turns(first.session.id))
+            assert [(one.prompt, one.text, one.status) for one in taken] == [
+                (one.prompt, one.text, one.status) for one in wanted
+            ]
+
+    # The clock, the disk, another window
+
+    @rule(seconds=st.sampled_from(JUMPS), is_back=st.booleans())
+    def set_the_clock(self, seconds: float, is_back: bool) -> None:
+        self.skew += -seconds if is_back else seconds
+        for prompt in self.lowest:
+            self.lowest[prompt] = min(self.lowest[prompt], self.clock.now())
+
+    @precondition(lambda self: not self.is_ailing)
+    @rule(is_full=st.booleans())
+    def break_the_disk(self, is_full: bool) -> None:
+        self.do(self.disk.fill(self.store) if is_full else self.disk.protect(self.store))
+        self.is_ailing = True
+
+    @precondition(lambda self: self.is_ailing)
+    @rule()
+    def mend_the_disk(self) -> None:
+        """What was only in memory is written before long, without anyone's doing."""
+        self.do(self.disk.mend(self.store))
+        self.is_ailing = False
+        self.wait(HEAL_EVERY + 1.0)
+        assert self.store.health.message == ""
+        assert not self.store.overlay
+
+    @precondition(lambda self: not self.is_ailing)
+    @rule(which=ANY, fails=st.booleans())
+    def speak_in_another_window(self, which: int, fails: bool) -> None:
+        session = self.session(which)
+        if session is None:
+            return
+        self.number += 1
+        prompt, status = f"prompt {self.number}", TurnStatus.FAILED if fails else TurnStatus.DONE
+        turn = Turn(
+            new_id(), session.id, 0, prompt, created_at=self.clock.now(), profile=PROFILE.name,
+            protocol=PROFILE.protocol, origin=PROFILE.origin,
+        )  # fmt: skip
+        is_running = self.chat.is_running(session.id)
+        try:
+            begun = self.do(self.other.begin(turn, session))
+        except SessionBusy:
+            assert is_running
+            return
+        if is_running:
+            # It was begun before the chat's own turn was: that one finds the session busy.
+            self.do(self.chat.settled(session.id))
+        conversation = "" if fails else f"resp_{self.number:06}"
+        ended = replace(
+            begun,
+            status=status,
+            items=(Item("m", ItemKind.MESSAGE, f"word{self.number}"),),
+            conversation_id=conversation,
+        )
+        mapping = None
+        if not fails:
+            now = self.clock.now()
+            address = (session.id, PROFILE.origin, PROFILE.protocol, PROFILE.key.principal)
+            mapping = Mapping(*address, conversation, begun.depth, now, now)
+            self.server.known.add(conversation)
+            self.used[conversation] = now
+        assert self.do(self.other.save(ended, begun, session, mapping))
+        self.sent[prompt], self.shown[turn.id] = turn.id, ended
+        self.elsewhere[turn.id] = ended.text
+        self.ended.add(turn.id)
 
     # The server
 
@@ -408,9 +573,13 @@ class ChatMachine(RuleBasedStateMachine):
         if not hasattr(self, "chat"):
             return
 
+        if self.is_ailing:
+            self.mend_the_disk()
+
         async def ended() -> None:
             await self.chat.aclose()
             await self.store.close()
+            await self.other.close()
             # Generators that were left to the collector are closed by tasks of their own.
             for _ in range(5):
                 await asyncio.sleep(0)
@@ -431,13 +600,14 @@ class ChatMachine(RuleBasedStateMachine):
                 assert check(self.folder / "history.db").wrong == ()
                 self.all_is_kept()
         finally:
+            self.patch.undo()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
             shutil.rmtree(self.folder)
 
     def all_is_kept(self) -> None:
         """On disk is what was shown last, and of finished answers, what was said."""
-        said = {self.sent[one.prompt]: one.said for one in self.server.requests}
+        said = {self.sent[one.prompt]: one.said for one in self.server.requests} | self.elsewhere
         file = self.folder / "history.db"
         for turn in self.shown.values():
             kept = rows(file, "SELECT status FROM turns WHERE id = ?", turn.id)

@@ -1,7 +1,8 @@
 """`kill -9` of a chat on its history, without a window, a few milliseconds after it began: thousands of times in minutes.
 
 Each life runs in a process forked from one that is warm and has never opened SQLite. It tells of everything that has to
-outlive it; the next one looks whether it did, then goes on in the same history, and is killed in turn.
+outlive it; the next one looks whether it did, then goes on in the same history, and is killed in turn. Now and then the
+history is one of the first version of Palaver, so that the next life has to upgrade it, and may be killed over that.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import random
 import select
 import signal
+import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,17 +24,23 @@ from typing import Any
 import httpx
 import sqlite_utils.migrations  # noqa: F401 - not once more in every fork
 
-import tui.client.protocols.responses  # noqa: F401 - likewise
+import tui.client.protocols.responses
+import tui.exchange.bundle
+import tui.exchange.one_thread
+import tui.exchange.sources
+import tui.exchange.writing
+import tui.store.sql.imports  # noqa: F401 - likewise
 from tests.fake_server import PROFILE, completed, delta
 from tests.store.histories import rows
-from tests.torture.io_faults import tell_on
+from tests.torture.io_faults import forked, make_old, tell_on
 from tests.torture.report import Report
 from tui.chat import Chat
 from tui.client import Client
 from tui.config import Config
-from tui.errors import PalaverError
+from tui.errors import PalaverError, UsageError
+from tui.exchange import Form, Result
 from tui.model import Mapping, Session, Turn
-from tui.store import Store
+from tui.store import Store, schema
 from tui.store.upkeep import check
 
 MEMORY = "/dev/shm"
@@ -43,6 +51,11 @@ WORD = "x" * 1500 + " "
 """One piece of an answer: large, so that text is saved while it streams, not only at its end."""
 
 WORDS = 6
+OLD = 0.1
+"""The share of lives that find a history of the first version."""
+
+TAKEN = "in "
+"""How the labels of sessions begin that were taken in from a file: no one speaks in them."""
 
 Tell = Callable[[object], None]
 
@@ -52,13 +65,16 @@ class Ledger:
     """What has to be found in a history, by those who told of it.
 
     `sent` are prompts, `kept` the text of turns and `ended` their end, by prompt; `fields` the values each session may
-    have: those it had, which need not have been told of before, and those that were being saved since.
+    have: those it had, which need not have been told of before, and those that were being saved since. `written` are
+    files, and `taken` how many turns a session has, by its label, that is taken in from a file.
     """
 
     sent: list[str] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     fields: dict[str, list[list[Any]]] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+    taken: dict[str, int] = field(default_factory=dict)
 
     def note(self, told: dict[str, Any]) -> None:
         match told:
@@ -72,6 +88,10 @@ class Ledger:
                 self.fields.setdefault(session_id, [before]).append(values)
             case {"saved": [session_id, *values]}:
                 self.fields[session_id] = [values]
+            case {"written": name}:
+                self.written.append(name)
+            case {"taking": [label, turns]}:
+                self.taken[label] = turns
 
 
 class Server(httpx.AsyncBaseTransport):
@@ -124,6 +144,7 @@ class Life:
 
     def __init__(self, file: Path, number: int, ledger: Ledger, tell: Tell, seed: int) -> None:
         self._file = file
+        self._folder = file.parent.parent
         self._number = number
         self._ledger = ledger
         self._tell = tell
@@ -153,7 +174,9 @@ class Life:
             file,
             "SELECT p.text, t.status, coalesce(a.text, '') FROM turns t "
             "JOIN items p ON p.turn_id = t.id AND p.position = 0 "
-            "LEFT JOIN items a ON a.turn_id = t.id AND a.position = 1",
+            "LEFT JOIN items a ON a.turn_id = t.id AND a.position = 1 "
+            "JOIN sessions s ON s.id = t.session_id AND s.label NOT LIKE ?",
+            f"{TAKEN}%",
         ):
             texts.setdefault(prompt, []).append((status, text))
         times = {prompt: len(texts.get(prompt, [])) for prompt in set(ledger.sent)}
@@ -174,12 +197,27 @@ class Life:
             wrong.append(f"turns without an end: {running}")
         if moved := rows(file, _UNLIKE):
             wrong.append(f"conversations that are not those of the newest answers: {moved}")
-        return wrong
+        return wrong + self._missed_of_files()
+
+    def _missed_of_files(self) -> list[str]:
+        """What is there by half of what came from a file, and of files."""
+        wrong = []
+        for label, said, turns in rows(self._file, _TAKEN_IN, f"{TAKEN}%"):
+            if (wanted := self._ledger.taken.get(label)) != said or turns != said:
+                wrong.append(f"{label} was taken in with {said} of {wanted} turns, and tells of {turns}")
+        files = {file.name: file for file in self._folder.glob("*.jsonl")}
+        wrong += [f"{name} was written and is gone" for name in self._ledger.written if name not in files]
+        for name, file in files.items():
+            lines = file.read_bytes().splitlines()
+            if not lines or "end" not in json.loads(lines[-1]):
+                wrong.append(f"{name} is there by half")
+        copies = [one for one in self._file.parent.glob("history.db.backup-*") if ".part" not in one.name]
+        return wrong + [f"{one.name} is there by half" for one in copies if not _is_sound(one)]
 
     async def _act(self, name: str) -> None:
-        sessions = [one for one in await self._chat.sessions() if not one.label.startswith("fork")]
+        sessions = [one for one in await self._chat.sessions() if not one.label.startswith(("fork", TAKEN))]
         session = self._chance.choice(sessions) if len(sessions) > 2 else await self._chat.open(name)
-        match self._chance.choice(["talk"] * 4 + ["stop", "rename", "delete", "fork"]):
+        match self._chance.choice(["talk"] * 4 + ["stop", "rename", "delete", "fork"] + ["hand on"] * 3):
             case "talk":
                 self._chat.send(session, name)
                 await self._chat.settled(session.id)
@@ -199,6 +237,22 @@ class Life:
                 except PalaverError:
                     return
                 self._tell({"saved": [forked.session.id, f"fork {name}", True, forked.session.turns]})
+            case "hand on" if session.turns:
+                await self._hand_on(session, name)
+
+    async def _hand_on(self, session: Session, name: str) -> None:
+        """Write a session to a file, and take it in again from there."""
+        file = self._folder / f"{name}.jsonl"
+        try:
+            exported = await self._chat.exchange.export(session, Form.BUNDLE, file)
+        except UsageError:
+            return
+        self._tell({"written": file.name})
+        turns = len(exported.plan.outline.turns)
+        self._tell({"taking": [f"{TAKEN}{name}", turns]})
+        async for outcome in self._chat.exchange.take_in([file], f"{TAKEN}{name}"):
+            if outcome.result is Result.IMPORTED and outcome.session is not None:
+                self._tell({"saved": [outcome.session.id, f"{TAKEN}{name}", True, turns]})
 
     async def _change(self, session: Session, values: list[Any], work: Any) -> None:
         self._tell({"trying": [session.id, *values], "before": [session.label, session.deleted_at is None]})
@@ -215,6 +269,21 @@ WHERE t.conversation_id <> coalesce(c.conversation_id, '')
 """
 
 
+_TAKEN_IN = """
+SELECT s.label, count(p.id), s.turns FROM sessions s
+LEFT JOIN turns t ON t.session_id = s.id AND t.status NOT IN ('pending', 'streaming')
+LEFT JOIN items p ON p.turn_id = t.id AND p.position = 0
+WHERE s.label LIKE ? GROUP BY s.id
+"""
+
+
+def _is_sound(file: Path) -> bool:
+    try:
+        return rows(file, "PRAGMA integrity_check") == [("ok",)]
+    except sqlite3.DatabaseError:
+        return False
+
+
 def _agrees(values: list[Any] | None, told: list[Any]) -> bool:
     return values is not None and all(value == one for value, one in zip(values, told, strict=False))
 
@@ -228,7 +297,9 @@ def run(count: int, seed: int) -> Report:
         with tempfile.TemporaryDirectory(prefix="palaver-core-", dir=place) as name:
             ledger = Ledger()
             for number in range(1, min(LIVES, count - report.counts["kills"]) + 1):
-                _one(Path(name) / "data" / "history.db", number, ledger, chance, report)
+                file = Path(name) / "data" / "history.db"
+                is_old = chance.random() < OLD and file.exists() and _make_old(file)
+                _one(file, number, ledger, chance, report, is_old=is_old)
             last = _Child(Path(name) / "data" / "history.db", LIVES + 1, ledger, 0)
             last.until_checked(report, ledger)
             last.kill(report, ledger)
@@ -270,6 +341,8 @@ class _Child:
                 report.counts["looks"] += 1
             else:
                 report.counts["told"] += 1
+                report.counts["files written"] += "written" in told
+                report.counts["files being taken in"] += "taking" in told
                 ledger.note(told)
         return bool(data)
 
@@ -288,12 +361,30 @@ class _Child:
         report.expect(status == -signal.SIGKILL, f"{self._name} ended with {status}")
 
 
-def _one(file: Path, number: int, ledger: Ledger, chance: random.Random, report: Report) -> None:
+def _make_old(file: Path) -> bool:
+    """Let a history be one of the first version, in a process of its own; only one that no upgrade was broken off of."""
+
+    def work(tell: Tell) -> None:
+        if rows(file, "PRAGMA user_version") == [(schema.VERSION,)]:
+            old = file.with_name("old")
+            make_old(file, old)
+            old.replace(file)
+            tell({"old": True})
+
+    told, _ = forked(work)
+    return told == [{"old": True}]
+
+
+def _one(
+    file: Path, number: int, ledger: Ledger, chance: random.Random, report: Report, *, is_old: bool = False
+) -> None:
     child = _Child(file, number, ledger, chance.randrange(1 << 30))
-    # One in four is killed while it starts; what it would have found, the next one finds.
-    if chance.random() < 0.75:
+    report.counts["histories of the first version"] += is_old
+    # One in four is killed while it starts, and half of those that upgrade; what it would have found, the next one finds.
+    if chance.random() < (0.5 if is_old else 0.75):
         child.until_checked(report, ledger)
-    deadline = time.monotonic() + chance.uniform(0.002, 0.042)
+    # One in ten has the time for what takes long, such as files.
+    deadline = time.monotonic() + chance.uniform(0.002, 0.3 if chance.random() < 0.1 else 0.042)
     while (left := deadline - time.monotonic()) > 0 and child.hear(left, report, ledger):
         pass
     child.kill(report, ledger)

@@ -322,7 +322,8 @@ def make_old(file: Path, old: Path) -> None:
                 continue  # newer than that version
             conn.execute(f"INSERT OR REPLACE INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
         conn.execute(
-            "INSERT INTO items_fts (rowid, text) SELECT id, text FROM main.items WHERE kind IN ('prompt', 'message')"
+            "INSERT INTO items_fts (rowid, text) SELECT i.id, i.text FROM main.items i JOIN main.turns t ON t.id = i.turn_id "
+            "WHERE i.kind IN ('prompt', 'message') AND t.status NOT IN ('pending', 'streaming')"
         )
         conn.execute("PRAGMA main.user_version = 1")
         conn.execute("COMMIT")

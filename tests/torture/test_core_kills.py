@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.histories import a_session, opened, told
+from tests.store.histories import a_session, content, opened, told
 from tests.torture import core_kills
 from tests.torture.core_kills import WORD, Ledger, Life
 
@@ -21,6 +21,8 @@ def test_a_chat_killed_at_any_moment_has_kept_what_it_told(seed: int) -> None:
     assert report.counts["kills"] == COUNT
     assert report.counts["told"] > COUNT // 4
     assert report.counts["answers cut short"] > COUNT // 20
+    assert report.counts["histories of the first version"] > COUNT // 50
+    assert min(report.counts[name] for name in ("files written", "files being taken in")) > 0
 
 
 async def test_the_look_around_would_notice(history: Path) -> None:
@@ -39,6 +41,25 @@ async def test_the_look_around_would_notice(history: Path) -> None:
         life._ledger = Ledger()
         life._ledger.note(lost)
         assert [one.startswith(says) for one in life.missed()] == [True]
+
+
+async def test_the_look_around_would_notice_what_is_there_by_half(history: Path) -> None:
+    session = a_session(f"{core_kills.TAKEN}a file")
+    async with opened(history) as store:
+        await told(store, session, "first", WORD)
+    ledger = Ledger(taken={session.label: 1})
+    life = Life(history, 1, ledger, lambda _: None, 0)
+    assert life.missed() == []
+    ledger.note({"taking": [session.label, 2]})
+    ledger.note({"written": "gone.jsonl"})
+    (history.parent.parent / "half.jsonl").write_text('{"palaver": 1}\n')
+    history.with_name("history.db.backup-v1-1").write_bytes(content(history)[:-20_000])
+    assert life.missed() == [
+        "in a file was taken in with 1 of 2 turns, and tells of 1",
+        "gone.jsonl was written and is gone",
+        "half.jsonl is there by half",
+        "history.db.backup-v1-1 is there by half",
+    ]
 
 
 def test_a_change_that_was_cut_short_may_have_happened_or_not() -> None:
