@@ -35,17 +35,16 @@ ODD = "an answer of {} events: {} after its end, {} without effect, {} unreadabl
             [{"type": f"response.{SECRET}"}, {"type": SECRET}, delta("fine"), completed("fine")],
             (4, 0, 2, 0, 1, 0),
             id="unknown kinds",
-            marks=pytest.mark.fault("N51"),
         ),
         pytest.param(
             [delta("fin"), delta("ee"), completed("fine")],
             (3, 0, 0, 0, 1, 1),
             id="another text in the end",
-            marks=pytest.mark.fault("N53"),
         ),
         pytest.param([delta("fine"), f"{{{SECRET}", completed("fine")], (2, 0, 0, 1, 1, 0), id="unreadable"),
     ],
 )
+@pytest.mark.fault("N51", "N53")
 async def test_what_was_odd_is_counted(
     values: list[Any], counts: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,8 +18,6 @@ from tui.continuity import take_up
 from tui.model import Item, ItemKind, Turn, TurnStatus
 from tui.pictures import Picture
 
-pytestmark = pytest.mark.fault("H05")
-
 CONVERSATION = replace(PROFILE, continue_by="conversation")
 OLD = "resp_0123456789"
 
@@ -62,6 +60,7 @@ SAID = {"role": "user", "content": "hello"}
 @pytest.mark.parametrize(
     ("kind", "item"), [("function", "function_call_output"), ("custom tool", "custom_tool_call_output")]
 )
+@pytest.mark.fault("H05")
 async def test_a_call_that_the_server_waits_for_is_closed(profile: Profile, kind: str, item: str) -> None:
     told, server = await answers(reply(400, open_call(kind)), well, profile=profile, conversation_id=OLD)
     first, second = (exchange.json for exchange in server.seen)
@@ -70,6 +69,7 @@ async def test_a_call_that_the_server_waits_for_is_closed(profile: Profile, kind
     assert (told.turn.status, told.turn.text, told.turn.notes) == (TurnStatus.DONE, "fine", (CLOSED,))
 
 
+@pytest.mark.fault("H05")
 async def test_calls_that_are_named_one_at_a_time_are_all_closed() -> None:
     names = ["call_1", "call_2", "call_3"]
     told, server = await answers(*[reply(400, open_call(call_id=name)) for name in names], well, conversation_id=OLD)
@@ -77,6 +77,7 @@ async def test_calls_that_are_named_one_at_a_time_are_all_closed() -> None:
     assert told.turn.notes == (CLOSED,)
 
 
+@pytest.mark.fault("H05")
 async def test_a_call_that_stays_open_is_told_of_in_the_servers_words() -> None:
     told, _ = await answers(*[reply(400, open_call())] * 2, conversation_id=OLD)
     assert (told.turn.status, told.exit_status, told.turn.notes) == (TurnStatus.FAILED, 6, ())
@@ -84,6 +85,7 @@ async def test_a_call_that_stays_open_is_told_of_in_the_servers_words() -> None:
     assert told.turn.conversation_id == ""
 
 
+@pytest.mark.fault("H05")
 async def test_a_server_that_names_new_calls_for_ever_is_not_asked_for_ever() -> None:
     more = [reply(400, open_call(call_id=f"call_{number}")) for number in range(MOST + 1)]
     told, server = await answers(*more, conversation_id=OLD)
@@ -108,6 +110,7 @@ def in_stream(exchange: Exchange) -> object:
         ),
     ],
 )
+@pytest.mark.fault("H05")
 async def test_nothing_else_is_sent_again(answer: Any, conversation_id: str) -> None:
     told, server = await answers(answer, conversation_id=conversation_id)
     assert (told.turn.status, told.exit_status, len(server.seen)) == (TurnStatus.FAILED, 6, 1)
@@ -120,6 +123,7 @@ async def pictures(keys: Collection[str]) -> dict[str, Picture]:
 
 @pytest.mark.parametrize("protocol", ["responses", "chat", "anthropic", "ollama", "agent-server"])
 @pytest.mark.parametrize("status", [TurnStatus.DONE, TurnStatus.CANCELLED])
+@pytest.mark.fault("H05")
 async def test_no_call_is_sent_that_could_be_without_its_answer(protocol: str, status: TurnStatus) -> None:
     items = (
         Item("c", ItemKind.TOOL_CALL, "{}", "weather", "call_1"),
