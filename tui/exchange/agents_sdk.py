@@ -7,7 +7,7 @@ from typing import Any
 
 from tui.exchange import strict_json
 from tui.exchange.fields import rows, seconds, table, text, words
-from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Refusal, Said, Thread, turns_of
+from tui.exchange.thread import THREAD_LIMIT, Refusal, Said, Thread, TooLong, turns_of
 from tui.model import ItemKind
 from tui.store.foreign import ForeignDatabase
 from tui.text import one_line
@@ -43,20 +43,23 @@ class AgentsSessions:
         return list(self._db.rows("SELECT session_id, created_at FROM agent_sessions ORDER BY created_at, session_id"))
 
     def _read(self, name: str, at: Any) -> Thread | Refusal:
-        said: list[Said] = []
+        try:
+            turns = turns_of(self._said(name))
+        except TooLong as error:
+            return Refusal(one_line(name, 80), error.why)
+        except strict_json.BadJson as error:
+            return Refusal(one_line(name, 80), f"a message in it cannot be read: {error.why}")
+        # A session's name is only unique in its own file, so when it was begun is part of where it comes from.
+        return Thread(PROGRAM, f"{name} {words(at)}", turns, label=name, created_at=seconds(at) or 0.0)
+
+    def _said(self, name: str) -> Iterator[Said]:
         size = 0
         query = "SELECT message_data, created_at FROM agent_messages WHERE session_id = ? ORDER BY id"
         for data, moment in self._db.rows(query, name):
             size += len(text(data))
-            if size > THREAD_LIMIT or len(said) > MESSAGE_LIMIT:
-                return Refusal(one_line(name, 80), f"it is longer than {THREAD_LIMIT >> 20} MiB")
-            try:
-                item = strict_json.read(text(data))
-            except strict_json.BadJson as error:
-                return Refusal(one_line(name, 80), f"a message in it cannot be read: {error.why}")
-            said += said_in(table(item), seconds(moment))
-        # A session's name is only unique in its own file, so when it was begun is part of where it comes from.
-        return Thread(PROGRAM, f"{name} {words(at)}", turns_of(said), label=name, created_at=seconds(at) or 0.0)
+            if size > THREAD_LIMIT:
+                raise TooLong(f"it is longer than {THREAD_LIMIT >> 20} MiB")
+            yield from said_in(table(strict_json.read(text(data))), seconds(moment))
 
 
 def said_in(item: dict[str, Any], at: float | None, aside: str = ", not taken along") -> Iterator[Said]:

@@ -19,9 +19,10 @@ from tui.exchange import strict_json
 from tui.exchange.fields import rows, seconds, table, text
 from tui.exchange.one_thread import OneThread
 from tui.exchange.outline import Outline, iso_moment
+from tui.exchange.packed_turns import PackedTurns
 from tui.exchange.strict_json import BadJson
 from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Thread
-from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus, new_id
+from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
 from tui.pictures import Picture, picture_of
 from tui.text import FORBIDDEN
 
@@ -77,11 +78,11 @@ class Bundle(OneThread):
     """A bundle, to be read."""
 
     def _read(self) -> Thread:
-        # Counted before anything is kept: a million of the shortest turns take ten times the memory of their text.
+        # Counted before anything is read: to be refused after a million turns takes long.
         if sum(1 for _ in self._lines()) - 2 > MESSAGE_LIMIT:
             raise FileRefused(f"{self._name} has more than {MESSAGE_LIMIT:,} turns.")
         digest = hashlib.sha256()
-        turns: list[Turn] = []
+        turns = PackedTurns()
         pictures: dict[str, Picture] = {}
         head: dict[str, Any] | None = None
         end: dict[str, Any] | None = None
@@ -95,7 +96,7 @@ class Bundle(OneThread):
                 end = fields
             else:
                 digest.update(line)
-                turns.append(self._turn(fields, number, turns))
+                turns.add(self._turn(fields, number))
                 pictures |= self._pictures(fields, number)
         if head is None or end is None or end["end"] != len(turns):
             raise FileRefused(f"{self._name} is cut off: it ends after {len(turns):,} turns.")
@@ -104,7 +105,7 @@ class Bundle(OneThread):
         return Thread(
             "Palaver",
             digest.hexdigest(),
-            tuple(turns),
+            turns,
             label=text(head.get("label")),
             title=text(head.get("title")),
             created_at=turns[0].created_at,
@@ -151,7 +152,7 @@ class Bundle(OneThread):
             )
         return head
 
-    def _turn(self, fields: dict[str, Any], number: int, before: list[Turn]) -> Turn:
+    def _turn(self, fields: dict[str, Any], number: int) -> Turn:
         status, prompt = text(fields.get("status")), fields.get("prompt")
         if status not in _STATUSES or not isinstance(prompt, str):
             raise FileRefused(f"{self._name} has something else than a turn in line {number:,}.")
@@ -162,9 +163,9 @@ class Bundle(OneThread):
         calls: dict[str, str] = {}
         items = tuple(_item(one, place, calls) for place, one in enumerate(answer, 1))
         return Turn(
-            new_id(),
             "",
-            len(before),
+            "",
+            0,
             prompt,
             TurnStatus(status),
             items,

@@ -4,60 +4,74 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
-from tui.exchange.fields import rows, seconds, table, text, words
+from tui.exchange.fields import Fields, fields_of, placed, rows, seconds, text, words
+from tui.exchange.large_json import LargeArray, LargeObject, SmallObject
 from tui.exchange.thread import Said, Thread, turns_of
 from tui.model import ItemKind
 
 PROGRAM = "ChatGPT"
 
 
-def read(conversation: dict[str, Any]) -> Thread:
-    """The thread of a conversation. A tree that is broken is read as far as it hangs together."""
-    nodes = {name: table(node) for name, node in table(conversation.get("mapping")).items()}
+def read(conversation: Fields) -> Thread:
+    """The thread of a conversation. A tree that is broken is read as far as it hangs together.
+
+    Raises:
+        TooLong: It is longer than is taken in.
+    """
+    nodes = placed(conversation.get("mapping"))
     shown = _branch(nodes, _leaf(nodes, text(conversation.get("current_node"))))
-    said = [one for name in shown for one in _said(table(nodes[name].get("message")))]
-    told = sum(any(_said(table(node.get("message")))) for node in nodes.values())
+    is_shown = bytearray(len(nodes))
+    for place in shown:
+        is_shown[place] = True
     source = text(conversation.get("conversation_id")) or text(conversation.get("id")) or _fingerprint(nodes)
     return Thread(
         PROGRAM,
         source,
-        turns_of(said),
+        turns_of(one for place in shown for one in _said(_message(nodes[place]))),
         title=text(conversation.get("title")),
         created_at=seconds(conversation.get("create_time")) or 0.0,
-        left_out=told - sum(any(_said(table(nodes[name].get("message")))) for name in shown),
+        left_out=sum(any(_said(_message(nodes[place]))) for place in range(len(nodes)) if not is_shown[place]),
     )
 
 
-def _leaf(nodes: dict[str, dict[str, Any]], current: str) -> str:
-    """The last message shown: the one that is named, or the newest one where there is none of that name."""
-    if current in nodes:
-        return current
-    newest, at = "", -1.0
-    for name, node in nodes.items():
-        moment = seconds(table(node.get("message")).get("create_time")) or 0.0
+def _message(node: Any) -> Fields:
+    return fields_of(fields_of(node).get("message"))
+
+
+def _leaf(nodes: SmallObject | LargeObject, current: str) -> int | None:
+    """The place of the last message shown: the one that is named, or the newest one where there is none of that name."""
+    place = nodes.place(current)
+    if place is not None:
+        return place
+    newest, at = None, -1.0
+    for place, node in enumerate(nodes):
+        moment = seconds(_message(node).get("create_time")) or 0.0
         if moment > at:
-            newest, at = name, moment
+            newest, at = place, moment
     return newest
 
 
-def _branch(nodes: dict[str, dict[str, Any]], leaf: str) -> list[str]:
-    """The names of the messages from the first one to `leaf`. Where a parent is missing, or comes again, it begins."""
-    found: dict[str, None] = {}
-    name = leaf
-    while name in nodes and name not in found:
-        found[name] = None
-        name = text(nodes[name].get("parent"))
-    return list(found)[::-1]
+def _branch(nodes: SmallObject | LargeObject, leaf: int | None) -> array[int]:
+    """The places of the messages from the first one to `leaf`. Where a parent is missing, or comes again, it begins."""
+    found, is_found = array("I"), bytearray(len(nodes))
+    place = leaf
+    while place is not None and not is_found[place]:
+        found.append(place)
+        is_found[place] = True
+        place = nodes.place(text(fields_of(nodes[place]).get("parent")))
+    found.reverse()
+    return found
 
 
-def _said(message: dict[str, Any]) -> Iterator[Said]:
+def _said(message: Fields) -> Iterator[Said]:
     metadata, content, author = (
-        table(message.get("metadata")),
-        table(message.get("content")),
-        table(message.get("author")),
+        fields_of(message.get("metadata")),
+        fields_of(message.get("content")),
+        fields_of(message.get("author")),
     )
     if metadata.get("is_visually_hidden_from_conversation") is True:
         return
@@ -66,7 +80,7 @@ def _said(message: dict[str, Any]) -> Iterator[Said]:
     told = _text(content)
     match text(content.get("content_type")):
         case "thoughts":
-            thoughts = [table(one) for one in rows(content.get("thoughts"))]
+            thoughts = [fields_of(one) for one in rows(content.get("thoughts"))]
             told = "\n\n".join(filter(None, (_thought(one) for one in thoughts)))
             kind = ItemKind.REASONING
         case "reasoning_recap" | "model_editable_context" | "user_editable_context":
@@ -85,9 +99,10 @@ def _said(message: dict[str, Any]) -> Iterator[Said]:
         yield Said(role, told, kind, name, at=at, model=model)
 
 
-def _text(content: dict[str, Any]) -> str:
-    if isinstance(content.get("parts"), list):
-        return "\n\n".join(filter(None, map(_part, content["parts"])))
+def _text(content: Fields) -> str:
+    parts = content.get("parts")
+    if isinstance(parts, list | LargeArray):
+        return "\n\n".join(filter(None, map(_part, parts)))
     if text(content.get("content_type")) == "code":
         return text(content.get("text"))
     return text(content.get("text")) or text(content.get("result")) or text(content.get("content"))
@@ -97,18 +112,19 @@ def _part(part: Any) -> str:
     """A part of a message: text, or something that is only named here."""
     if isinstance(part, str):
         return part
-    fields = table(part)
+    fields = fields_of(part)
     if told := text(fields.get("text")):
         return told
     kind = text(fields.get("content_type")).removesuffix("_asset_pointer").replace("_", " ")
     return f"[{kind or 'something'} that is not in the export]" if fields else words(part)
 
 
-def _thought(thought: dict[str, Any]) -> str:
+def _thought(thought: Fields) -> str:
     summary, told = text(thought.get("summary")), text(thought.get("content"))
     return f"**{summary}**\n\n{told}" if summary and told else summary or told
 
 
-def _fingerprint(nodes: dict[str, Any]) -> str:
+def _fingerprint(nodes: SmallObject | LargeObject) -> str:
     """A name for a conversation that has none."""
-    return hashlib.sha256(json.dumps(sorted(nodes)).encode()).hexdigest()
+    names = sorted(map(nodes.name, range(len(nodes))))
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tui.exchange.fields import rows, seconds, table, text, words
+from tui.exchange.fields import Fields, fields_of, rows, seconds, text, words
+from tui.exchange.large_json import LargeArray
+from tui.exchange.places import Places
 from tui.exchange.thread import Said, Thread, turns_of
 from tui.model import ItemKind
 
@@ -14,38 +17,54 @@ PROGRAM = "Claude"
 _ROLES = {"human": "user", "user": "user", "assistant": "assistant"}
 
 
-def read(conversation: dict[str, Any]) -> Thread:
-    """The thread of a conversation."""
-    messages = [table(one) for one in rows(conversation.get("chat_messages"))]
+def read(conversation: Fields) -> Thread:
+    """The thread of a conversation.
+
+    Raises:
+        TooLong: It is longer than is taken in.
+    """
+    messages = rows(conversation.get("chat_messages"))
     shown = _branch(messages, text(conversation.get("current_leaf_message_uuid")))
     model = text(conversation.get("model"))
     return Thread(
         PROGRAM,
         text(conversation.get("uuid")),
-        turns_of(one for message in shown for one in _said(message, model)),
+        turns_of(one for place in shown for one in _said(fields_of(messages[place]), model)),
         title=text(conversation.get("name")),
         created_at=seconds(conversation.get("created_at")) or 0.0,
         left_out=len(messages) - len(shown),
     )
 
 
-def _branch(messages: list[dict[str, Any]], leaf: str) -> list[dict[str, Any]]:
-    """The messages up to the one shown last. Where they do not say what they answer, that is all of them."""
-    named = {text(message.get("uuid")): message for message in messages if text(message.get("uuid"))}
-    if not messages or not any(text(message.get("parent_message_uuid")) in named for message in messages):
-        return messages
-    name = leaf if leaf in named else text(messages[-1].get("uuid"))
-    found: dict[str, dict[str, Any]] = {}
-    while name in named and name not in found:
-        found[name] = named[name]
-        name = text(named[name].get("parent_message_uuid"))
-    return list(found.values())[::-1]
+def _branch(messages: list[Any] | LargeArray, leaf: str) -> Sequence[int]:
+    """The places of the messages up to the one shown last. Where they do not say what they answer, that is all of them."""
+    named = Places()
+    last = ""
+    for place, message in enumerate(messages):
+        last = text(fields_of(message).get("uuid"))
+        if last:
+            named.put(last, place)
+    if all(named.get(_parent(message)) is None for message in messages):
+        return range(len(messages))
+    at = named.get(leaf)
+    found, is_found = array("I"), bytearray(len(messages))
+    at = named.get(last) if at is None else at
+    while at is not None and not is_found[at]:
+        found.append(at)
+        is_found[at] = True
+        at = named.get(_parent(messages[at]))
+    found.reverse()
+    return found
 
 
-def _said(message: dict[str, Any], model: str) -> Iterator[Said]:
+def _parent(message: Any) -> str:
+    return text(fields_of(message).get("parent_message_uuid"))
+
+
+def _said(message: Fields, model: str) -> Iterator[Said]:
     sender = text(message.get("sender")) or "unknown"
     role, at = _ROLES.get(sender, sender), seconds(message.get("created_at"))
-    blocks = [table(block) for block in rows(message.get("content"))]
+    blocks: list[Fields] = [fields_of(block) for block in rows(message.get("content"))]
     if role == "user":
         told = _typed(blocks) or text(message.get("text"))
         yield Said(role, "\n\n".join(filter(None, [told, *_attached(message)])), at=at)
@@ -62,11 +81,11 @@ def _said(message: dict[str, Any], model: str) -> Iterator[Said]:
             )
 
 
-def _typed(blocks: list[dict[str, Any]]) -> str:
+def _typed(blocks: list[Fields]) -> str:
     return "\n\n".join(filter(None, (text(block.get("text")) for block in blocks)))
 
 
-def _of_block(block: dict[str, Any]) -> tuple[ItemKind, str] | None:
+def _of_block(block: Fields) -> tuple[ItemKind, str] | None:
     match text(block.get("type")):
         case "text" | "voice_note":
             return ItemKind.MESSAGE, text(block.get("text"))
@@ -81,17 +100,17 @@ def _of_block(block: dict[str, Any]) -> tuple[ItemKind, str] | None:
 
 
 def _result(content: Any) -> str:
-    parts = [table(part) for part in rows(content)]
+    parts = [fields_of(part) for part in rows(content)]
     return "\n\n".join(filter(None, (text(part.get("text")) for part in parts))) or words(content)
 
 
-def _attached(message: dict[str, Any]) -> Iterator[str]:
+def _attached(message: Fields) -> Iterator[str]:
     """What was sent along with a prompt: the text of files, the names of others."""
-    for one in map(table, rows(message.get("attachments"))):
+    for one in map(fields_of, rows(message.get("attachments"))):
         name, told = text(one.get("file_name")) or "a file", text(one.get("extracted_content"))
         fence = "`" * 3
         while fence in told:
             fence += "`"
         yield f"{name}:\n\n{fence}\n{told}\n{fence}" if told else f"[{name}, not in the export]"
-    for one in map(table, rows(message.get("files"))):
+    for one in map(fields_of, rows(message.get("files"))):
         yield f"[{text(one.get('file_name')) or 'a file'}, not in the export]"

@@ -9,9 +9,10 @@ from typing import Any, BinaryIO
 
 from tui.errors import FileRefused
 from tui.exchange import chatgpt, claude
-from tui.exchange.fields import text
+from tui.exchange.fields import Fields, text
 from tui.exchange.json_stream import values
-from tui.exchange.thread import MESSAGE_LIMIT, Refusal, Thread
+from tui.exchange.large_json import LargeArray, LargeObject, check
+from tui.exchange.thread import Refusal, Thread, TooLong
 from tui.text import one_line
 
 
@@ -31,10 +32,13 @@ class Conversations:
         known = others = 0
         for value in self._values():
             go_on()
+            check(value)
             if _reader_of(value) is None:
                 others += 1
             else:
                 known += 1
+            # What is large is let go of before the next one is read.
+            del value
         if not known:
             what = "neither ChatGPT's nor Claude's" if others else "empty"
             raise FileRefused(f"{self._name} has no conversations: it is {what}.")
@@ -42,15 +46,10 @@ class Conversations:
 
     def threads(self) -> Iterator[Thread | Refusal]:
         for value in self._values():
-            reader = _reader_of(value)
-            if reader is None:
-                yield Refusal("a value", "it is no conversation")
-                continue
-            thread = reader(value)
-            if sum(1 + len(turn.items) for turn in thread.turns) > MESSAGE_LIMIT:
-                yield Refusal(one_line(thread.title, 80), f"it has more than {MESSAGE_LIMIT:,} messages")
-            else:
-                yield thread
+            thread = _read(value)
+            del value
+            yield thread
+            del thread
 
     def _values(self) -> Iterator[Any]:
         with closing(self._opened()) as stream:
@@ -74,10 +73,20 @@ def _open(file: Path, name: str) -> BinaryIO:
         raise FileRefused(f"{name} cannot be read: {error.strerror}.") from None
 
 
-def _reader_of(value: Any) -> Callable[[dict[str, Any]], Thread] | None:
-    if isinstance(value, dict):
-        if isinstance(value.get("mapping"), dict):
+def _read(value: Any) -> Thread | Refusal:
+    reader = _reader_of(value)
+    if reader is None:
+        return Refusal("a value", "it is no conversation")
+    try:
+        return reader(value)
+    except TooLong as error:
+        return Refusal(one_line(text(value.get("title")) or text(value.get("name")), 80), error.why)
+
+
+def _reader_of(value: Any) -> Callable[[Fields], Thread] | None:
+    if isinstance(value, dict | LargeObject):
+        if isinstance(value.get("mapping"), dict | LargeObject):
             return chatgpt.read
-        if isinstance(value.get("chat_messages"), list) and text(value.get("uuid")):
+        if isinstance(value.get("chat_messages"), list | LargeArray) and text(value.get("uuid")):
             return claude.read
     return None

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from tui.errors import FileRefused
-from tui.exchange import strict_json
-from tui.exchange.strict_json import BadJson
+from tui.exchange.large_json import Raw
 from tui.exchange.thread import THREAD_LIMIT
 
 FILE_LIMIT = 4 * 1024**3
@@ -24,27 +23,22 @@ CHUNK = 256 * 1024
 _PLAIN = re.compile(rb'"[^"\\]*"|["{}\[\],]')
 _DEEP = re.compile(rb'"[^"\\]*"|["{}\[\]]')
 _IN_STRING = re.compile(rb'["\\]')
+_SOMETHING = re.compile(rb"[^ \t\r\n]")
 _BLANKS = b" \t\r\n"
 
 
 def values(stream: BinaryIO, name: str) -> Iterator[Any]:
-    """The values of the array in `stream`, each as it is read; a file that is one object has that one.
+    """The values of the array in `stream`, each as it is read; a file that is one object has that one. What is large is
+    a `LargeObject` or a `LargeArray`, which is not kept here.
 
     Raises:
         FileRefused: It is no JSON, or JSON that is refused. `name` is the file's, for the message.
     """
-    for offset, raw in _pieces(stream, name):
-        try:
-            yield strict_json.read(raw.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise FileRefused(f"{name} is not UTF-8 at byte {offset + error.start:,}.") from None
-        except BadJson as error:
-            place = offset + len(raw.decode("utf-8")[: error.offset].encode())
-            raise FileRefused(f"{name} cannot be read at byte {place:,}: {error.why}.") from None
+    return (raw.value(0, len(raw.data)) for raw in _pieces(stream, name))
 
 
-def _pieces(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
-    """The text of each value, with its place in the file."""
+def _pieces(stream: BinaryIO, name: str) -> Iterator[Raw]:
+    """The text of each value."""
     scanner = _Scanner(name)
     first = True
     while chunk := stream.read(CHUNK):
@@ -75,7 +69,7 @@ class _Scanner:
         self._is_over = False
         self._count = 0
 
-    def feed(self, chunk: bytes) -> Iterator[tuple[int, bytes]]:
+    def feed(self, chunk: bytes) -> Iterator[Raw]:
         position = kept = 0
         if not self._depth and not self._is_over:
             position = kept = self._enter(chunk)
@@ -101,12 +95,12 @@ class _Scanner:
             elif self._ends_value(sign):
                 self._piece += chunk[kept : at if self._is_array else position]
                 kept = position
-                piece, begin = bytes(self._piece), self._begin
-                self._piece.clear()
-                self._begin = self._offset + position
-                if piece.strip(_BLANKS) or sign == 0x2C or self._count:
+                begin, self._begin = self._begin, self._offset + position
+                if sign == 0x2C or self._count or _SOMETHING.search(self._piece):
                     self._count += 1
-                    yield begin, piece
+                    yield Raw(self._taken(), begin, self._name)
+                else:
+                    self._piece.clear()
         if not self._is_over:
             self._piece += chunk[kept:]
         self._offset += len(chunk)
@@ -114,6 +108,11 @@ class _Scanner:
             raise FileRefused(f"{self._name} has a conversation longer than {THREAD_LIMIT >> 20} MiB.")
         if self._offset > FILE_LIMIT:
             raise FileRefused(f"{self._name} is larger than {FILE_LIMIT >> 30} GiB.")
+
+    def _taken(self) -> bytearray:
+        """What was gathered, which is not copied."""
+        piece, self._piece = self._piece, bytearray()
+        return piece
 
     def close(self) -> None:
         if not self._is_over:

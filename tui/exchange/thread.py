@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
-from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus, new_id
+from tui.exchange.packed_turns import PackedTurns
+from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
 from tui.pictures import Picture
 from tui.values import dataclass
 
@@ -14,6 +14,12 @@ THREAD_LIMIT = 64 * 1024 * 1024
 
 MESSAGE_LIMIT = 1_000_000
 """The most messages one thread may have."""
+
+PARTS_OF_TURN = 10_000
+"""The most messages that are made one turn: what follows is a turn of its own. A turn is held and drawn as one."""
+
+TEXT_OF_TURN = 16 * 1024 * 1024
+"""The characters after which a prompt, or an answer, made of several messages is long enough."""
 
 NOTHING_ASKED = "(nothing was asked)"
 """The prompt of an answer that no one asked for."""
@@ -31,7 +37,7 @@ class Thread:
 
     program: str
     source: str
-    turns: tuple[Turn, ...]
+    turns: Sequence[Turn]
     label: str = ""
     title: str = ""
     created_at: float = 0.0
@@ -46,6 +52,14 @@ class Refusal:
 
     name: str
     why: str
+
+
+class TooLong(Exception):
+    """More was said in a thread than is taken in; `why` says so of it."""
+
+    def __init__(self, why: str = f"it has more than {MESSAGE_LIMIT:,} messages") -> None:
+        super().__init__(why)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,61 +77,95 @@ class Said:
     failed: bool = False
 
 
-def turns_of(said: Iterable[Said]) -> tuple[Turn, ...]:
+def turns_of(said: Iterable[Said]) -> PackedTurns:
     """The turns that were said: each begins with a prompt, and what follows it is its answer.
 
     What came before the first prompt is told as notices of its turn. Identifiers are new; a turn without an answer is
     one that broke off.
+
+    Raises:
+        TooLong: That is more than is taken in.
     """
-    turns: list[Turn] = []
-    before: list[Item] = []
-    open_turn: Turn | None = None
-    items: list[Item] = []
-    for one in said:
-        if one.role == "user" and one.kind is ItemKind.MESSAGE:
-            if open_turn is not None and not items:
-                open_turn = replace(open_turn, prompt=f"{open_turn.prompt}\n\n{one.text}")
-                continue
-            if open_turn is not None:
-                turns.append(_closed(open_turn, items, before))
-                before = []
-            open_turn, items = _begun(one, len(turns), turns), []
-        elif open_turn is None:
-            before.append(Item("", ItemKind.NOTICE, one.text, one.name or one.role))
+    turns = PackedTurns()
+    now: _Turn | None = None
+    for number, one in enumerate(said, 1):
+        if number > MESSAGE_LIMIT:
+            raise TooLong
+        asks = one.role == "user" and one.kind is ItemKind.MESSAGE
+        if now is not None and (now.has_no_room(asks) or (asks and now.has_answer)):
+            turns.add(now.closed())
+            now = _Turn(now.begun_at)
+            if not asks:
+                now.ask(Said("user", NOTHING_ASKED, at=one.at))
+        if now is None:
+            now = _Turn(0.0)
+        if asks:
+            now.ask(one)
         else:
-            items.append(_item(one))
-            ended = one.at if one.at is not None else open_turn.ended_at
-            open_turn = replace(open_turn, ended_at=ended, model=one.model or open_turn.model)
-    if open_turn is None and before:
-        open_turn = _begun(Said("user", NOTHING_ASKED), 0, turns)
-    if open_turn is not None:
-        turns.append(_closed(open_turn, items, before))
-    return tuple(turns)
+            now.answer(one)
+    if now is not None:
+        turns.add(now.closed())
+    return turns
 
 
-def _begun(one: Said, depth: int, turns: list[Turn]) -> Turn:
-    earlier = turns[-1].created_at if turns else 0.0
-    at = one.at if one.at is not None else earlier
-    return Turn(
-        new_id(), "", depth, one.text, TurnStatus.INTERRUPTED, created_at=at, ended_at=at or None, model=one.model
-    )
+class _Turn:
+    """A turn that is being put together. `earlier` is when the one before it was begun."""
 
+    def __init__(self, earlier: float) -> None:
+        self._earlier = earlier
+        self._prompts: list[str] = []
+        self._items: list[Item] = []
+        self._asked = self._answered = 0
+        self._at: float | None = None
+        self._ended_at: float | None = None
+        self._model = ""
+        self._calls: dict[str, str] = {}
+        self.has_answer = False
 
-def _item(one: Said) -> Item:
-    kind, name = one.kind, one.name
-    if kind is ItemKind.MESSAGE and one.role != "assistant":
-        kind, name = ItemKind.NOTICE, name or one.role
-    state = ItemState.FAILED if one.failed else ItemState.NONE
-    return Item("", kind, one.text, name, one.call_id, state)
+    @property
+    def begun_at(self) -> float:
+        """When it was begun, as far as anything says so; else 0."""
+        return self._at or self._earlier or self._ended_at or 0.0
 
+    def has_no_room(self, for_prompt: bool) -> bool:
+        """Whether another message would make it too long."""
+        count, size = (len(self._prompts), self._asked) if for_prompt else (len(self._items), self._answered)
+        return count >= PARTS_OF_TURN or size > TEXT_OF_TURN
 
-def _closed(turn: Turn, items: list[Item], before: list[Item]) -> Turn:
-    """A turn with its items, which are given new names."""
-    calls: dict[str, str] = {}
-    named = []
-    for number, item in enumerate([*before, *items], 1):
-        call = calls.setdefault(item.call_id, str(len(calls) + 1)) if item.call_id else ""
-        named.append(replace(item, key=str(number), call_id=call))
-    at = turn.created_at or turn.ended_at or 0.0
-    turn = replace(turn, items=tuple(named), created_at=at)
-    return replace(turn, status=TurnStatus.DONE) if turn.text else turn
+    def ask(self, one: Said) -> None:
+        """Make something said part of the prompt."""
+        if not self._prompts:
+            self._at, self._model = one.at, one.model
+            self._ended_at = self.begun_at or None
+        self._prompts.append(one.text)
+        self._asked += len(one.text)
+
+    def answer(self, one: Said) -> None:
+        """Make something said part of the answer; before there is a prompt, it is told as a notice."""
+        self._answered += len(one.text)
+        if not self._prompts:
+            self._items.append(Item("", ItemKind.NOTICE, one.text, one.name or one.role))
+            return
+        call = self._calls.setdefault(one.call_id, str(len(self._calls) + 1)) if one.call_id else ""
+        kind, name = one.kind, one.name
+        if kind is ItemKind.MESSAGE and one.role != "assistant":
+            kind, name = ItemKind.NOTICE, name or one.role
+        self._items.append(Item("", kind, one.text, name, call, ItemState.FAILED if one.failed else ItemState.NONE))
+        self._ended_at = one.at if one.at is not None else self._ended_at
+        self._model = one.model or self._model
+        self.has_answer = True
+
+    def closed(self) -> Turn:
+        """The turn as it has become."""
+        is_done = any(item.kind is ItemKind.MESSAGE and item.text for item in self._items)
+        return Turn(
+            "",
+            "",
+            0,
+            "\n\n".join(self._prompts or [NOTHING_ASKED]),
+            TurnStatus.DONE if is_done else TurnStatus.INTERRUPTED,
+            tuple(self._items),
+            created_at=self.begun_at,
+            ended_at=self._ended_at,
+            model=self._model,
+        )
