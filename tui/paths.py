@@ -48,24 +48,24 @@ class NotHere(PermissionError):
 def find(environ: Mapping[str, str] | None = None) -> Paths:
     """The folders the environment names, or the platform's own; one in `NOWHERE` where there is no home folder for it."""
     env = os.environ if environ is None else environ
-    given = ((kind, env.get(f"PALAVER_{kind.upper()}_DIR", "")) for kind in ("config", "data", "log"))
-    return Paths(*(Path(folder).absolute() if folder else _usual(kind) for kind, folder in given))
+    given = ((name, env.get(f"PALAVER_{name}_DIR", "")) for name in ("CONFIG", "DATA", "LOG"))
+    return Paths(*(Path(folder).absolute() if folder else _usual(name) for name, folder in given))
 
 
-def _usual(kind: str) -> Path:
+def _usual(name: str) -> Path:
     import platformdirs
 
     own: Mapping[str, Callable[..., Path]] = {
-        "config": platformdirs.user_config_path,
-        "data": platformdirs.user_data_path,
-        "log": platformdirs.user_log_path,
+        "CONFIG": platformdirs.user_config_path,
+        "DATA": platformdirs.user_data_path,
+        "LOG": platformdirs.user_log_path,
     }
     try:
-        folder = own[kind](APP, appauthor=False)
+        folder = own[name](APP, appauthor=False)
     except RuntimeError:
-        return NOWHERE / kind
+        return NOWHERE / name
     # One that is not absolute has a ~ that leads nowhere, or would be another one in every folder.
-    return folder if folder.is_absolute() else NOWHERE / kind
+    return folder if folder.is_absolute() else NOWHERE / name
 
 
 def require(folder: Path) -> None:
@@ -100,7 +100,7 @@ def check_may_make(folder: Path) -> None:
 
 def _refuse_nowhere(folder: Path) -> None:
     if folder.parent == NOWHERE:
-        raise NotHere("There is no home folder", f"set HOME, or PALAVER_{folder.name.upper()}_DIR")
+        raise NotHere("There is no home folder", f"set HOME, or PALAVER_{folder.name}_DIR")
 
 
 def make_private_dir(path: Path) -> None:
