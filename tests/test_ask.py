@@ -21,6 +21,7 @@ import pytest
 from tests.fake_server import completed, delta
 from tests.loopback import Call, loopback, palaver, plain_environment, profile_text, start
 from tests.store.histories import a_session, opened, rows, told
+from tests.store.other import Other
 from tests.store.test_faults import set_aside_file, spoil_in_another_process, texts
 from tests.terminal import wait_for
 from tests.test_pictures import DOT, PICTURE, URL
@@ -589,6 +590,32 @@ def test_a_history_taken_away_while_it_asks_is_told_in_one_line(write_config: Wr
         f"palaver: The history was moved or replaced while it was open; from now on the new one is used: {history}."
     ]
     assert texts(history) == ["hello", "half and half"]
+
+
+@pytest.mark.fault("D20", "D43")
+def test_what_is_asked_in_a_locked_history_is_kept_where_it_was_asked(write_config: Write, history: Path) -> None:
+    def answer(call: Call) -> None:
+        if call.prompt == "first":
+            call.well("one")
+        else:
+            call.hold("half ").event(completed("half and half", "resp_2"))
+
+    with loopback(answer) as server, Other(history) as other:
+        write_config(profile_text(server.url))
+        assert palaver("ask", "-s", "work", "first").returncode == 0
+        other.do("hold")
+        process = start("ask", "-s", "work", "--output", "json", "second")
+        assert server.call(2).sent.wait(30)
+        other.do("let_go")
+        server.call(2).go_on.set()
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, json.loads(out)["session"]) == (0, "work")
+    assert said.decode().splitlines() == [
+        "palaver: History is off: The history is locked by another program. "
+        "What was said in “work” before is not known to this answer."
+    ]
+    assert texts(history) == ["first", "one", "second", "half and half"]
+    assert rows(history, "SELECT DISTINCT session FROM messages") == [("work",)]
 
 
 @pytest.mark.parametrize(

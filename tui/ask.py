@@ -28,7 +28,7 @@ from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrin
 from tui.pictures import Picture
 from tui.shown_pictures import refuse_pictures
 from tui.store import Store
-from tui.store.access import Health
+from tui.store.access import WAITING, Health
 from tui.text import one_line, shell_word
 
 INPUT_LIMIT = 8 * 1024 * 1024
@@ -114,7 +114,7 @@ class _Ask:
         self._signal = 0
         self._timed_out = False
         self._printing: asyncio.Timeout | None = None
-        self._told_of_history = False
+        self._told_of_history = ""
         self._notices_told = 0
         self._notes = 0
         self._asked: set[str] = set()
@@ -138,6 +138,7 @@ class _Ask:
             await self._chat.aclose()
             if session is not None:
                 await self._store.close()
+                self._say_where_kept()
         if self._mistake is not None:
             raise self._mistake
         self._printer.end(turn, self._label, self._chat.window_of(turn))
@@ -249,8 +250,22 @@ class _Ask:
         self._notices_told = len(health.notices)
         # Once is enough: the answer is what was asked for.
         if health.message and not self._told_of_history:
-            self._told_of_history = True
-            _say(health.message)
+            self._told_of_history = health.message
+            is_off = not self._store.is_readable and not health.is_unreadable
+            _say(f"{health.message} {self._unread}" if is_off else health.message)
+
+    @property
+    def _unread(self) -> str:
+        return f"What was said in “{self._label}” before is not known to this answer."
+
+    def _say_where_kept(self) -> None:
+        """Say where it is kept, where that is not what was told before."""
+        if self._told_of_history == WAITING and self._store.health.unsaved:
+            _say(f"{self._store.health.message} What was said just now is lost.")
+        kept_in = self._store.kept_in.get(self._key)
+        if kept_in is not None and not self._store.health.unsaved and kept_in.label != self._label:
+            _say(f"it is kept as “{kept_in.label}”: “{self._label}” cannot be gone on with now")
+            self._label = kept_in.label
 
     def _signalled(self, number: int) -> None:
         if self._signal:

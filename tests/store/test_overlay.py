@@ -22,8 +22,9 @@ from tests.store.histories import (
     said,
     told,
 )
+from tests.store.other import Other
 from tui.errors import LabelTaken, SessionBusy
-from tui.model import Item, ItemKind, Scroll, TitleSource, TurnStatus
+from tui.model import HolderKind, Item, ItemKind, Scroll, TitleSource, TurnStatus
 from tui.store import overlay
 from tui.store.overlay import Overlay
 
@@ -321,3 +322,72 @@ async def test_a_session_spoken_in_meanwhile_is_the_one_used_last(history: Path,
             await told(store, old, "again")
         await store._heal()
         assert [one.label for one in await store.sessions()] == ["old", "new"]
+
+
+# What a command names while the history cannot be read
+
+
+@pytest.fixture
+def in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+
+
+@pytest.mark.fault("D20", "D43")
+@pytest.mark.parametrize("is_free_before", [True, False], ids=["before its turn", "after it"])
+@pytest.mark.usefixtures("in_no_time")
+async def test_what_a_command_says_in_a_session_of_a_locked_history_is_kept_in_that_session(
+    history: Path, is_free_before: bool
+) -> None:
+    async with opened(history) as store:
+        await told(store, a_session("work"), "hello", "one")
+    with Other(history) as other:
+        other.do("hold")
+        async with opened(history, kind=HolderKind.ASK) as store:
+            assert not store.is_readable
+            session = await store.create(a_session("work"))
+            if is_free_before:
+                other.do("let_go")
+            begun = await store.begin(a_turn(session, "more"), session)
+            assert begun.session_id == session.id
+            if not is_free_before:
+                other.do("let_go")
+            half = said(begun, "tw")
+            assert await store.save(half, begun, session)
+            await store.leases.beat(session.id, begun.id)
+            kept = store.kept_in[session.id]
+            assert rows(history, "SELECT session_id, turn_id FROM leases") == [(kept.id, begun.id)]
+            assert await store.save(said(half, "two", status=TurnStatus.DONE), half, session)
+            assert not store.health.unsaved
+    assert rows(history, "SELECT session, text, status FROM messages") == [
+        ("work", "hello", "done"),
+        ("work", "one", "done"),
+        ("work", "more", "done"),
+        ("work", "two", "done"),
+    ]
+    assert rows(history, "SELECT label FROM sessions") == [("work",)]
+    assert rows(history, "SELECT depth FROM turns ORDER BY depth") == [(0,), (1,)]
+    assert rows(history, "SELECT count(*) FROM leases") == [(0,)]
+    assert is_whole(history)
+
+
+@pytest.mark.fault("D20", "D43")
+@pytest.mark.usefixtures("in_no_time")
+async def test_where_another_answers_in_that_session_it_is_kept_beside_it(history: Path) -> None:
+    with Other(history) as other, Other(history) as third:
+        other.do("open")
+        other.do("begin", "work", "hello")
+        third.do("hold")
+        async with opened(history, kind=HolderKind.ASK) as store:
+            session = await store.create(a_session("work"))
+            third.do("let_go")
+            begun = await store.begin(a_turn(session, "more"), session)
+            assert await store.save(said(begun, "two", status=TurnStatus.DONE), begun, session)
+            assert store.kept_in[session.id].label == "work-2"
+        other.do("say", "work", "one", "done")
+    assert rows(history, "SELECT session, text FROM messages ORDER BY session, position") == [
+        ("work", "hello"),
+        ("work", "one"),
+        ("work-2", "more"),
+        ("work-2", "two"),
+    ]

@@ -129,7 +129,9 @@ class Store(Access):
             trouble = error
         if await self.find(session.label):
             raise LabelTaken(session.label)
-        self.overlay.add_session(session)
+        # A window shows what it has made, and keeps it apart; a command has named what it goes on with.
+        is_blind = self.kind is HolderKind.ASK and not self.is_readable
+        self.overlay.add_session(session, is_blind=is_blind)
         self.not_saved(trouble)
         return session
 
@@ -247,15 +249,7 @@ class Store(Access):
         """
         session = replace(session, turns=0)
         try:
-            turn = await self.write(
-                sql.saving.begin_turn,
-                turn,
-                session,
-                title,
-                at,
-                self.writer(),
-                is_awaited=True,
-            )
+            turn = await self.write(self._begin_now, turn, session, title, at, is_awaited=True)
         except StoreError as error:
             if at is not None:
                 raise
@@ -350,6 +344,11 @@ class Store(Access):
 
     # Within
 
+    def _begin_now(self, conn: Connection, turn: Turn, session: Session, title: str, at: int | None) -> Turn:
+        home = self.kept_in.get(session.id, session)
+        begun = sql.saving.begin_turn(conn, replace(turn, session_id=home.id), home, title, at, self.writer())
+        return replace(begun, session_id=turn.session_id)
+
     def _save_now(
         self,
         conn: Connection,
@@ -362,7 +361,8 @@ class Store(Access):
         # What is on disk is `since` only if that was the last thing written of this turn, and to this file.
         written = self.written.pop(turn.id, None)
         since = since if written is since else None
-        if sql.saving.put_turn(conn, turn, since, session, self.writer(), keeps):
+        home = self.kept_in.get(session.id, session)
+        if sql.saving.put_turn(conn, replace(turn, session_id=home.id), since, home, self.writer(), keeps):
             self._wanted.append(turn)
         if mapping is None:
             return None

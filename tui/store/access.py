@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import PalaverError, StoreError
-from tui.model import HolderKind, Mapping, Turn
+from tui.model import HolderKind, Mapping, Session, Turn
 from tui.store import sql
 from tui.store.keeper import Keeper, NotOpen
 from tui.store.lock import Locked
@@ -45,6 +45,9 @@ CLOSE_PATIENCE = 1.0
 SAID_AFTER = 1.0
 """Seconds of waiting for another process after which the user is told."""
 
+WAITING = "History is not saved yet: another process is using it."
+"""What the user is told then."""
+
 HEAL_EVERY = 10.0
 """Seconds between two attempts to write what is only in memory."""
 
@@ -70,7 +73,8 @@ class Access:
     `kind` is what this process is. With `must_read` what cannot be read is an error, not as if there were none.
     `on_wanted` is told of a session and its running turn, where another process wants that session, or has taken it.
     `overlay` is what is only in memory; `written` are the running turns as they were written last, to the file that is there
-    now; `known` are the conversations of it as they were read or written last.
+    now; `known` are the conversations of it as they were read or written last. `kept_in` are the sessions of the file, by
+    the ids of those that were made while it could not be read, and became them.
     """
 
     def __init__(
@@ -88,6 +92,8 @@ class Access:
         self.overlay = Overlay()
         self.written: dict[str, Turn] = {}
         self.known: dict[Address, Mapping | None] = {}
+        self.kept_in: dict[str, Session] = {}
+        self.kind = kind
         self._thread: ThreadPoolExecutor | None = None
         self._keeper = Keeper(file, self._forget_file, kind, clock)
         self._wanted: list[Turn] = []
@@ -145,9 +151,14 @@ class Access:
     def health(self) -> Health:
         """How the history fares at this moment."""
         new = tuple(self.notices[self._first_notices :])
-        waiting = "History is not saved yet: another process is using it." if self._is_waiting else ""
+        waiting = WAITING if self._is_waiting else ""
         message = self._cannot_write or waiting or self._cannot_read
         return Health(message, bool(self.overlay), new, bool(self._cannot_read))
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is a file, and what was read last could be."""
+        return self._keeper.is_open and not self._cannot_read
 
     @property
     def holder(self) -> str:
@@ -271,7 +282,7 @@ class Access:
 
     def _write_now(self, conn: Connection, unsaved: Overlay, function: Callable[..., T], args: tuple[object, ...]) -> T:
         # Begun anew where the file was replaced meanwhile.
-        self._wanted = unsaved.write(conn, self.writer())
+        self._wanted = unsaved.write(conn, self.writer(), self.kept_in)
         return function(conn, *args)
 
     def _tell_wanted(self) -> None:

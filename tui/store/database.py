@@ -48,10 +48,11 @@ class Database:
     """The history's file, open. Lives in the thread that made it.
 
     `read_only` says why nothing can be written, or is empty. `notice` tells what had to be done to open it. `identity`
-    tells the file from others of its name. `was_busy` is whether it was in vain to wait for another program.
+    tells the file from others of its name. Another program is waited for with `patience`, in seconds, until it is open.
+    `was_busy` is whether it was in vain to wait for another program.
     """
 
-    def __init__(self, file: Path, lock: Lock) -> None:
+    def __init__(self, file: Path, lock: Lock, patience: float = BUSY_TIMEOUT) -> None:
         self.file = file
         self.read_only = ""
         self.notice = ""
@@ -69,7 +70,7 @@ class Database:
         if aside is not None:
             self.notice = stale_log_notice(aside)
         try:
-            self.conn = self._connect()
+            self.conn = self._connect(patience)
         except sqlite3.Error as error:
             raise explain(error, file) from None
         try:
@@ -77,6 +78,7 @@ class Database:
             # Tables another process made just now are looked up here, waiting for it; SQLite says “no such table” instead
             # where it has to look them up while someone is writing.
             self.conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            self.conn.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
         except sqlite3.Error as error:
             self.close()
             raise explain(error, file) from None
@@ -136,8 +138,8 @@ class Database:
                 raise Locked from None
             raise explain(error, self.file) from None
 
-    def _connect(self) -> sqlite3.Connection:
-        conn = sqlite3.connect(self.file, timeout=BUSY_TIMEOUT, isolation_level=None)
+    def _connect(self, patience: float) -> sqlite3.Connection:
+        conn = sqlite3.connect(self.file, timeout=patience, isolation_level=None)
         conn.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
             if _has_tables(conn) and not _is_ours(conn):

@@ -58,6 +58,7 @@ class Keeper:
         self._db: Database | None = None
         self._to_recover = False
         self._is_second = False
+        self._was_busy = False
 
     @property
     def holder(self) -> str:
@@ -179,16 +180,21 @@ class Keeper:
         Raises:
             StoreError: It cannot be opened.
         """
-        from tui.store.database import Database
+        from tui.store.database import BUSY_TIMEOUT, WRITE_TIMEOUT, Database
 
         before = identity(self.file)
         # Compared while the file known so far is still open: a new one may get the number of one that is gone.
         is_new = self._db is not None and self._db.identity != before
         self._drop()
         try:
-            db = Database(self.file, self._lock)
+            # Once is long enough to wait for another program: an answer may be waiting too.
+            db = Database(self.file, self._lock, patience=WRITE_TIMEOUT if self._was_busy else BUSY_TIMEOUT)
         except Damaged:
             return self._start_over(before)
+        except StoreError as error:
+            self._was_busy = error.transient
+            raise
+        self._was_busy = False
         if is_new:
             self._on_renewed()
             self.notices.append(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from tui.errors import StoreError
 from tui.model import SessionLease
 from tui.store import sql
 from tui.store.access import Access
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +33,16 @@ class Leases:
     async def beat(self, session_id: str, turn_id: str) -> None:
         """Say that a turn goes on, where nothing of it is being saved. Never raises."""
         try:
-            wants = await self._access.write(sql.sending.beat, session_id, turn_id, self._access.writer())
+            wants = await self._access.write(self._beat_now, session_id, turn_id)
         except StoreError as error:
             log.debug("no heartbeat: %s", error)
             return
         if wants and self._access.on_wanted is not None:
             self._access.on_wanted(session_id, turn_id)
+
+    def _beat_now(self, conn: Connection, session_id: str, turn_id: str) -> str:
+        home = self._access.kept_in.get(session_id)
+        return sql.sending.beat(conn, home.id if home else session_id, turn_id, self._access.writer())
 
     async def release(self, session_id: str) -> None:
         """Let go of a session in which nothing more is sent. Never raises."""

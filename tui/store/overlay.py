@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tui.errors import LabelTaken
-from tui.model import Mapping, Session, Turn
+from tui.model import Mapping, Provenance, Session, Turn
 from tui.pictures import Picture
 from tui.store import sql
 
@@ -25,7 +25,8 @@ LIMIT = 64 * 1024 * 1024
 class Overlay:
     """Unsaved values, by their ids. Whole values, not operations: writing them twice does no harm.
 
-    `homes` are the sessions that unsaved turns belong to, in case the file has lost them.
+    `homes` are the sessions that unsaved turns belong to, in case the file has lost them. `blind` are those sessions that
+    were made while it could not be read whether there is one of their label: each means that one, if there is.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,7 @@ class Overlay:
         self.changes: dict[str, dict[str, Any]] = {}
         self.turns: dict[str, Turn] = {}
         self.homes: dict[str, Session] = {}
+        self.blind: set[str] = set()
         self.mappings: dict[Address, Mapping] = {}
         self.pictures: dict[str, Picture] = {}
 
@@ -46,23 +48,34 @@ class Overlay:
         other.changes = {key: dict(changes) for key, changes in self.changes.items()}
         other.turns = dict(self.turns)
         other.homes = dict(self.homes)
+        other.blind = set(self.blind)
         other.mappings = dict(self.mappings)
         other.pictures = dict(self.pictures)
         return other
 
-    def write(self, conn: Connection, writer: Writer) -> list[Turn]:
-        """Bring everything to disk, in the order it came. Gives the running turns whose session someone else wants."""
+    def write(self, conn: Connection, writer: Writer, kept_in: dict[str, Session]) -> list[Turn]:
+        """Bring everything to disk, in the order it came. Gives the running turns whose session someone else wants.
+
+        `kept_in` tells in which sessions blind ones are kept, and is told.
+        """
         for session_id in [one for one in self.changes if one not in self.sessions]:
             self._change(conn, session_id)
         for session_id, session in self.sessions.items():
+            meant = _meant(conn, session, writer) if session_id in self.blind else None
+            if meant is not None:
+                kept_in[session_id] = replace(meant, turns=0)
+                continue
             sql.sessions.ensure_session(conn, replace(session, **self.changes.get(session_id, {})))
             if session_id in self.changes:
                 self._change(conn, session_id)
-        wanted = [
-            turn
-            for turn in self.turns.values()
-            if sql.saving.put_turn(conn, turn, None, self.homes[turn.session_id], writer)
-        ]
+            made = sql.sessions.get_session(conn, session_id) if session_id in self.blind else None
+            if made is not None:
+                kept_in[session_id] = replace(made, turns=0)
+        wanted = []
+        for turn in self.turns.values():
+            home = kept_in.get(turn.session_id, self.homes[turn.session_id])
+            if sql.saving.put_turn(conn, replace(turn, session_id=home.id), None, home, writer):
+                wanted.append(turn)
         for session_id, changes in self.changes.items():
             # A turn brings its session the profile it was sent to; another one was chosen since.
             if "profile" in changes:
@@ -94,9 +107,12 @@ class Overlay:
                 self.changes.pop(session_id, None)
         if not self.turns:
             self.homes.clear()
+        self.blind &= self.sessions.keys()
 
-    def add_session(self, session: Session) -> None:
+    def add_session(self, session: Session, *, is_blind: bool = False) -> None:
         self.sessions[session.id] = session
+        if is_blind:
+            self.blind.add(session.id)
 
     def add_changes(self, session_id: str, changes: dict[str, Any]) -> None:
         self.changes.setdefault(session_id, {}).update(changes)
@@ -158,6 +174,15 @@ class Overlay:
 def address_of(mapping: Mapping) -> Address:
     """Whose conversation it is, and with whom."""
     return mapping.session_id, mapping.origin, mapping.protocol, mapping.principal
+
+
+def _meant(conn: Connection, session: Session, writer: Writer) -> Session | None:
+    """The session in the file that one of the same label means; None where there is none that can be gone on with now."""
+    found = sql.sessions.find_session(conn, session.label)
+    if found is None or found.provenance is Provenance.FOREIGN:
+        return None
+    holder = sql.sending.live_holder(conn, found.id, writer)
+    return found if holder in ("", writer.holder) else None
 
 
 def _forget(kept: dict[Any, Any], written: dict[Any, Any]) -> None:
