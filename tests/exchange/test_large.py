@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tui.exchange.places import Places
 from tui.exchange.sources import open_source
 from tui.exchange.thread import Refusal, Said, Thread, turns_of
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
+from tui.store.foreign import ForeignDatabase
 
 
 def threads_in(file: Path) -> list[Any]:
@@ -161,3 +164,38 @@ def test_what_is_taken_in_takes_little_memory(tmp_path: Path) -> None:
     assert turns == "15000"
     # All of it decoded takes more than a hundred.
     assert int(kibibytes) >> 10 < 64
+
+
+@pytest.mark.fault("F03")
+def test_a_log_without_indexes_is_gone_through_once_not_for_each_conversation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "logs.db"
+    conn = sqlite3.connect(files.old_llm_log(file))
+    conn.executescript(
+        """
+        CREATE TABLE tool_calls (id INTEGER PRIMARY KEY, response_id TEXT, name TEXT, arguments TEXT, tool_call_id TEXT);
+        CREATE TABLE tool_results (id INTEGER PRIMARY KEY, response_id TEXT, name TEXT, output TEXT, tool_call_id TEXT);
+        INSERT INTO tool_calls VALUES (1, '2', 'f', '{}', 'c');
+        INSERT INTO tool_results VALUES (1, '2', 'g', 'found', 'd');
+        INSERT INTO responses VALUES ('3', 'mock', 'alone', '', 'three', NULL, '2024-05-01T10:00:30');
+        INSERT INTO responses VALUES ('4', 'mock', 'zeroth', '', 'zero', '01abc', '2024-05-01T09:00:00');
+        """
+    )
+    conn.close()
+    plans = set()
+    rows = ForeignDatabase.rows
+
+    def watched(self: ForeignDatabase, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        if values and "rowid" in query:
+            plans.update(str(row[3]).partition(" ")[0] for row in rows(self, f"EXPLAIN QUERY PLAN {query}", *values))
+        return rows(self, query, *values)
+
+    monkeypatch.setattr(ForeignDatabase, "rows", watched)
+    first, second = threads_in(file)
+    assert [turn.prompt for turn in first.turns] == ["zeroth", "first", "second"]
+    assert [(item.kind.value, item.text) for item in first.turns[2].items] == [
+        ("tool_result", "found"), ("tool_call", "{}"), ("message", "two")
+    ]  # fmt: skip
+    assert [turn.prompt for turn in second.turns] == ["alone"]
+    assert plans == {"SEARCH"}

@@ -9,7 +9,7 @@ from typing import Any
 from tui.errors import FileRefused
 from tui.exchange.fields import rows, table, text, words
 from tui.exchange.one_thread import OneThread
-from tui.exchange.thread import Said, Thread, turns_of
+from tui.exchange.thread import Said, Thread, TooLong, turns_of
 from tui.model import ItemKind
 
 PROGRAM = "aichat"
@@ -31,7 +31,10 @@ class AichatSession(OneThread):
         digest = hashlib.sha256()
         for one in said:
             digest.update(f"{one.role}\0{one.text}\0".encode("utf-8", "surrogatepass"))
-        return Thread(PROGRAM, digest.hexdigest(), turns_of(said), label=self._file.stem)
+        try:
+            return Thread(PROGRAM, digest.hexdigest(), turns_of(said), label=self._file.stem)
+        except TooLong as error:
+            raise FileRefused(f"{self._name} cannot be taken in: {error.why}.") from None
 
     def _text(self) -> str:
         try:

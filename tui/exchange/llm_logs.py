@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from tui.exchange import strict_json
 from tui.exchange.fields import rows, seconds, table, text, words
-from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Refusal, Said, Thread, turns_of
+from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT, Refusal, Said, Thread, TooLong, turns_of
 from tui.model import ItemKind
 from tui.store.foreign import ForeignDatabase
 from tui.text import one_line
@@ -38,6 +39,9 @@ class LlmLogs:
         self._response_columns = db.columns("responses")
         self._has_responses = self._response_columns >= _RESPONSE_COLUMNS
         self._has_names = "name" in db.columns("conversations")
+        self._responses: dict[Any, array[int]] = {}
+        self._results: dict[Any, array[int]] = {}
+        self._calls: dict[Any, array[int]] = {}
         self._has_tools = "response_id" in db.columns("tool_calls")
 
     @classmethod
@@ -56,15 +60,29 @@ class LlmLogs:
         for thread_id, name, tip, at in self._threads():
             known.add(thread_id)
             yield self._read(words(thread_id), text(name), at, self._of_thread(words(thread_id), words(tip)))
+        # Looked up once: these tables need not have an index for it.
+        if self._has_responses:
+            self._responses = self._grouped("coalesce(conversation_id, id)", "responses", "datetime_utc, rowid")
+        if self._has_tools:
+            self._results = self._grouped("response_id", "tool_results", "id")
+            self._calls = self._grouped("response_id", "tool_calls", "id")
         for conversation_id, name, at in self._conversations():
             if conversation_id not in known:
                 yield self._read(words(conversation_id), text(name), at, self._of_conversation(conversation_id))
 
+    def _grouped(self, by: str, table_name: str, order: str) -> dict[Any, array[int]]:
+        """The numbers of a table's rows, in order, by what belongs together."""
+        found: dict[Any, array[int]] = {}
+        query = f"SELECT {by}, rowid FROM {table_name} ORDER BY {order}"  # noqa: S608 - our own names
+        for key, number in self._db.rows(query):
+            found.setdefault(key, array("q")).append(number)
+        return found
+
     def _read(self, source: str, name: str, at: Any, said: Iterator[Said]) -> Thread | Refusal:
         try:
             turns = turns_of(_limited(said))
-        except _TooLong:
-            return Refusal(one_line(name or source, 80), f"it is longer than {THREAD_LIMIT >> 20} MiB")
+        except TooLong as error:
+            return Refusal(one_line(name or source, 80), error.why)
         except strict_json.BadJson as error:
             return Refusal(one_line(name or source, 80), f"a message in it cannot be read: {error.why}")
         return Thread(PROGRAM, source, turns, title=name, created_at=seconds(at) or 0.0)
@@ -136,10 +154,11 @@ class LlmLogs:
         more = [name if name in self._response_columns else "NULL" for name in ("system", "reasoning")]
         query = (
             f"SELECT id, prompt, response, model, datetime_utc, {', '.join(more)} "  # noqa: S608 - our own names
-            "FROM responses WHERE coalesce(conversation_id, id) = ? ORDER BY datetime_utc, rowid"
+            "FROM responses WHERE rowid = ?"
         )
         told_system = ""
-        for response_id, prompt, response, model, at, system, reasoning in self._db.rows(query, source):
+        said = (row for number in self._responses.get(source, ()) for row in self._db.rows(query, number))
+        for response_id, prompt, response, model, at, system, reasoning in said:
             moment = seconds(at)
             if text(system) and system != told_system:
                 told_system = text(system)
@@ -156,16 +175,16 @@ class LlmLogs:
         """The tools a response called, and what those said that the prompt was made of."""
         if not self._has_tools:
             return
-        results = "SELECT name, output, tool_call_id FROM tool_results WHERE response_id = ? ORDER BY id"
-        for name, output, call in self._db.rows(results, response_id):
-            yield Said("tool", text(output), ItemKind.TOOL_RESULT, text(name), text(call), at)
-        calls = "SELECT name, arguments, tool_call_id FROM tool_calls WHERE response_id = ? ORDER BY id"
-        for name, arguments, call in self._db.rows(calls, response_id):
-            yield Said("assistant", text(arguments), ItemKind.TOOL_CALL, text(name), text(call), at)
-
-
-class _TooLong(Exception):
-    """More was said than is taken in."""
+        for number in self._results.get(response_id, ()):
+            for name, output, call in self._db.rows(
+                "SELECT name, output, tool_call_id FROM tool_results WHERE rowid = ?", number
+            ):
+                yield Said("tool", text(output), ItemKind.TOOL_RESULT, text(name), text(call), at)
+        for number in self._calls.get(response_id, ()):
+            for name, arguments, call in self._db.rows(
+                "SELECT name, arguments, tool_call_id FROM tool_calls WHERE rowid = ?", number
+            ):
+                yield Said("assistant", text(arguments), ItemKind.TOOL_CALL, text(name), text(call), at)
 
 
 def _limited(said: Iterator[Said]) -> Iterator[Said]:
@@ -173,7 +192,7 @@ def _limited(said: Iterator[Said]) -> Iterator[Said]:
     for one in said:
         size += len(one.text) + 64
         if size > THREAD_LIMIT:
-            raise _TooLong
+            raise TooLong(f"it is longer than {THREAD_LIMIT >> 20} MiB")
         yield one
 
 
