@@ -23,6 +23,7 @@ from tests.torture import (
     payloads,
     reattach,
     soak,
+    soak_window,
     stall,
 )
 from tests.torture.report import Report
@@ -60,6 +61,7 @@ RUNS = {
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
     "agree": Run("two windows and a script in one session, which see the same", "seconds", 60, agree.run),
     "soak": Run("one turn after the other: threads, descriptors, memory", "count", 20_000, soak.run),
+    "soak-window": Run("a window in use: switches, sizes, stops, lost disks; memory", "seconds", 3600, soak_window.run),
     "stall": Run("a terminal reads nothing while an answer streams", "seconds", 600, stall.run),
     "payloads": Run("text made to be obeyed, through every entry", "count", 1000, payloads.run),
     "floods": Run("too much, too slowly or for ever, in every protocol", "count", 1_000_000, network.floods),
