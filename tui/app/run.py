@@ -76,7 +76,6 @@ async def run(wish: Wish) -> End:
         await app.run_async()
     finally:
         app.let_go_of_terminal()
-        store.hasten()
         try:
             broken = app.failure is not None or (caught and caught[0] != signal.SIGINT)
             await chat.aclose(TurnStatus.INTERRUPTED if broken else TurnStatus.CANCELLED)
