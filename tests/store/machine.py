@@ -182,6 +182,9 @@ class StoreMachine(RuleBasedStateMachine):
             at = at % (session.turns + 1) if self.ailing is None else None
         answering = [turn for turn in self.model.running() if turn.session_id == session.id]
         turn = Turn(self.name("t"), session.id, 0, prompt, created_at=self.now, profile=f"p{window}")
+        if self.ailing is not None and any(self.owner[one.id] != window for one in answering):
+            # A chat looks whether anyone else is answering, before a turn is kept in memory only.
+            return
         try:
             begun = self.do(self.windows[window].begin(turn, session, prompt.title(), at))
         except SessionBusy:
