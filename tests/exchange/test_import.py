@@ -21,6 +21,7 @@ from tests.exchange.taking import take_in, written
 from tests.fake_server import PROFILE
 from tui.errors import UsageError
 from tui.exchange import Result
+from tui.exchange.aichat import VALUES_LIMIT
 from tui.exchange.sources import open_source
 from tui.exchange.thread import MESSAGE_LIMIT, THREAD_LIMIT
 from tui.model import ItemKind, ItemState, Provenance, Turn, TurnStatus
@@ -592,6 +593,20 @@ async def test_a_log_whose_messages_hang_in_a_circle(t: Talk, tmp_path: Path) ->
     conn.close()
     (turn,) = await turns_in(t, log)
     assert turn.text == "done"
+
+
+@pytest.mark.fault("F03")
+async def test_yaml_of_more_values_than_fit_into_memory_is_refused(t: Talk, tmp_path: Path) -> None:
+    def session(messages: int) -> str:
+        return "messages:\n" + "- {role: user, content: x}\n" * messages
+
+    found = await take_in(
+        t.chat,
+        written(tmp_path / "few.yaml", session(100)),
+        written(tmp_path / "many.yaml", session(VALUES_LIMIT // 4)),
+    )
+    assert [one.result for one in found] == [Result.IMPORTED, Result.REFUSED]
+    assert "many.yaml has more than 200,000 values" in found[1].why
 
 
 async def test_yaml_that_stands_for_more_than_it_says_is_refused(t: Talk, tmp_path: Path) -> None:

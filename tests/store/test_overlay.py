@@ -391,3 +391,33 @@ async def test_where_another_answers_in_that_session_it_is_kept_beside_it(histor
         ("work-2", "more"),
         ("work-2", "two"),
     ]
+
+
+async def test_a_session_brought_back_under_a_label_that_is_taken(history: Path, disk: Disk) -> None:
+    """While nothing can be written it is refused like at any time; taken by another window meanwhile, it gets a number."""
+    async with opened(history) as store, opened(history) as other:
+        gone = await store.create(a_session("work"))
+        await store.update(gone.id, deleted_at=NOW)
+        there = await store.create(a_session("work"))
+        await disk.protect(store)
+        with pytest.raises(LabelTaken):
+            await store.update(gone.id, deleted_at=None)
+        await store.update(gone.id, label="play")
+        await store.update(gone.id, label="work")
+        await store.update(there.id, label="another")
+        await store.update(gone.id, deleted_at=None)
+        disk._state = ()
+        await other.create(a_session("play"))
+        await disk.mend(store)
+        await store._heal()
+        assert store.health.message == ""
+        assert sorted(one.label for one in await store.sessions()) == ["another", "play", "work"]
+        await store.update(gone.id, deleted_at=NOW)
+        await disk.protect(store)
+        await store.update(gone.id, deleted_at=None)
+        disk._state = ()
+        await other.create(a_session("work"))
+        await disk.mend(store)
+        await store._heal()
+        assert store.health.message == ""
+        assert sorted(one.label for one in await store.sessions()) == ["another", "play", "work", "work-2"]

@@ -15,7 +15,10 @@ from tui.model import ItemKind
 PROGRAM = "aichat"
 
 SIZE_LIMIT = 16 * 1024 * 1024
-"""The longest file, in bytes. Reading YAML takes a hundred times the memory of its text."""
+"""The longest file, in bytes."""
+
+VALUES_LIMIT = 200_000
+"""Values in a file, of which a message has four. Each takes 600 bytes while YAML is read, however short it is (measured)."""
 
 
 class AichatSession(OneThread):
@@ -55,9 +58,14 @@ def _load(source: str, name: str) -> Any:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        # Nothing aichat writes refers to other parts of it, and references make a little text stand for a lot.
-        if "&" in source and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, Loader=loader)):
-            raise FileRefused(f"{name} has references in it: it is no session of aichat's.")
+        values = 0
+        for event in yaml.parse(source, Loader=loader):
+            # Nothing aichat writes refers to other parts of it, and references make a little text stand for a lot.
+            if isinstance(event, yaml.AliasEvent):
+                raise FileRefused(f"{name} has references in it: it is no session of aichat's.")
+            values += isinstance(event, yaml.ScalarEvent)
+            if values > VALUES_LIMIT:
+                raise FileRefused(f"{name} has more than {VALUES_LIMIT:,} values in it.")
         return yaml.load(source, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

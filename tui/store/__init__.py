@@ -147,8 +147,11 @@ class Store(Access):
             raise
         except StoreError as error:
             trouble = error
-        if "label" in changes and (other := await self.find(changes["label"])) and other.id != session_id:
-            raise LabelTaken(changes["label"])
+        if not changes.keys().isdisjoint(("label", "deleted_at")) and (known := await self.session(session_id)):
+            becomes = replace(known, **changes)
+            other = await self.find(becomes.label) if becomes.deleted_at is None else None
+            if other is not None and other.id != session_id:
+                raise LabelTaken(becomes.label)
         self.overlay.add_changes(session_id, changes)
         self.not_saved(trouble)
         return await self.session(session_id)

@@ -58,8 +58,13 @@ class Overlay:
 
         `kept_in` tells in which sessions blind ones are kept, and is told.
         """
-        for session_id in [one for one in self.changes if one not in self.sessions]:
-            self._change(conn, session_id)
+        waiting = [one for one in self.changes if one not in self.sessions]
+        # A label may become free by what happens to another session: what is refused is tried again after that.
+        while refused := [one for one in waiting if not self._change(conn, one)]:
+            if refused == waiting:
+                self._change(conn, refused[0], is_last=True)
+                refused = refused[1:]
+            waiting = refused
         for session_id, session in self.sessions.items():
             meant = _meant(conn, session, writer) if session_id in self.blind else None
             if meant is not None:
@@ -67,7 +72,7 @@ class Overlay:
                 continue
             sql.sessions.ensure_session(conn, replace(session, **self.changes.get(session_id, {})))
             if session_id in self.changes:
-                self._change(conn, session_id)
+                self._change(conn, session_id, is_last=True)
             made = sql.sessions.get_session(conn, session_id) if session_id in self.blind else None
             if made is not None:
                 kept_in[session_id] = replace(made, turns=0)
@@ -86,13 +91,23 @@ class Overlay:
             sql.pictures.put_picture(conn, picture)
         return wanted
 
-    def _change(self, conn: Connection, session_id: str) -> None:
+    def _change(self, conn: Connection, session_id: str, *, is_last: bool = False) -> bool:
+        """Change a session. False where its label is taken; with `is_last` it goes without."""
         changes = self.changes[session_id]
         try:
             sql.sessions.update_session(conn, session_id, changes)
         except LabelTaken:
-            others = {name: value for name, value in changes.items() if name != "label"}
-            sql.sessions.update_session(conn, session_id, others)
+            if not is_last:
+                return False
+        else:
+            return True
+        known = sql.sessions.get_session(conn, session_id)
+        label = changes.get("label", known.label if known else "")
+        # A session that comes back has to have some label, another one can keep its own.
+        kept = {"label": sql.imports.free_label(conn, label)} if "deleted_at" in changes else {}
+        others = {name: value for name, value in changes.items() if name != "label"}
+        sql.sessions.update_session(conn, session_id, others | kept)
+        return True
 
     def forget(self, written: Overlay) -> None:
         """Leave out what is on disk now; what has changed since stays."""
