@@ -112,6 +112,7 @@ def test_a_user_there_is_not_is_answered_from_memory(tmp_path: Path, data_home: 
     assert before.startswith("I am **guide**")
     (said,) = done.stderr.splitlines()
     assert said.startswith("palaver: History is off: There is no home folder — set HOME, or PALAVER_DATA_DIR")
+    assert said.endswith(". What was said in “work” before is not known to this answer.")
     assert not (ROOT / "relative").exists()
 
 

@@ -116,7 +116,7 @@ class Access:
         try:
             await self._call(self._keeper.open)
         except StoreError as error:
-            self._cannot_write = f"History is off: {error}"
+            self._cannot_write = _sentence(f"History is off: {error}")
         else:
             if self._keeper.read_only:
                 self._cannot_write = f"History is not saved: {self._keeper.read_only}."
@@ -265,7 +265,7 @@ class Access:
         """Note that something is only in the overlay now, and why."""
         log.warning("not saved: %s", error)
         known = error.message.startswith("History is not saved")
-        self._cannot_write = error.message if known else f"History is not saved: {error}"
+        self._cannot_write = error.message if known else _sentence(f"History is not saved: {error}")
         self._tell()
 
     # Within
@@ -318,3 +318,8 @@ class Access:
 
 def _nothing(_conn: Connection) -> None:
     """A transaction of its own for what is unsaved."""
+
+
+def _sentence(text: str) -> str:
+    """A text that more may be said after. Hints end without a full stop."""
+    return text if text.endswith(".") else f"{text}."
