@@ -160,7 +160,7 @@ def test_without_a_home_folder_commands_about_files_say_so(
         captured = capfdbinary.readouterr()
         assert captured.out == b""
         assert "There is no home folder — " in captured.err.decode()
-        assert captured.err.decode().endswith(f"set HOME, or {variable}\n")
+        assert captured.err.decode().rstrip(".\n").endswith(f"set HOME, or {variable}")
     assert cli.main(["completion", "labels"]) == 0
     assert cli.main(["profiles", "list"]) == 0
     assert not paths.NOWHERE.exists()
