@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from tests.exchange import files
 from tests.fuzz import inputs
 from tests.fuzz.engine import Check, Target
 from tui.errors import FileRefused
+from tui.exchange import large_json
 from tui.exchange.bundle import BundleWriter
 from tui.exchange.markdown import MarkdownWriter
 from tui.exchange.mask import Mask
@@ -28,6 +30,12 @@ from tui.exchange.sources import open_source
 from tui.exchange.thread import Refusal, Thread
 from tui.model import Turn, check_label
 from tui.text import FORBIDDEN, storable
+
+PART = 40
+"""The bytes from which on a value is read part by part, where that is tried."""
+
+PARTS_EVERY = 4
+"""Of so many inputs that is tried with one, the same one each time."""
 
 Seeds = Callable[[Path], Sequence[bytes]]
 Make = Callable[[Random, Sequence[bytes]], bytes]
@@ -184,7 +192,10 @@ def _ready(name: str, seeds: Seeds, make: Make) -> tuple[Callable[[Random], byte
     def check(data: bytes) -> None:
         nonlocal seen
         file.write_bytes(data)
-        for thread in _threads(file):
+        threads = _threads(file)
+        if file.suffix == ".json" and not crc32(data) % PARTS_EVERY:
+            _check_parts(file, threads)
+        for thread in threads:
             seen += 1
             _check_thread(thread)
             if seen % WRITTEN_EVERY == 0 and thread.turns:
@@ -212,6 +223,20 @@ def _threads(file: Path) -> list[Thread]:
     except FileRefused as error:
         _in_words(str(error))
     return found
+
+
+def _check_parts(file: Path, threads: Sequence[Thread]) -> None:
+    """Read part by part, as what is large is, a file is the same."""
+    usual, large_json.LARGE = large_json.LARGE, PART
+    try:
+        in_parts = _threads(file)
+    finally:
+        large_json.LARGE = usual
+    assert list(map(_told, in_parts)) == list(map(_told, threads))
+
+
+def _told(thread: Thread) -> tuple[Any, ...]:
+    return replace(thread, turns=()), list(map(_said, thread.turns))
 
 
 def _in_words(told: str) -> None:
