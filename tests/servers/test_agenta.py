@@ -446,8 +446,8 @@ async def test_trouble_while_following_is_waited_out() -> None:
     ("live", "status", "words"),
     [
         ((404, {"detail": "Not Found"}), FAILED, "The server does not know this run any more."),
-        ((401, {"detail": "Unauthorized"}), FAILED, "agenta.localhost:1 wants a key: Unauthorized — "),
-        ((403, {"detail": "No."}), FAILED, "agenta.localhost:1 does not allow this: No."),
+        ((401, {"detail": "Unauthorized"}), TurnStatus.INTERRUPTED, "agenta.localhost:1 wants a key: Unauthorized — "),
+        ((403, {"detail": "No."}), TurnStatus.INTERRUPTED, "agenta.localhost:1 does not allow this: No."),
         (
             BUSY_ONCE,
             TurnStatus.INTERRUPTED,
