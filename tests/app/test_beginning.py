@@ -91,6 +91,7 @@ async def test_all_warnings_are_told_and_can_be_read_to_their_ends(history: Path
     file.chmod(0o644)
     async with window(history, warnings=load(file, {}).warnings, theme="nrod") as w:
         told = await toasts(w, 3)
+        assert not any(one.region.overlaps(w.screen.prompt.region) for one in w.screen.query(Toast))
         for line in (
             f"{file}: unknown key profiles.work.modle (did you mean 'model'?)",
             f"{file} holds a secret header and can be read by others: chmod 600 {file}",
