@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import re
 import stat
 import sys
+import tracemalloc
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from html import unescape
@@ -28,7 +30,7 @@ from tests.test_pictures import PICTURE, SEE, SHOWN
 from tui.attachments import Attachment, with_attachments
 from tui.credentials import KeySource
 from tui.errors import FileRefused, StoreError, UsageError
-from tui.exchange import Form
+from tui.exchange import Form, writer_of
 from tui.exchange.markdown import MarkdownWriter
 from tui.exchange.names import file_name
 from tui.exchange.page import POLICY
@@ -597,3 +599,21 @@ async def test_what_is_no_picture_in_a_bundle_is_refused(t: Talk, tmp_path: Path
     (outcome,) = await take_in(t.chat, bundle)
     assert outcome.why == "b.palaver.jsonl has something else than a picture in line 2."
     assert await t.chat.sessions() == []
+
+
+@pytest.mark.parametrize("form", Form)
+def test_what_was_written_of_one_turn_is_not_kept_for_the_next(form: Form) -> None:
+    text = "Because of *this*.\n\n```python\nassert True\n```"
+    writer, told = writer_of(form), a_turn("Why?", Item("m", ItemKind.MESSAGE, text))
+    writer.turn(told, {})
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            writer.turn(told, {})
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert kept < 50 * 2000

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
+from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tui.exchange.moments import moment
@@ -90,9 +92,15 @@ def _quoted(text: str) -> str:
     return "\n".join(f"> {line}".rstrip() for line in [f"{fence}text", *text.split("\n"), fence])
 
 
+@cache
+def _parser() -> MarkdownIt:
+    # One for all answers: it refers to itself, and so each of them would stay in memory until all of that is looked through.
+    return new_parser()
+
+
 def _whole(text: str) -> str:
     """An answer, with what it left open closed, so that it ends where it ends."""
-    parser, tokens = new_parser(), list[Token]()
+    parser, tokens = _parser(), list[Token]()
     parser.block.parse(f"{text}\n\nbelow", parser, {}, tokens)
     # What stands below an empty line is a paragraph, unless it is in a block that only a sign of its own ends.
     last = tokens[-1]
