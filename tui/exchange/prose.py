@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from tui.text import clean, one_line, safe_url
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
+    from pygments.formatters.html import HtmlFormatter
 
 LONGEST = 400_000
 """Characters of one message that are laid out; a longer one is shown as it stands."""
@@ -41,9 +42,16 @@ def _plain(text: str) -> str:
     return f'<pre class="plain">{escape(text)}</pre>'
 
 
-@lru_cache(maxsize=1)
+@cache
 def _parser() -> MarkdownIt:
     return new_parser(html=False, highlight=_code_block)
+
+
+@cache
+def _formatter() -> HtmlFormatter[str]:
+    from pygments.formatters.html import HtmlFormatter
+
+    return HtmlFormatter(nowrap=True)
 
 
 def _rendered(tokens: Sequence[Token]) -> str:
@@ -113,12 +121,10 @@ def _parts(code: str) -> Iterator[str]:
 
 
 def _coloured(code: str, language: str) -> str:
-    from pygments.formatters.html import HtmlFormatter
-
     lines = code.removesuffix("\n")
     tokens = highlighted(lines, language) if language else []
     if not tokens:
         return escape(code)
     out = io.StringIO()
-    HtmlFormatter(nowrap=True).format(iter(tokens), out)
+    _formatter().format(iter(tokens), out)
     return out.getvalue() if code != lines else out.getvalue().removesuffix("\n")
