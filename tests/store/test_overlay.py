@@ -393,6 +393,18 @@ async def test_where_another_answers_in_that_session_it_is_kept_beside_it(histor
     ]
 
 
+@pytest.mark.fault("D08")
+async def test_a_session_whose_making_failed_after_it_was_made_is_not_in_its_own_way(history: Path, disk: Disk) -> None:
+    async with opened(history) as store:
+        session = await store.create(a_session("work"))
+        await disk.protect(store)
+        assert (await store.create(session)).id == session.id
+        await disk.mend(store)
+        await store._heal()
+        assert store.health.message == ""
+        assert [(one.id, one.label) for one in await store.sessions()] == [(session.id, "work")]
+
+
 async def test_a_session_brought_back_under_a_label_that_is_taken(history: Path, disk: Disk) -> None:
     """While nothing can be written it is refused like at any time; taken by another window meanwhile, it gets a number."""
     async with opened(history) as store, opened(history) as other:

@@ -127,7 +127,9 @@ class Store(Access):
             raise
         except StoreError as error:
             trouble = error
-        if await self.find(session.label):
+        # It may be on disk all the same: a commit can fail after it was made.
+        other = await self.find(session.label)
+        if other is not None and other.id != session.id:
             raise LabelTaken(session.label)
         # A window shows what it has made, and keeps it apart; a command has named what it goes on with.
         is_blind = self.kind is HolderKind.ASK and not self.is_readable
