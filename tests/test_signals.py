@@ -99,7 +99,9 @@ def test_a_mistake_while_the_user_is_asked_ends_it(write_config: Write) -> None:
     """The server would wait for the answer for ever, and ask for the server."""
     with serving(docker_agent.make()) as server:
         write_config(docker_agent.profile_text(server.url))
-        done, reports = ends("import tui.ask; tui.ask._is_approved = broken", "ask", "-s", "work", "approve it")
+        done, reports = ends(
+            "import tui.ask_approvals; tui.ask_approvals._is_approved = broken", "ask", "-s", "work", "approve it"
+        )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("palaver: an internal error (ValueError); a report is in /")
     assert len(reports) == 1

@@ -9,20 +9,19 @@ import argparse
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from tui import config_file, logs, paths
 from tui.aside import aside
-from tui.attachments import read_attachment, with_attachments
+from tui.ask_approvals import Approvals
+from tui.ask_input import read_prompt
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.config import Config
-from tui.console import command_to_open, out_descriptor, print_error, refused
-from tui.errors import Exit, PalaverError, StoreError, UsageError
-from tui.model import Failure, HolderKind, Item, Provenance, Session, Turn, TurnStatus, Verdict, check_label
+from tui.console import command_to_open, out_descriptor, print_error, refused, tell
+from tui.errors import Exit, StoreError, UsageError
+from tui.model import Failure, HolderKind, Provenance, Session, Turn, TurnStatus, Verdict, check_label
 from tui.objects import without_keys
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.pictures import Picture
@@ -30,9 +29,6 @@ from tui.shown_pictures import refuse_pictures
 from tui.store import Store
 from tui.store.access import WAITING, Health
 from tui.text import one_line, shell_word
-
-INPUT_LIMIT = 8 * 1024 * 1024
-"""The most input that is read, in bytes."""
 
 READER_PATIENCE = 0.5
 """Seconds given to a reader to take what was printed, once it was told to end."""
@@ -76,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
     if args.raw and args.output != "text":
         raise UsageError("--raw and --output do not go together.")
     label = check_label(args.session) if args.session is not None else ""
-    prompt, pictures = _prompt(args)
+    prompt, pictures = read_prompt(args.prompt, args.file, args.attach)
     is_answer = args.approve or args.deny
     if is_answer and not label:
         raise UsageError("Only a session can be answered in.", hint="name it with -s")
@@ -87,9 +83,9 @@ def main(args: argparse.Namespace) -> int:
     if args.take_over and (not label or args.raw):
         raise UsageError("--take-over is for a session.", hint="name it with -s")
     for warning in config.warnings:
-        _say(warning)
+        tell(warning)
     if args.raw and label:
-        _say("--raw tracks no conversation: the session is left out")
+        tell("--raw tracks no conversation: the session is left out")
         label = ""
     config.profile(args.profile)
     return asyncio.run(_Ask(args, config, label, prompt, pictures).run())
@@ -117,11 +113,8 @@ class _Ask:
         self._told_of_history = ""
         self._notices_told = 0
         self._notes = 0
-        self._asked: set[str] = set()
-        self._questions: set[asyncio.Task[None]] = set()
-        self._asking = asyncio.Lock()
+        self._approvals = Approvals(self._chat, self._made_a_mistake)
         self._mistake: BaseException | None = None
-        self._session_kept: Session | None = None
         self._last: Turn | None = None
 
     async def run(self) -> int:
@@ -134,7 +127,7 @@ class _Ask:
         try:
             turn = await self._turn(session)
         finally:
-            await self._end_questions()
+            await self._approvals.finish()
             await self._chat.aclose()
             if session is not None:
                 await self._store.close()
@@ -163,11 +156,11 @@ class _Ask:
             return None
         await self._store.open()
         for notice in self._store.notices:
-            _say(notice)
+            tell(notice)
         session = await self._chat.open(self._label)
         if session.notice and not session.turns:
-            _say(session.notice)
-        self._key, self._session_kept = session.id, session
+            tell(session.notice)
+        self._key, self._approvals.session = session.id, session
         self._chat.attend(session.id)
         return session
 
@@ -176,7 +169,7 @@ class _Ask:
         if session is not None and args.take_over:
             taken = await self._chat.take_over(session.id)
             if taken is not None:
-                _say(f"taken over from process {taken.process}; what came there is kept")
+                tell(f"taken over from process {taken.process}; what came there is kept")
         if session is not None and (args.approve or args.deny):
             await self._answer(session, Verdict(args.approve, reason="" if args.approve else self._prompt.strip()))
         else:
@@ -238,21 +231,21 @@ class _Ask:
                 return
             self._last = turn
             for note in turn.notes[self._notes :]:
-                _say(note)
+                tell(note)
             self._notes = len(turn.notes)
             self._printer.show(turn)
             if not turn.status.is_final:
-                self._confirm(turn)
+                self._approvals.confirm(turn)
 
     def _health(self, health: Health) -> None:
         for notice in health.notices[self._notices_told :]:
-            _say(notice)
+            tell(notice)
         self._notices_told = len(health.notices)
         # Once is enough: the answer is what was asked for.
         if health.message and not self._told_of_history:
             self._told_of_history = health.message
             is_off = not self._store.is_readable and not health.is_unreadable
-            _say(f"{health.message} {self._unread}" if is_off else health.message)
+            tell(f"{health.message} {self._unread}" if is_off else health.message)
 
     @property
     def _unread(self) -> str:
@@ -261,10 +254,10 @@ class _Ask:
     def _say_where_kept(self) -> None:
         """Say where it is kept, where that is not what was told before."""
         if self._told_of_history == WAITING and self._store.health.unsaved:
-            _say(f"{self._store.health.message} What was said just now is lost.")
+            tell(f"{self._store.health.message} What was said just now is lost.")
         kept_in = self._store.kept_in.get(self._key)
         if kept_in is not None and not self._store.health.unsaved and kept_in.label != self._label:
-            _say(f"it is kept as “{kept_in.label}”: “{self._label}” cannot be gone on with now")
+            tell(f"it is kept as “{kept_in.label}”: “{self._label}” cannot be gone on with now")
             self._label = kept_in.label
 
     def _signalled(self, number: int) -> None:
@@ -287,6 +280,10 @@ class _Ask:
     def _broken(self) -> None:
         self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
 
+    def _made_a_mistake(self, error: BaseException) -> None:
+        self._mistake = error
+        self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
+
     def _status(self, turn: Turn) -> int:
         """Say how it ended, where that is not well, and give the exit status for it."""
         if self._out.trouble is not None:
@@ -298,7 +295,7 @@ class _Ask:
                 self._say_asked(turn)
                 return int(Exit.INCOMPLETE)
             if turn.finish in _CUT_SHORT:
-                _say(f"the server stopped the answer early: {turn.finish}")
+                tell(f"the server stopped the answer early: {turn.finish}")
                 return int(Exit.INCOMPLETE)
             return int(Exit.DONE)
         if self._signal:
@@ -308,10 +305,10 @@ class _Ask:
                 print_error(f"palaver: {command_to_open(self._label)} shows the rest")
             return 128 + self._signal
         if self._timed_out:
-            _say(f"no complete answer in {self._args.timeout:g} s")
+            tell(f"no complete answer in {self._args.timeout:g} s")
             return int(Exit.INCOMPLETE if turn.has_output else Exit.UNREACHABLE)
         if turn.error is not None:
-            _say(str(self._at_command_line(turn.error)))
+            tell(str(self._at_command_line(turn.error)))
             return turn.error.exit_status
         if turn.status is TurnStatus.CANCELLED and not turn.has_output:
             # Another process has taken the session over, which a note says.
@@ -325,45 +322,9 @@ class _Ask:
             return told
         return replace(told, hint="; ".join(filter(None, (told.hint, "the same command sends it again"))))
 
-    def _confirm(self, turn: Turn) -> None:
-        """Have what a server waits for in the middle of its answer approved or denied, once each."""
-        for item in turn.open_approvals:
-            if item.key not in self._asked:
-                self._asked.add(item.key)
-                task = asyncio.get_running_loop().create_task(self._ask_user(turn, item))
-                self._questions.add(task)
-                task.add_done_callback(self._has_asked)
-
-    async def _ask_user(self, turn: Turn, item: Item) -> None:
-        async with self._asking:
-            _say(f"{item.name} wants your approval: {item.text}")
-            approved = await _is_approved()
-        if approved is None:
-            _say("denied, as no one is here to ask; in the window you are asked")
-        reason = "" if approved is not None else "no one was there to ask"
-        try:
-            await self._chat.answer(self._session_kept, turn, item, Verdict(bool(approved), reason=reason))
-        except PalaverError as error:
-            _say(str(error))
-
-    def _has_asked(self, task: asyncio.Task[None]) -> None:
-        """A mistake of ours ends the turn, whose server would wait for an answer for ever."""
-        self._questions.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._mistake = error
-            self._chat.cancel(self._key, TurnStatus.INTERRUPTED)
-
-    async def _end_questions(self) -> None:
-        questions = set(self._questions)
-        for question in questions:
-            question.cancel()
-        if questions:
-            await asyncio.wait(questions)
-
     def _say_asked(self, turn: Turn) -> None:
         for item in turn.open_approvals:
-            _say(f"{item.name} wants your approval: {item.text}")
+            tell(f"{item.name} wants your approval: {item.text}")
         if self._label:
             named = (
                 f"--session={shell_word(self._label)}"
@@ -371,75 +332,6 @@ class _Ask:
                 else f"-s {shell_word(self._label)}"
             )
             print_error(f"palaver: palaver ask {named} --approve (or --deny) answers it")
-
-
-def _prompt(args: argparse.Namespace) -> tuple[str, tuple[Picture, ...]]:
-    """The words, the input and the files, as one prompt; with the pictures among them."""
-    parts = [" ".join(args.prompt)] if args.prompt else []
-    given = _read_input()
-    if given.strip():
-        parts.append(given)
-    parts += [_read_file(name) for name in args.file]
-    attached = [read_attachment(name) for name in args.attach]
-    prompt = with_attachments("\n\n".join(parts), [file for file, _ in attached])
-    if len(prompt) > INPUT_LIMIT:
-        raise UsageError(f"The prompt is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
-    return prompt, tuple(picture for _, picture in attached if picture is not None)
-
-
-async def _is_approved() -> bool | None:
-    """Whether the user says yes; None where no one is at a terminal. What was typed before the question is no answer."""
-    if sys.stdin is None or not sys.stdin.isatty():
-        return None
-    import termios
-
-    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
-    print_error("palaver: approve it? [y/N] ", end="")
-    try:
-        return await aside(_read_yes)
-    except asyncio.CancelledError:
-        print_error("")
-        raise
-
-
-def _read_yes() -> bool | None:
-    """The user's answer; None where the terminal is gone. Not by Python's own stream: it is locked while someone reads,
-    and a program that ends meanwhile would wait for it."""
-    try:
-        return os.read(sys.stdin.fileno(), 1024).strip().lower() in (b"y", b"yes")
-    except OSError:
-        return None
-
-
-def _read_input() -> str:
-    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-        return ""
-    try:
-        raw = sys.stdin.buffer.read(INPUT_LIMIT + 1)
-    except OSError as error:
-        raise UsageError(f"Standard input cannot be read: {error.strerror}.") from None
-    return _decode(raw, "Standard input")
-
-
-def _read_file(name: str) -> str:
-    path = Path(name)
-    try:
-        with path.open("rb") as stream:
-            text = _decode(stream.read(INPUT_LIMIT + 1), name)
-    except OSError as error:
-        raise UsageError(f"{name}: {error.strerror}.") from None
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{path.name}:\n\n{fence}\n{text.rstrip()}\n{fence}"
-
-
-def _decode(raw: bytes, what: str) -> str:
-    if len(raw) > INPUT_LIMIT:
-        raise UsageError(f"{what} is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
-    if b"\x00" in raw[:8192]:
-        raise UsageError(f"{what} is not text.")
-    return raw.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def _fork_line(label: str) -> str:
@@ -460,8 +352,3 @@ def _seconds(text: str) -> float:
     if not 0 < value < 1e7:
         raise argparse.ArgumentTypeError("has to be a number of seconds above 0")
     return value
-
-
-def _say(text: str) -> None:
-    """A line on standard error. Never raises: there may be no one to say it to."""
-    print_error(f"palaver: {one_line(text, 2000)}")

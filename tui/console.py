@@ -58,6 +58,13 @@ def refused(error: OSError) -> OutputRefused:
     return OutputRefused(f"Standard output cannot be written to: {error.strerror}.")
 
 
+def tell(text: str) -> None:
+    """A line of ours on standard error. Never raises: there may be no one to tell it to."""
+    from tui.text import one_line
+
+    print_error(f"palaver: {one_line(text, 2000)}")
+
+
 def print_error(text: str, end: str = "\n") -> None:
     """A line on standard error, cleaned of what a terminal would obey, whatever the stream's encoding. Never raises: there
     may be no one to say it to."""

@@ -8,7 +8,15 @@ from pkgutil import iter_modules
 
 import tui
 
-_COMMAND_LINE = {"tui.__main__", "tui.agents", "tui.ask", "tui.cli", "tui.commands"}
+_COMMAND_LINE = {
+    "tui.__main__",
+    "tui.agents",
+    "tui.ask",
+    "tui.ask_approvals",
+    "tui.ask_input",
+    "tui.cli",
+    "tui.commands",
+}
 """What a window never runs."""
 
 

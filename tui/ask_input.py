@@ -1,0 +1,63 @@
+"""What `palaver ask` asks: words, standard input and files, as one prompt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tui.attachments import read_attachment, with_attachments
+from tui.errors import UsageError
+from tui.pictures import Picture
+
+INPUT_LIMIT = 8 * 1024 * 1024
+"""The most input that is read, in bytes."""
+
+
+def read_prompt(words: Sequence[str], files: Sequence[str], attached: Sequence[str]) -> tuple[str, tuple[Picture, ...]]:
+    """The words, the input and the files, as one prompt; with the pictures among those attached.
+
+    Raises:
+        UsageError: Something cannot be read, is no text, or is too large.
+    """
+    parts = [" ".join(words)] if words else []
+    given = _read_input()
+    if given.strip():
+        parts.append(given)
+    parts += [_read_file(name) for name in files]
+    read = [read_attachment(name) for name in attached]
+    prompt = with_attachments("\n\n".join(parts), [file for file, _ in read])
+    if len(prompt) > INPUT_LIMIT:
+        raise UsageError(f"The prompt is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
+    return prompt, tuple(picture for _, picture in read if picture is not None)
+
+
+def _read_input() -> str:
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        return ""
+    try:
+        raw = sys.stdin.buffer.read(INPUT_LIMIT + 1)
+    except OSError as error:
+        raise UsageError(f"Standard input cannot be read: {error.strerror}.") from None
+    return _decode(raw, "Standard input")
+
+
+def _read_file(name: str) -> str:
+    path = Path(name)
+    try:
+        with path.open("rb") as stream:
+            text = _decode(stream.read(INPUT_LIMIT + 1), name)
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}.") from None
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{path.name}:\n\n{fence}\n{text.rstrip()}\n{fence}"
+
+
+def _decode(raw: bytes, what: str) -> str:
+    if len(raw) > INPUT_LIMIT:
+        raise UsageError(f"{what} is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
+    if b"\x00" in raw[:8192]:
+        raise UsageError(f"{what} is not text.")
+    return raw.decode("utf-8", "replace").removeprefix("\ufeff")
