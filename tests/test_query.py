@@ -99,3 +99,8 @@ def test_a_passage_is_around_what_was_found() -> None:
     assert "zebra crossed" in line
     assert len(line) < 300
     assert passage_of("a\x1b[2Jb zebra", matcher_of(parsed("zebra")))[0] == "a␛[2Jb zebra"
+
+
+@pytest.mark.parametrize(("sought", "marks"), [("zebra\u200e\n", ((2, 7),)), ("\u200e", ()), ("\n", ())])
+def test_what_is_not_shown_of_what_was_found_is_not_marked(sought: str, marks: tuple[tuple[int, int], ...]) -> None:
+    assert passage_of("a zebra\u200e\n\u200e\n", literal(sought)) == ("a zebra", marks)

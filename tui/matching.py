@@ -203,9 +203,11 @@ def _cut(text: str, at: int, spans: list[Span]) -> tuple[str, tuple[Span, ...]]:
     rest = _flat(text[place:last])
     parts.append(rest.lstrip() if not marks else rest)
     line = "".join(parts).rstrip()
+    # What was found may be all blanks, or signs that are not shown.
+    shown = tuple((start, min(end, len(line))) for start, end in marks if start < min(end, len(line)))
     if text[last:].strip():
         line += "…"
-    return line, tuple(marks)
+    return line, shown
 
 
 def _flat(text: str) -> str:
