@@ -34,6 +34,9 @@ STEADY = 8.0
 
 ALT_UP, ALT_DOWN, ESCAPE = "\x1b[1;3A", "\x1b[1;3B", "\x1b"
 OUTAGE = b"NOT SAVED"
+ANSWERS_TO_ESCAPE = (b"Cancelled", b"stopped", b"Esc again")
+"""What is shown once an answer is stopped, or was over before."""
+
 ENDED = """
 SELECT 1 FROM items i JOIN turns t ON t.id = i.turn_id WHERE i.position = 0 AND i.text = ? AND t.status = 'done'
 """
@@ -78,8 +81,13 @@ class _User:
                 before = len(self._t.output)
                 name = self._say()
                 self._until_painted(f"{name}w0".encode(), before)
+                before = len(self._t.output)
                 self._t.type(ESCAPE)
                 self._stopped_at = time.monotonic()
+                # With the next key right behind it, it would be another key.
+                self._until(
+                    lambda: any(word in self._t.output[before:] for word in ANSWERS_TO_ESCAPE), "Esc did nothing"
+                )
                 self._report.counts["stopped"] += 1
                 self._until_over()
             case "switch":
