@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from textual import events
+from textual import events, messages
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import Compositor, CompositorUpdate
 from textual._queue import Queue
@@ -26,7 +26,7 @@ from textual.widgets import TextArea
 
 from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
-from tui.app.compositor import put_back
+from tui.app.compositor import paint_changes, put_back
 from tui.app.driver import MOST_WAITING, Writer, without_ways
 from tui.app.keyboard import is_busy
 from tui.app.transcript.painted_view import KEPT_SCREENS
@@ -274,6 +274,23 @@ async def test_what_is_not_painted_amid_changes_is_painted_after_them(
         assert not w.screen._compositor._dirty_regions
 
 
+async def test_what_changes_before_what_was_left_is_painted_is_painted_too(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with window(history) as w:
+        await w.until(lambda: not w.screen._dirty_widgets)
+        painted: list[object] = []
+        monkeypatch.setattr(App, "_display", lambda _app, _screen, update: painted.append(update))
+        w.screen.prompt.refresh()
+        await w.screen._on_update(messages.Update(w.screen.prompt))
+        assert w.screen.prompt in w.screen._dirty_widgets
+        paint_changes(w.app)
+        (update,) = painted
+        assert isinstance(update, CompositorUpdate)
+        top = w.screen.prompt.region
+        assert f"\x1b[{top.y + 1};{top.x + 1}H" in update.render_segments(w.app.console)
+
+
 def test_the_compositor_is_what_ours_was_made_for() -> None:
     assert "if self._batch_count:\n                return" in inspect.getsource(App._display)
     chops = inspect.getsource(Compositor._render_chops)
@@ -285,6 +302,7 @@ def test_the_compositor_is_what_ours_was_made_for() -> None:
     assert "self._render_chops(crop, lambda y: True)" in inspect.getsource(Compositor.render_full_update)
     assert "self._compositor = Compositor()" in inspect.getsource(Screen.__init__)
     assert "self._compositor.render_update(" in inspect.getsource(Screen._compositor_refresh)
+    assert "self._compositor.update_widgets(self._dirty_widgets)" in inspect.getsource(Screen._on_timer_update)
     assert "app._display(self, update)" in inspect.getsource(Screen._compositor_refresh)
     assert list(inspect.signature(App._display).parameters) == ["self", "screen", "renderable"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
@@ -110,7 +111,14 @@ class _User:
 
     def _until_over(self) -> None:
         self._until(lambda: not self._server.connected, "an answer has no end")
-        self._until(lambda: not rows(self._history, RUNNING), "a turn has no end")
+        self._until(lambda: not self._has(RUNNING), "a turn has no end")
+
+    def _has(self, query: str, *values: str) -> bool:
+        try:
+            return bool(rows(self._history, query, *values))
+        except sqlite3.OperationalError:
+            # What a write that failed left behind is the window's to put right: till then no one else can read.
+            return query == RUNNING
 
     def _until(self, ready: Callable[[], object], otherwise: str, seconds: float = 30.0) -> None:
         deadline = time.monotonic() + seconds
@@ -132,7 +140,7 @@ class _User:
         self._until(lambda: not self._server.connected, "an answer has no end")
         resource.prlimit(self._t.pid, resource.RLIMIT_FSIZE, (hard, hard))
         self._report.counts["disks lost"] += 1
-        self._until(lambda: bool(rows(self._history, ENDED, f"{name} tell me more")), f"{name} was never written")
+        self._until(lambda: self._has(ENDED, f"{name} tell me more"), f"{name} was never written")
 
 
 def run(seconds: int, seed: int) -> Report:

@@ -32,7 +32,10 @@ def put_back(compositor: Compositor, update: object) -> bool:
 def paint_changes(app: App[Any]) -> None:
     """Paint what has changed on the screen that is shown."""
     if app.screen_stack:
-        app.screen._compositor_refresh()
+        screen = app.screen
+        # Textual forgets which widgets have changed once it has painted, whether or not it knew of them by then.
+        screen._compositor.update_widgets(screen._dirty_widgets)
+        screen._compositor_refresh()
 
 
 @runtime_checkable
