@@ -109,7 +109,7 @@ def _term(text: str) -> Term | None:
     if not words or _UNSPACED.search(text):
         return Term(text)
     star = text.endswith("*") and len(text) > 1
-    bare = text.rstrip("*") if star else text
+    bare = text.rstrip("*").rstrip() if star else text
     if sum(map(len, words)) <= 2 and len(bare) > sum(map(len, words)):
         # C++, C#: the index knows their letters only.
         return Term(bare)
