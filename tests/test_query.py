@@ -32,7 +32,7 @@ def test_words_phrases_and_the_word_being_typed() -> None:
     assert parsed('"power lo').terms == (Term("power lo", ("power", "lo"), True),)
     assert parsed("jour role:user").terms == (Term("jour", ("jour",), True),)
     assert parsed("comp* sqlite").terms[0] == Term("comp", ("comp",), True)
-    assert parsed("\"c\\r\\n*\" sqlite").terms[0] == Term("c", ("c",), True)
+    assert parsed('"c\r\n*" sqlite').terms[0] == Term("c", ("c",), True)
     assert parsed("foo_bar.baz x").terms[0].words == ("foo", "bar", "baz")
     assert parsed("  ").is_empty
 
