@@ -379,7 +379,7 @@ async def test_a_disk_that_is_full_before_the_prompt_is_sent(history: Path, disk
         t.chat.send(session, LONG)
         exchange = await t.server.request()
         # It was said before anything was sent, and it was sent.
-        assert troubles(t) == ["History is not saved: The disk is full — what is not saved is kept in memory"]
+        assert troubles(t) == ["History is not saved: The disk is full — what is not saved is kept in memory."]
         assert t.chat.health.unsaved
         answer_well(exchange, "two", "resp_2")
         turn = await t.chat.settled(session.id)
