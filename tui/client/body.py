@@ -54,16 +54,7 @@ class Body:
         decoder: Decoder | None = None,
         waits: Callable[[], bool] | None = None,
     ) -> AsyncGenerator[ServerSentEvent | Any, None]:
-        """The events of a response; or, where the server did not stream, its JSON value as the only one.
-
-        With `lines` each line is an event of its own (NDJSON). `decoder` is given by who wants to know of it what is no
-        event, such as the time to wait before connecting again. While `waits` says so, a response that was opened with
-        patience may be silent.
-
-        Raises:
-            Refused: It is neither, or holds something too large.
-            Incomplete: The connection was lost, or fell silent.
-        """
+        """The events of the response, as `Http.events` says."""
         reads = LineDecoder() if lines else decoder or Decoder()
         chunks = self._chunks(waits)
         async with aclosing(chunks):
