@@ -94,10 +94,6 @@ class TurnViews(Sessions):
         """The sessions that are answering in this window."""
         return tuple(self._runs)
 
-    def stoppable(self) -> tuple[str, ...]:
-        """Those of them whose answer has no end yet: of the others only that it has one is still being saved."""
-        return tuple(one for one, run_ in self._runs.items() if not run_.turn.status.is_final)
-
     def goes_on(self, session_id: str) -> bool:
         """Whether the server's work on a session's running turn goes on when it is let go of, and can be taken up again."""
         run_ = self._runs.get(session_id)

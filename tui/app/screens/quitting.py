@@ -54,7 +54,7 @@ class Quitting:
     def is_meant(self, action: str, *, if_idle: bool) -> bool:
         """Whether the user means to leave by an action: it stops nothing and is meant at the first time `if_idle`, or they
         insist. Otherwise they are told what it takes."""
-        running = frozenset(self._chat.stoppable())
+        running = frozenset(self._chat.running())
         now = asyncio.get_running_loop().time()
         if if_idle and not running:
             return True
