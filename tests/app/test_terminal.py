@@ -32,8 +32,11 @@ PAYLOADS = [
 
 
 def quit_at_once(t: Terminal) -> int:
-    """Leave without being asked whether to, as one is while an answer is coming."""
-    t.until(lambda lines: not any("answering" in line for line in lines))
+    """Leave without being asked whether to, as one is while an answer is coming.
+
+    Its words may be on the screen while the line below still says that the program waits for them.
+    """
+    t.until(lambda lines: not any("answering" in line or "waiting" in line for line in lines))
     t.type("\x11")
     return t.ends()
 
@@ -268,6 +271,8 @@ def test_a_storm_of_sizes(write_config: Write) -> None:
             t.until(
                 lambda lines: any("An answer of some words." in line for line in lines) and "help" in lines[-1].lower()
             )
+            # Between two sizes the model of the screen shows neither whole: this line tells that the answer is over.
+            t.until(lambda lines: "done in" in lines[-2])
             assert quit_at_once(t) == 0
 
 
