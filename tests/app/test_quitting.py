@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import pytest
 
 from tests.app.driving import Window, window
 from tests.chatting import talk
+from tests.exchange import files
+from tests.exchange.taking import written
 from tests.fake_server import PROFILE, delta
 from tests.virtual_time import skip
 from tui.app.screens.help import HelpScreen
@@ -30,6 +35,22 @@ async def answering(w: Window, *prompts: str) -> None:
         await w.send(prompt)
         (await w.server.request()).respond().event(delta(f"Of {prompt}"))
         await w.until(lambda prompt=prompt: f"Of {prompt}" in w.said)
+
+
+@asynccontextmanager
+async def importing(history: Path, folder: Path, *prompts: str) -> AsyncIterator[Window]:
+    """A window in which an import waits for another program that is writing to the history."""
+    file = written(folder / "some.json", [files.claude(("human", "a"), ("assistant", "b"))])
+    async with talk(history) as t:
+        await t.chat.sessions()
+    with closing(sqlite3.connect(history, isolation_level=None)) as other:
+        async with window(history) as w:
+            await answering(w, *prompts)
+            other.execute("BEGIN IMMEDIATE")
+            w.screen.prompt.replace_text(f"/import {file}")
+            await w.press("enter")
+            await w.until(lambda: "Reading the file" in w.status)
+            yield w
 
 
 @pytest.mark.fault("C22")
@@ -144,6 +165,36 @@ async def test_it_is_said_over_a_dialog_too(history: Path) -> None:
         await w.until(lambda: "Ctrl+Q again stops 1 answer" in w.picture)
         await w.press("ctrl+q")
         assert w.app._exit
+
+
+@pytest.mark.fault("C22")
+async def test_an_import_is_told_of_and_stopped(history: Path, tmp_path: Path) -> None:
+    """All else would take as long as the file is."""
+    async with importing(history, tmp_path) as w:
+        await w.press("ctrl+q")
+        assert "Ctrl+Q again stops the import and quits" in w.status
+        assert not w.app._exit
+        await w.press("ctrl+q")
+        assert w.app._exit
+    async with talk(history) as t:
+        assert await t.chat.sessions() == []
+
+
+async def test_ctrl_c_stops_an_import(history: Path, tmp_path: Path) -> None:
+    async with importing(history, tmp_path) as w:
+        await w.press("ctrl+c")
+        assert "Stopped the import" in w.status
+        await w.press("ctrl+c")
+        assert "Press Ctrl+C again to quit" in w.status
+    async with talk(history) as t:
+        assert await t.chat.sessions() == []
+
+
+@pytest.mark.fault("C22")
+async def test_an_import_beside_an_answer(history: Path, tmp_path: Path) -> None:
+    async with importing(history, tmp_path, "boil an egg") as w:
+        await w.press("ctrl+q")
+        assert "Ctrl+Q again stops 1 answer, stops the import and quits: boil an egg" in w.status
 
 
 @pytest.mark.fault("C22")

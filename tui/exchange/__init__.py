@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from tui.credentials import Secret
     from tui.exchange.mask import Mask
     from tui.exchange.outline import Outline
-    from tui.exchange.sources import Source
+    from tui.exchange.reading import Reading
     from tui.exchange.thread import Refusal, Thread
 
 BUNDLE_NOTICE = "This conversation was begun by someone else, who may have been allowed to see more than you are."
@@ -236,8 +234,10 @@ class Exchange:
             UsageError: `label` is given for several threads.
             StoreError: The history cannot be written.
         """
+        from tui.exchange.reading import Reading
+
         for file in files:
-            reading = _Reading()
+            reading = Reading()
             try:
                 async with aclosing(self._take_in(reading, file, label, len(files), on_saved)) as outcomes:
                     async for outcome in outcomes:
@@ -248,15 +248,21 @@ class Exchange:
                 reading.close()
 
     async def _take_in(
-        self, reading: _Reading, file: Path, label: str, files: int, on_saved: Callable[[int, int], None]
+        self, reading: Reading, file: Path, label: str, files: int, on_saved: Callable[[int, int], None]
     ) -> AsyncGenerator[Outcome, None]:
         total = await reading.open(file)
         if label and (total > 1 or files > 1):
             raise UsageError("A label is for one thread, and there are several.", hint="leave out --label")
+
+        def tell(saved: int, turns: int) -> None:
+            reading.go_on()
+            if total == 1:
+                on_saved(saved, turns)
+
         done = 0
         while (found := await reading.next()) is not None:
             done += 1
-            yield await self._taken(found, file, label, (done, total), on_saved)
+            yield await self._taken(found, file, label, (done, total), tell)
 
     async def _taken(
         self,
@@ -289,61 +295,14 @@ class Exchange:
         source = hashlib.sha256(f"{found.program}\0{found.source}".encode("utf-8", "replace")).hexdigest()
         for picture in found.pictures:
             await self._store.pictures.add(picture)
-        turns, is_one = found.turns, total == 1
+        turns = found.turns
         session, is_new = await self._store.take_in(
-            session,
-            turns,
-            source,
-            on_top=is_one,
-            on_saved=(lambda saved: on_saved(saved, len(turns))) if is_one else lambda _: None,
+            session, turns, source, on_top=total == 1, on_saved=lambda saved: on_saved(saved, len(turns))
         )
         if is_new:
             self._changed(session)
         result = Result.IMPORTED if is_new else Result.KNOWN
         return Outcome(result, name, file, session, "", done, total)
-
-
-class _Reading:
-    """A file that is read in a thread of its own, so that nothing else waits for it."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="palaver-import")
-        self._source: Source | None = None
-        self._threads: Iterator[Thread | Refusal] = iter(())
-        self._is_over = threading.Event()
-
-    async def open(self, file: Path) -> int:
-        """Begin with a file. Gives how many threads it holds."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._open, file)
-
-    async def next(self) -> Thread | Refusal | None:
-        """The next thread; None after the last one."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._next)
-
-    def close(self) -> None:
-        """Let go of the file, as soon as what is being read of it is read."""
-        self._is_over.set()
-        self._thread.submit(self._close)
-        self._thread.shutdown(wait=False)
-
-    def _open(self, file: Path) -> int:
-        from tui.exchange.sources import open_source
-
-        self._source = open_source(file)
-        count = self._source.count(self._go_on)
-        self._threads = self._source.threads()
-        return count
-
-    def _next(self) -> Thread | Refusal | None:
-        return next(self._threads, None)
-
-    def _close(self) -> None:
-        if self._source is not None:
-            self._source.close()
-
-    def _go_on(self) -> None:
-        if self._is_over.is_set():
-            raise FileRefused("The import was stopped.")
 
 
 def writer_of(form: Form) -> Writer:

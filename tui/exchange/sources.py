@@ -15,7 +15,7 @@ _HEAD = 64 * 1024
 
 
 class Source(Protocol):
-    """A file that holds threads. It is used from one thread of execution."""
+    """A file that holds threads. It is used by one thread of execution at a time."""
 
     def count(self, go_on: Callable[[], None]) -> int:
         """How many threads there are. Looks at all of the file, so that one that is broken is refused as a whole; calls

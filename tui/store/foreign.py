@@ -15,7 +15,7 @@ _VALUE_LIMIT = 64 * 1024 * 1024
 
 
 class ForeignDatabase:
-    """A file that another program keeps. Lives in the thread that made it; `name` is what messages call it."""
+    """A file that another program keeps, for one user at a time; `name` is what messages call it."""
 
     def __init__(self, file: Path, name: str) -> None:
         self.name = name
@@ -29,7 +29,9 @@ class ForeignDatabase:
         # A file in WAL mode makes others beside it even for a reader, unless it is said that no one writes to it.
         mode = "immutable=1" if _is_wal(file) else "mode=ro"
         try:
-            self._conn = sqlite3.connect(f"{file.absolute().as_uri()}?{mode}", uri=True, timeout=5)
+            self._conn = sqlite3.connect(
+                f"{file.absolute().as_uri()}?{mode}", uri=True, timeout=5, check_same_thread=False
+            )
             self._conn.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
             self._conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _VALUE_LIMIT)
             self._conn.execute("PRAGMA query_only = ON")

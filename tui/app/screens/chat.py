@@ -294,7 +294,8 @@ class ChatScreen(ComposerScreen):
         self.transcript.go_to_end()
 
     def action_interrupt(self) -> None:
-        """Ctrl+C: copies a selection, else stops the answer, else clears the input, else quits at the second press."""
+        """Ctrl+C: copies a selection, else stops the answer, else clears the input, else stops an import or an export,
+        else quits at the second press."""
         if self._interrupt():
             self._quitting.forget()
         elif self._quitting.is_meant("app.interrupt", if_idle=False):
@@ -320,6 +321,10 @@ class ChatScreen(ComposerScreen):
             self.prompt.add_history(self.prompt.whole)
             self.prompt.replace_text("")
             self.say("Cleared; Up brings it back")
+        elif works := self.under_way():
+            self._chores.stop(works[-1])
+            self.say(f"Stopped {works[-1]}")
+            self.do(self._files.show_sessions())
         else:
             return False
         return True

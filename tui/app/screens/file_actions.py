@@ -41,12 +41,15 @@ class FileActions:
         if session is None:
             return
         if name:
-            self._stage.do(self._export(session, form or form_of(name), name))
+            self._write(session, form or form_of(name), name)
             return
         form = form or Form.BUNDLE
         proposal = self._chat.exchange.file_name(session, form)
         question = f"The new file, in {one_line(str(Path.cwd()), 60)}"
-        self._ask(question, proposal, lambda name: self._stage.do(self._export(session, form, name)))
+        self._ask(question, proposal, lambda name: self._write(session, form, name))
+
+    def _write(self, session: Session, form: Form, name: str) -> None:
+        self._stage.do(self._export(session, form, name), name="the export")
 
     async def _export(self, session: Session, form: Form, name: str) -> None:
         exported = await self._chat.exchange.export(session, form, _path(name))
@@ -55,9 +58,9 @@ class FileActions:
     def take_in(self, name: str = "") -> None:
         """Make sessions of what is in a file: the one named, or one to be asked for."""
         if name:
-            self._stage.do(self._take_in(name))
+            self._stage.do(self._take_in(name), name="the import")
         else:
-            self._ask("The file to import", "", lambda name: self._stage.do(self._take_in(name)))
+            self._ask("The file to import", "", self.take_in)
 
     async def _take_in(self, name: str) -> None:
         from tui.exchange import Result, summary
@@ -70,14 +73,18 @@ class FileActions:
                 if outcome.total > _SAID_EVERY and outcome.done % _SAID_EVERY == 0:
                     self._stage.say(f"Importing: {outcome.done:,} of {outcome.total:,}")
         if len(found) > 1:
-            # Each came to the front as it was told of; they stand below what was used here.
-            self._list.reset(await self._chat.sessions())
-            self._stage.show_list()
+            await self.show_sessions()
         if len(found) == 1 and found[0].session is not None and found[0].session.deleted_at is None:
             self._list.put(found[0].session)
             await self._stage.enter(found[0].session)
         refused = [one.why for one in found if one.result is Result.REFUSED]
         self._stage.say(refused[0] if len(found) == 1 and refused else summary(found))
+
+    async def show_sessions(self) -> None:
+        """List what there is. Each session of an import comes to the front as it is told of, and stands below what was
+        used here."""
+        self._list.reset(await self._chat.sessions())
+        self._stage.show_list()
 
     def _tell_saved(self, saved: int, turns: int) -> None:
         if turns > _SAID_EVERY and saved % _SAID_EVERY == 1:

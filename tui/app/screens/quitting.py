@@ -1,4 +1,4 @@
-"""Leaving, which is to be told twice where answers are still coming: what it would stop is said at the first time."""
+"""Leaving, which is to be told twice where it stops something: what that is, is said at the first time."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ class Stage(Protocol):
     """What is needed of the screen."""
 
     def key(self, name: str) -> str: ...
+
+    def under_way(self) -> list[str]:
+        """What else leaving would stop, in words."""
+        ...
 
     def is_shown(self, session_id: str) -> bool: ...
 
@@ -54,15 +58,16 @@ class Quitting:
     def is_meant(self, action: str, *, if_idle: bool) -> bool:
         """Whether the user means to leave by an action: it stops nothing and is meant at the first time `if_idle`, or they
         insist. Otherwise they are told what it takes."""
-        running = frozenset(self._chat.running())
+        running, works = self._chat.running(), self._stage.under_way()
+        stopped = frozenset((*running, *works))
         now = asyncio.get_running_loop().time()
-        if if_idle and not running:
+        if if_idle and not stopped:
             return True
-        if action == self._action and now < self._until and running <= self._known:
+        if action == self._action and now < self._until and stopped <= self._known:
             return True
         self.forget()
-        self._action, self._known, self._until = action, running, now + INSIST_WITHIN
-        self._words = self._warning(self._stage.key(action), sorted(running, key=self._stage.is_shown))
+        self._action, self._known, self._until = action, stopped, now + INSIST_WITHIN
+        self._words = self._warning(self._stage.key(action), sorted(running, key=self._stage.is_shown), works)
         self._timer = self._later(INSIST_WITHIN, self.forget)
         self._stage.warn(self._words)
         return False
@@ -76,14 +81,15 @@ class Quitting:
             self._action = ""
             self._stage.unsay(self._words)
 
-    def _warning(self, key: str, running: Sequence[str]) -> str:
+    def _warning(self, key: str, running: Sequence[str], works: Sequence[str]) -> str:
         """What is said at the first time. The key comes first: a narrow window cuts the end."""
         if not running:
-            return f"Press {key} again to quit"
+            return f"{key} again stops {' and '.join(works)} and quits" if works else f"Press {key} again to quit"
         count = f"{len(running)} answer{'s' if len(running) > 1 else ''}"
         going_on = sum(map(self._chat.goes_on, running))
         does = "lets go of" if going_on == len(running) else "ends" if going_on else "stops"
         names = [one_line(name, NAME_LENGTH) for name in map(self._stage.name_of, running) if name][:NAMES]
         if len(running) > len(names):
             names.append(f"{len(running) - len(names)} more")
-        return f"{key} again {does} {count} and quits: {', '.join(names)}"
+        rest = f", stops {' and '.join(works)}" if works else ""
+        return f"{key} again {does} {count}{rest} and quits: {', '.join(names)}"

@@ -82,10 +82,14 @@ class StandingScreen(Steady, Screen[None]):
         yield KeyBar(id="keys")
         yield Static(Content(f"Palaver needs {TINY[0]}×{TINY[1]} characters."), id="too-small")
 
-    def do(self, work: Coroutine[Any, Any, Any], *, may_be_left: bool = False) -> None:
+    def do(self, work: Coroutine[Any, Any, Any], *, may_be_left: bool = False, name: str = "") -> None:
         """Do something that takes a moment, and say what went wrong if it does. Leaving Palaver does not wait for what
-        `may_be_left`."""
-        self._chores.begin(work, may_be_left=may_be_left)
+        `may_be_left`, nor for what has a `name`, but tells the user of that."""
+        self._chores.begin(work, may_be_left=may_be_left, name=name)
+
+    def under_way(self) -> list[str]:
+        """What leaving would stop, besides answers."""
+        return self._chores.names
 
     # Showing how things stand
 
