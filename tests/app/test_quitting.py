@@ -191,6 +191,20 @@ async def test_ctrl_c_stops_an_import(history: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("C22")
+async def test_how_far_an_import_is_does_not_take_the_place_of_the_question(history: Path) -> None:
+    async with window(history) as w:
+        await answering(w, "first")
+        w.screen.tell_progress("Importing: 50 of 100")
+        assert "Importing: 50 of 100" in w.status
+        await w.press("ctrl+q")
+        w.screen.tell_progress("Importing: 100 of 100")
+        assert "again stops" in w.status
+        await w.press("left")
+        w.screen.tell_progress("Importing: 100 of 100")
+        assert "Importing: 100 of 100" in w.status
+
+
+@pytest.mark.fault("C22")
 async def test_an_import_beside_an_answer(history: Path, tmp_path: Path) -> None:
     async with importing(history, tmp_path, "boil an egg") as w:
         await w.press("ctrl+q")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +23,11 @@ async def test_a_thread_that_is_half_saved_is_given_up_at_once(history: Path, tm
     turns = [files.turn(f"prompt {number}") for number in range(500)]
     file = written(tmp_path / "a.palaver", files.bundle(*turns))
     saved: list[int] = []
+    unseen: list[object] = []
     is_stopped = threading.Event()
     async with talk(history) as t:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: unseen.append(context))
 
         async def all_of_it() -> None:
             async for _ in t.chat.exchange.take_in([file], on_saved=on_saved):
@@ -47,6 +50,8 @@ async def test_a_thread_that_is_half_saved_is_given_up_at_once(history: Path, tm
             await task
         assert await t.chat.sessions() == []
         assert saved == [1, 51, 101]
+        gc.collect()
+        assert unseen == []
         (outcome,) = await take_in(t.chat, file)
         assert outcome.session is not None
         assert outcome.session.turns == 500

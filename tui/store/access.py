@@ -276,9 +276,13 @@ class Access:
         self.known.clear()
 
     async def _call(self, function: Callable[..., T], *args: object) -> T:
-        """Run in the store's thread, to its end even if the caller is cancelled."""
+        """Run in the store's thread, to its end even if the caller is cancelled. What it refuses then is no one's concern."""
         assert self._thread is not None, "the store is not open"
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, function, *args))
+        running = asyncio.get_running_loop().run_in_executor(self._thread, _attempt, function, args)
+        done = await asyncio.shield(running)
+        if isinstance(done, PalaverError):
+            raise done
+        return done
 
     def _write_now(self, conn: Connection, unsaved: Overlay, function: Callable[..., T], args: tuple[object, ...]) -> T:
         # Begun anew where the file was replaced meanwhile.
@@ -314,6 +318,14 @@ class Access:
         except StoreError as error:
             log.debug("still not saved: %s", error)
         await self.read(sql.sessions.revision, 0)
+
+
+def _attempt(function: Callable[..., T], args: tuple[object, ...]) -> T | PalaverError:
+    """What a function gives, or refuses. A future that fails with no one left to ask it counts as a mistake of ours."""
+    try:
+        return function(*args)
+    except PalaverError as error:
+        return error
 
 
 def _nothing(_conn: Connection) -> None:

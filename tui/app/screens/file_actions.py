@@ -71,7 +71,7 @@ class FileActions:
             async for outcome in outcomes:
                 found.append(outcome)
                 if outcome.total > _SAID_EVERY and outcome.done % _SAID_EVERY == 0:
-                    self._stage.say(f"Importing: {outcome.done:,} of {outcome.total:,}")
+                    self._stage.tell_progress(f"Importing: {outcome.done:,} of {outcome.total:,}")
         if len(found) > 1:
             await self.show_sessions()
         if len(found) == 1 and found[0].session is not None and found[0].session.deleted_at is None:
@@ -88,7 +88,7 @@ class FileActions:
 
     def _tell_saved(self, saved: int, turns: int) -> None:
         if turns > _SAID_EVERY and saved % _SAID_EVERY == 1:
-            self._stage.app.call_later(self._stage.say, f"Importing: {saved:,} of {turns:,} turns")
+            self._stage.app.call_later(self._stage.tell_progress, f"Importing: {saved:,} of {turns:,} turns")
 
     def _ask(self, question: str, proposal: str, then: Callable[[str], None]) -> None:
         ask(self._stage.app, question, proposal, _named, lambda name: then(name.strip()))

@@ -25,10 +25,21 @@ class Standing:
         self._news = ""
         self._figures: tuple[str, ...] = ()
         self._news_until = 0.0
+        self._warning = ""
 
     def say(self, text: str) -> None:
         """Tell the outcome of the last action."""
         self._news, self._figures, self._news_until = text, (), time.monotonic() + NEWS_FOR
+
+    def warn(self, text: str) -> None:
+        """Tell something that must be seen before the next key."""
+        self.say(text)
+        self._warning = text
+
+    def tell_progress(self, text: str) -> None:
+        """Tell how far something is, except where a warning would go unseen."""
+        if not self._news or self._news != self._warning:
+            self.say(text)
 
     def unsay(self, text: str) -> None:
         """Tell that no longer, if it is what is told."""

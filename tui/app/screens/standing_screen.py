@@ -98,9 +98,15 @@ class StandingScreen(Steady, Screen[None]):
         self._standing.say(text)
         self._refresh_status()
 
+    def tell_progress(self, text: str) -> None:
+        """Tell how far something is that takes its time."""
+        self._standing.tell_progress(text)
+        self._refresh_status()
+
     def warn(self, text: str) -> None:
         """Tell something that must be seen before the next key, also by who looks at a dialog."""
-        self.say(text)
+        self._standing.warn(text)
+        self._refresh_status()
         if self.app.screen is not self:
             self.app.notify(text, severity="warning")
 
