@@ -617,3 +617,15 @@ def test_what_was_written_of_one_turn_is_not_kept_for_the_next(form: Form) -> No
         tracemalloc.stop()
         gc.enable()
     assert kept < 50 * 2000
+
+
+async def test_it_is_told_how_many_turns_are_written(t: Talk, tmp_path: Path) -> None:
+    said = [files.turn(f"prompt {number}") for number in range(50)]
+    (outcome,) = await take_in(t.chat, written(tmp_path / "in.palaver", files.bundle(*said)))
+    assert outcome.session is not None
+    told: list[tuple[int, int]] = []
+    file = tmp_path / "out.palaver"
+    await t.chat.exchange.export(
+        outcome.session, Form.BUNDLE, file, on_written=lambda done, of: told.append((done, of))
+    )
+    assert told == [(20, 50), (40, 50), (50, 50)]

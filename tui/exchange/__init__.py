@@ -106,6 +106,10 @@ class Writer(Protocol):
     def foot(self, outline: Outline) -> str: ...
 
 
+def _no_one(_done: int, _of: int) -> None:
+    """No one is told how far it is."""
+
+
 class Exchange:
     """Writes sessions to files, and reads them from files. `changed` is told of every session that is new; `keys` gives
     those that are known without asking anyone for them."""
@@ -158,8 +162,10 @@ class Exchange:
         left_out = sum(turn.depth < stop for turn in turns) - len(kept)
         return Plan(session, stop, outline, mask, left_out)
 
-    async def write(self, plan: Plan, form: Form, out: Callable[[str], object]) -> None:
-        """Give a thread to `out`, piece by piece.
+    async def write(
+        self, plan: Plan, form: Form, out: Callable[[str], object], on_written: Callable[[int, int], object] = _no_one
+    ) -> None:
+        """Give a thread to `out`, piece by piece; `on_written` is told now and then how many of how many turns it has.
 
         Raises:
             StoreError: It cannot be read any more.
@@ -174,12 +180,21 @@ class Exchange:
             pictures = await self._store.pictures.get(named) if named else {}
             out(await asyncio.to_thread(_written, writer, kept, pictures))
             written += len(kept)
+            on_written(written, len(plan.outline.turns))
         if written != len(plan.outline.turns):
             raise StoreError("The session changed while it was written.", hint="try again")
         out(writer.foot(plan.outline))
 
-    async def export(self, session: Session, form: Form, file: Path | None = None, until: str = "") -> Exported:
-        """Write a session to a new file; without a name, to one named after its label, in the present folder.
+    async def export(
+        self,
+        session: Session,
+        form: Form,
+        file: Path | None = None,
+        until: str = "",
+        on_written: Callable[[int, int], object] = _no_one,
+    ) -> Exported:
+        """Write a session to a new file; without a name, to one named after its label, in the present folder. `on_written`
+        is told now and then how many of how many turns are.
 
         Raises:
             UsageError, StoreError: As for `plan`.
@@ -191,7 +206,7 @@ class Exchange:
         plan = await self.plan(session, until)
         file = file or free_name(Path.cwd() / file_name(plan.outline.label, writer_of(form).suffix))
         with NewFile(file) as new:
-            await self.write(plan, form, new.write)
+            await self.write(plan, form, new.write, on_written)
         return Exported(file, plan)
 
     def file_name(self, session: Session, form: Form) -> str:
@@ -222,7 +237,7 @@ class Exchange:
     # In
 
     async def take_in(
-        self, files: Sequence[Path], label: str = "", on_saved: Callable[[int, int], None] = lambda *_: None
+        self, files: Sequence[Path], label: str = "", on_saved: Callable[[int, int], object] = _no_one
     ) -> AsyncGenerator[Outcome, None]:
         """Import all threads in files, and tell what became of each as it does. What is imported stays, whatever comes
         after it; to do it again goes on from there.
@@ -248,7 +263,7 @@ class Exchange:
                 reading.close()
 
     async def _take_in(
-        self, reading: Reading, file: Path, label: str, files: int, on_saved: Callable[[int, int], None]
+        self, reading: Reading, file: Path, label: str, files: int, on_saved: Callable[[int, int], object]
     ) -> AsyncGenerator[Outcome, None]:
         total = await reading.open(file)
         if label and (total > 1 or files > 1):
@@ -270,7 +285,7 @@ class Exchange:
         file: Path,
         label: str,
         place: tuple[int, int],
-        on_saved: Callable[[int, int], None],
+        on_saved: Callable[[int, int], object],
     ) -> Outcome:
         from tui.exchange.names import handle, mended_label
         from tui.exchange.thread import Refusal

@@ -185,7 +185,7 @@ class Store(Access):
         source: str,
         *,
         on_top: bool,
-        on_saved: Callable[[int], None] = lambda _: None,
+        on_saved: Callable[[int], object] = lambda _: None,
     ) -> tuple[Session, bool]:
         """Keep a session that was held elsewhere, with all of its turns or not at all. Where its label is taken, it gets
         one like it. Gives it, or the one that came from that `source` before, and whether it is new. `on_saved` is

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tui.exchange import Exported, Form, Outcome
 
 _SAID_EVERY = 50
-"""Threads between two words on how far an import is."""
+"""Threads, or turns of the only one, between two words on how far an import is; a shorter export needs none."""
 
 
 class FileActions:
@@ -52,8 +52,13 @@ class FileActions:
         self._stage.do(self._export(session, form, name), name="the export")
 
     async def _export(self, session: Session, form: Form, name: str) -> None:
-        exported = await self._chat.exchange.export(session, form, _path(name))
+        self._stage.say("Writing the file…")
+        exported = await self._chat.exchange.export(session, form, _path(name), on_written=self._tell_written)
         self._stage.say(_written(exported))
+
+    def _tell_written(self, written: int, turns: int) -> None:
+        if turns > _SAID_EVERY and written < turns:
+            self._stage.tell_progress(f"Writing: {written:,} of {turns:,} turns")
 
     def take_in(self, name: str = "") -> None:
         """Make sessions of what is in a file: the one named, or one to be asked for."""

@@ -23,7 +23,7 @@ def put_thread(
     said: Sequence[Turn],
     source: str,
     on_top: bool,
-    on_saved: Callable[[int], None] = lambda _: None,
+    on_saved: Callable[[int], object] = lambda _: None,
 ) -> tuple[Session, bool]:
     """Insert a session with its turns. Gives it, or the one that came from `source` before, and whether it is new.
 
