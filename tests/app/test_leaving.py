@@ -110,6 +110,20 @@ def test_what_is_typed_before_the_history_is_read_is_kept_by_a_window_that_ends_
     assert draft == "typed at once"
 
 
+@pytest.mark.fault("C22")
+def test_authorities_that_are_never_read_keep_no_window_open(write_config: Write, tmp_path: Path) -> None:
+    """As on a disk that is gone."""
+    file = tmp_path / "authorities.pem"
+    os.mkfifo(file)
+    write_config(profile_text("https://127.0.0.1:9/v1"))
+    with terminal(env={"SSL_CERT_FILE": str(file)}) as t:
+        t.shows("Type a message")
+        t.type("hello\r")
+        t.shows("waiting")
+        os.kill(t.pid, signal.SIGTERM)
+        assert t.leaves() == 128 + signal.SIGTERM
+
+
 @pytest.mark.fault("G15")
 def test_without_colours(write_config: Write) -> None:
     with loopback(lambda call: call.well("An **answer**.")) as server:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
 import sqlite3
 import struct
 import subprocess
@@ -643,3 +645,12 @@ async def test_a_label_is_mended_or_given(t: Talk, tmp_path: Path) -> None:
     (outcome,) = await take_in(t.chat, both[0], label="mine")
     assert outcome.session is not None
     assert outcome.session.label == "mine"
+
+
+async def test_only_a_file_is_read(t: Talk, tmp_path: Path) -> None:
+    """What has no end, or no one at its other one, is not begun with."""
+    os.mkfifo(tmp_path / "pipe")
+    async with asyncio.timeout(10):
+        outcomes = await take_in(t.chat, tmp_path / "pipe", Path("/dev/zero"), tmp_path)
+    assert [outcome.result for outcome in outcomes] == [Result.REFUSED] * 3
+    assert [outcome.why for outcome in outcomes[:2]] == ["pipe is not a file.", "zero is not a file."]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import ssl
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from tui.addresses import is_loopback
+from tui.aside import aside
 from tui.client.library import httpx
 from tui.client.pacing import PacedBackend
 from tui.config import Profile
@@ -49,7 +49,8 @@ async def network(
         ConfigError: The proxy or the certificates named cannot be used.
     """
     if urlsplit(profile.base_url).scheme == "https":
-        verify = await asyncio.to_thread(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", ""))
+        # A file on a disk that is gone is read for ever.
+        verify = await aside(partial(_tls, profile.ca_file, os.environ.get("SSL_CERT_FILE", "")))
     else:
         verify = _no_tls()
     if proxy:
