@@ -22,10 +22,15 @@ Scene = Callable[[Path, list[str]], Found]
 SCENES: tuple[Scene, ...] = (commands.sweep, *windows.SCENES)
 
 
+def _as_sent(text: str) -> str:
+    """What arrives of a text in JSON: of two halves of a character, that character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
 def run(count: int, seed: int, scenes: Sequence[Scene] = SCENES, batch: int = BATCH) -> Report:
     """Have `count` payloads, or all there are, go through every entry."""
     report = Report("payloads")
-    some = payloads()
+    some = [_as_sent(one) for one in payloads()]
     random.Random(seed).shuffle(some)
     some = some[:count]
     through = Found()

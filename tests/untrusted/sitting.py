@@ -41,6 +41,14 @@ class Sitting:
             self.found.reading.wrong += [f"{entry}: {one!r} is not on the screen" for one in missing.values()]
         self.found.looked_for += len(expected)
 
+    def sees_either(self, entry: str, *expected: str) -> None:
+        """Wait until one of what is expected is on the screen."""
+        try:
+            self.t.until(lambda lines: any(one in line for line in lines for one in expected))
+        except AssertionError:
+            self.found.reading.wrong.append(f"{entry}: none of {expected!r} is on the screen")
+        self.found.looked_for += 1
+
     def until_gone(self, text: str) -> None:
         self.t.until(lambda lines: not any(text in line for line in lines))
 

@@ -27,3 +27,6 @@ class Line(Input):
         text = one_line(event.text, len(event.text) * 16 + 16)
         if text:
             self.replace(text, *self.selection)
+            # Textual does not go to the cursor after the first change of a value, be it as long as it may.
+            cursor, self.cursor_position = self.cursor_position, 0
+            self.cursor_position = cursor
