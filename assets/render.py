@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from tests.app.scenes import SCENES, Scene, make_app  # noqa: E402
+from tests.app.scenes import SCENES, Scene, make_app  # noqa: E402 - found only after the line above
 
 PICTURES = {
     "first-start": "guide",

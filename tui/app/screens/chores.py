@@ -19,8 +19,8 @@ class Chores:
         self._say = say
         self._fail = fail
         self._tasks: set[asyncio.Task[None]] = set()
-        self._leavable: set[asyncio.Task[None]] = set()
-        self._named: dict[asyncio.Task[None], str] = {}
+        # Each with what the user is to know it by, if they are.
+        self._leavable: dict[asyncio.Task[None], str] = {}
 
     def begin(self, work: Coroutine[Any, Any, Any], *, may_be_left: bool = False, name: str = "") -> None:
         """Begin something. It `may_be_left` where it waits for what may take long, as a server, and nothing is lost by it.
@@ -28,23 +28,21 @@ class Chores:
         task = asyncio.get_running_loop().create_task(self._told(work))
         self._tasks.add(task)
         if may_be_left or name:
-            self._leavable.add(task)
-        if name:
-            self._named[task] = name
+            self._leavable[task] = name
         task.add_done_callback(self._over)
 
     @property
     def names(self) -> list[str]:
         """What is under way that the user is to know of, the newest last."""
-        return list(dict.fromkeys(self._named.values()))
+        return list(dict.fromkeys(filter(None, self._leavable.values())))
 
     def stop(self, name: str) -> None:
         """Leave all of that name."""
-        for task, known in list(self._named.items()):
+        for task, known in self._leavable.items():
             if known == name:
                 task.cancel()
                 # The next key is not to find it there.
-                del self._named[task]
+                self._leavable[task] = ""
 
     async def finish(self) -> None:
         """Leave what may be left, and wait until all else is over."""
@@ -63,8 +61,7 @@ class Chores:
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._leavable.discard(task)
-        self._named.pop(task, None)
+        self._leavable.pop(task, None)
         error = None if task.cancelled() else task.exception()
         if isinstance(error, Exception):
             self._fail(error)

@@ -25,7 +25,7 @@ class Standing:
         self._news = ""
         self._figures: tuple[str, ...] = ()
         self._news_until = 0.0
-        self._warning = ""
+        self._warning: str | None = None
 
     def say(self, text: str) -> None:
         """Tell the outcome of the last action."""
@@ -38,7 +38,7 @@ class Standing:
 
     def tell_progress(self, text: str) -> None:
         """Tell how far something is, except where a warning would go unseen."""
-        if not self._news or self._news != self._warning:
+        if self._news != self._warning:
             self.say(text)
 
     def unsay(self, text: str) -> None:
