@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from tui.client import Client, Request
 from tui.clock import SYSTEM, Clock
 from tui.config import Config, Profile
 from tui.conversations import Conversations
-from tui.errors import PalaverError, StoreError, UsageError
+from tui.errors import ConfigError, PalaverError, StoreError, UsageError
 from tui.leases import Leases
 from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
 from tui.runs import Run
@@ -70,7 +71,8 @@ class Chat(Leases):
 
     async def prepare(self, session: Session | None) -> None:
         """Load what a first prompt in a session needs, so that nothing waits for it when there is one."""
-        await self._client.prepare(self.profile_of(session))
+        with suppress(ConfigError):
+            await self._client.prepare(self.profile_of(session))
 
     def search(self, text: str, *, labels: Sequence[str] = (), limit: int = 60) -> AsyncGenerator[Found, None]:
         """Look through all sessions for what a user typed: each time all that is found so far, until that is all.

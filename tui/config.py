@@ -7,7 +7,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from tui.addresses import origin_of
-from tui.credentials import KeySource
+from tui.credentials import KeySource, is_secret
 from tui.errors import ConfigError
 from tui.traits import TRAITS, Telling, Traits
 from tui.values import dataclass
@@ -60,11 +60,20 @@ class Profile:
         return origin_of(self.base_url)
 
     @property
+    def principal(self) -> str:
+        """Who its server takes us for, as far as the configuration says. Keys in headers are told apart by whose they are."""
+        if any(is_secret(name) for name, _ in self.headers):
+            return f"{self.key.principal} headers of {self.name}".lstrip()
+        return self.key.principal
+
+    @property
     def traits(self) -> Traits:
         """What its server can do, given how the profile wants it used."""
         traits = TRAITS[self.protocol]
         if self.continue_by == "nothing" and traits.keeps:
             return replace(traits, keeps=False, telling=Telling.ALL)
+        if self.continue_by == "conversation":
+            return replace(traits, names_point=False)
         return traits
 
     def option(self, name: str) -> str:

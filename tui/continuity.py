@@ -155,6 +155,16 @@ def has_moved(profile: Profile, sent_id: str, issued_id: str) -> bool:
     return bool(sent_id) and issued_id != sent_id and not profile.traits.names_point
 
 
+def point_after(turn: Turn, profile: Profile) -> Mapping | None:
+    """The conversation as it was after a turn, where its id names that point of it, and the profile's server took us for
+    the same one then as it does now."""
+    if not profile.traits.names_point or (turn.origin, turn.protocol) != (profile.origin, profile.protocol):
+        return None
+    if turn.principal != profile.principal:
+        return None
+    return mapping_after(turn, profile.principal, is_stateless=False, now=turn.ended_at or turn.created_at)
+
+
 def mapping_after(turn: Turn, principal: str, *, is_stateless: bool, now: float) -> Mapping | None:
     """The conversation to keep after a turn. Only one that went well moves it."""
     if turn.status is not TurnStatus.DONE or not (turn.conversation_id or is_stateless):

@@ -10,7 +10,7 @@ from tui.account import Account
 from tui.client import Client
 from tui.clock import Clock
 from tui.config import Config, Profile
-from tui.continuity import plan, was_stopped
+from tui.continuity import plan, point_after, was_stopped
 from tui.errors import ConfigError, LabelTaken, StoreError, TurnError, UsageError
 from tui.figures import figures_of
 from tui.model import (
@@ -141,7 +141,10 @@ class Conversations:
 
     async def _fork_conversation(self, old: Session, new: Session, kept: list[Turn], count: int) -> str:
         """Give a forked session a conversation of its own, if its server can make one. Gives a note for the user."""
-        profile = self._profile_of(old)
+        try:
+            profile = self._profile_of(old)
+        except ConfigError:
+            return ""
         mapping = await self._mapping(old, profile)
         if mapping is None or mapping.state is not MappingState.LIVE or not kept:
             return ""
@@ -149,7 +152,10 @@ class Conversations:
         there = [turn for turn in kept if (turn.origin, turn.protocol) == (profile.origin, profile.protocol)]
         conversation_id = ""
         if traits.names_point:
-            conversation_id = last.conversation_id if there and there[-1] is last else ""
+            point = point_after(last, profile)
+            if point is not None:
+                await self._store.conversations.keep(replace(point, session_id=new.id))
+                return ""
         elif Can.FORK in traits.can or Can.FORK_AT in traits.can:
             is_whole = mapping.depth == last.depth and last.depth + 1 == count
             if not is_whole and Can.FORK_AT not in traits.can:
@@ -354,16 +360,14 @@ class Conversations:
             session.id,
             profile.origin,
             profile.protocol,
-            profile.key.principal,
+            profile.principal,
             must_read=must_read and not self._store.is_only_here(session.id),
         )
 
     async def _keep(self, session: Session, profile: Profile, conversation_id: str, depth: int) -> None:
         now = self._clock.now()
         await self._store.conversations.keep(
-            Mapping(
-                session.id, profile.origin, profile.protocol, profile.key.principal, conversation_id, depth, now, now
-            )
+            Mapping(session.id, profile.origin, profile.protocol, profile.principal, conversation_id, depth, now, now)
         )
 
     async def _about(self, profile: Profile, conversation_id: str) -> Conversation:

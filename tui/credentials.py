@@ -72,5 +72,13 @@ class KeySource:
 
     @property
     def principal(self) -> str:
-        """Who the server takes us for, as far as the configuration says; part of a conversation's address."""
-        return f"{self.kind}:{' '.join(self.where)}" if self.where else ""
+        """Who the server takes us for, as far as this says: a part of a conversation's address, which is kept and shown."""
+        words = " ".join(self.where)
+        return f"{self.kind}:{told_command(words) if self.kind == 'command' else words}" if words else ""
+
+
+def told_command(words: str) -> str:
+    """A command by its first word, and by a sum of all of them in place of the others, which may hold a key."""
+    from hashlib import sha256
+
+    return f"{words.partition(' ')[0]} #{sha256(words.encode()).hexdigest()[:12]}"

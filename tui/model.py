@@ -172,7 +172,8 @@ class Turn:
     """One prompt and all that came back for it.
 
     `depth` is its place in the session, counted from 0. `finish` is the server's own word for why it stopped, where it
-    gave one. `run` names the server's work on it, where that goes on without us. Times are seconds since the epoch;
+    gave one. `run` names the server's work on it, where that goes on without us. `principal` is who the server took us
+    for, None where that is not known. Times are seconds since the epoch;
     `first_text_at` is when the first visible text came. `waiting_until` and `waiting_for` tell of a pause before another
     attempt, while it lasts.
     """
@@ -194,6 +195,7 @@ class Turn:
     protocol: str = ""
     model: str = ""
     origin: str = ""
+    principal: str | None = None
     conversation_id: str = ""
     run: str = ""
     attempts: tuple[Attempt, ...] = ()

@@ -186,6 +186,7 @@ class Queues(Turns):
             protocol=profile.protocol,
             model=profile.model,
             origin=profile.origin,
+            principal=profile.principal,
         )
         if self._closed or self._between.get(session_id):
             return None

@@ -13,7 +13,7 @@ from tui.attachments import pictures_in
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config
-from tui.continuity import MOVED, Start, has_moved, mapping_after, take_up
+from tui.continuity import MOVED, Start, has_moved, point_after, take_up
 from tui.errors import StoreError
 from tui.events import (
     AttemptStarted,
@@ -26,7 +26,7 @@ from tui.events import (
     TurnEvent,
     WindowTold,
 )
-from tui.model import Mapping, Provenance, Turn, TurnStatus, title_from
+from tui.model import Mapping, MappingState, Provenance, Turn, title_from
 from tui.pictures import Picture
 from tui.runs import Run
 from tui.shown_pictures import pictures_shown
@@ -120,13 +120,16 @@ class TurnEvents(TurnViews):
         return not self.stays or session_id in ("", self._attended)
 
     async def _point_before(self, run_: Run) -> Mapping | None:
-        """The conversation as it was before a turn, where the server's id names that point of it."""
-        profile, at = run_.profile, run_.turn.depth
+        """The conversation as it was before a turn, where the server's id names that point of it, and it was not let go of."""
+        session_id, profile, at = run_.turn.session_id, run_.profile, run_.turn.depth
         if not profile.traits.names_point:
             return None
-        for last in await self._store.turns(run_.turn.session_id, at - 1, at, must_read=True):
-            if last.status is TurnStatus.DONE and (last.origin, last.protocol) == (profile.origin, profile.protocol):
-                return mapping_after(last, profile.key.principal, is_stateless=False, now=self._clock.now())
+        address = (session_id, profile.origin, profile.protocol, profile.principal)
+        known = await self._store.conversations.get(*address, must_read=True)
+        if known is None or known.state is not MappingState.LIVE:
+            return None
+        for last in await self._store.turns(session_id, at - 1, at, must_read=True):
+            return point_after(last, profile)
         return None
 
     def _is_on_disk(self, session_id: str) -> bool:
@@ -147,7 +150,7 @@ class TurnEvents(TurnViews):
                 return []
             return await self.turns(turn.session_id, after + 1, turn.depth, must_read=self._is_on_disk(turn.session_id))
 
-        address = (turn.session_id, profile.origin, profile.protocol, profile.key.principal)
+        address = (turn.session_id, profile.origin, profile.protocol, profile.principal)
         mapping = await self._store.conversations.get(*address, must_read=self._is_on_disk(turn.session_id))
         if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
             request = replace(request, preface=IMPORTED_PREFACE)

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from tui.clock import Clock
 from tui.config import Config, Profile
+from tui.errors import ConfigError
 from tui.figures import Figures, figures_of
 from tui.model import Branch, Session, Turn, Variants
 from tui.runs import NO_SILENCE, Outline, Run, Silence
 from tui.sessions import Sessions
 from tui.store import Store
-from tui.traits import Can
+from tui.traits import Can, Traits
 
 
 class TurnViews(Sessions):
@@ -105,15 +106,29 @@ class TurnViews(Sessions):
         return run_ is not None and Can.DETACH in run_.profile.traits.can and bool(run_.name)
 
     def profile_of(self, session: Session | None, profile: str = "", model: str = "") -> Profile:
-        """Where a session's next turn goes, unless told otherwise.
+        """Where a session's next turn goes, unless told otherwise. What was said to one server goes to no other one only
+        because the session's profile is there no more.
 
         Raises:
             ConfigError: There is no such profile.
         """
-        known = session.profile if session and session.profile in self.config.profiles else ""
+        known = session.profile if session else ""
+        if known and not profile and known not in self.config.profiles:
+            raise ConfigError(f"The profile {known!r} is not configured any more.", hint="/profile or -p names another")
         found = self.config.profile(profile or known)
         model = model or (session.model if session and not profile else "")
         return replace(found, model=model) if model else found
+
+    def known_profile(self, session: Session | None) -> str:
+        """A session's profile by its name; empty, for the default one, where it is not configured any more."""
+        return session.profile if session and session.profile in self.config.profiles else ""
+
+    def traits_of(self, session: Session) -> Traits:
+        """What a session's server can do: nothing, where its profile is not configured any more."""
+        try:
+            return self.profile_of(session).traits
+        except ConfigError:
+            return Traits(keeps=False)
 
     def _of(self, session_id: str) -> list[Run]:
         """What runs in a session, or has just ended and is being saved."""

@@ -92,6 +92,7 @@ class Turns(TurnEvents):
             protocol=profile.protocol,
             model=profile.model,
             origin=profile.origin,
+            principal=profile.principal,
         )
         self._start(Run(session, turn, profile, at=at), request, with_history)
         return turn
@@ -213,8 +214,8 @@ class Turns(TurnEvents):
         is_refused = run_.saved is None and turn.error is not None and turn.error.kind == StoreError.kind
         if session is None or is_refused:
             return
-        principal = run_.profile.key.principal
-        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=self._clock.now())
+        principal, now = run_.profile.principal, self._clock.now()
+        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=now)
         keeps = turn.status.is_final and self._keeps(turn.session_id)
         if keeps:
             self._kept.add(turn.session_id)

@@ -137,3 +137,21 @@ async def test_a_history_that_cannot_be_had_is_visible_and_costs_nothing(tmp_pat
     async with talk(folder) as t:
         (session,) = await t.chat.sessions()
         assert [turn.text for turn in await t.chat.turns(session.id)] == ["An answer."]
+
+
+async def test_a_session_whose_profile_is_gone_says_so_and_sends_nothing(history: Path) -> None:
+    old = replace(PROFILE, name="old")
+    async with window(history, old) as w:
+        await w.exchange("hello", "hi")
+        first = w.label
+    async with window(history) as w:
+        assert w.label == first
+        assert f"{first} · old, which is not configured" in w.status
+        await w.type("two")
+        await w.press("enter")
+        await w.until(lambda: "The profile 'old' is not configured any more — /profile or -p names another" in w.status)
+        assert w.screen.prompt.text == "two"
+        await w.press("ctrl+n")
+        await w.until(lambda: w.label != first)
+        assert "test · m" in w.status
+        assert w.server.seen == []

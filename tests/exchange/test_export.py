@@ -299,7 +299,7 @@ async def test_no_file_that_is_there_is_touched(t: Talk, tmp_path: Path) -> None
     (tmp_path / "link").symlink_to(tmp_path / "there")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     (tmp_path / "folder").mkdir()
-    for name in ("there", "link", "dangling", "folder", "/dev/full"):
+    for name in ("there", "link", "dangling", "folder", "/dev/full", "/", ""):
         with pytest.raises(FileRefused, match="is there already") as caught:
             await t.chat.exchange.export(session, Form.BUNDLE, tmp_path / name)
         assert caught.value.exit_status == 9

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.model import Item, ItemKind, Mapping, Session, Turn, TurnStatus, new_id
-from tui.store import Store
+from tui.store import Store, schema
 from tui.store.access import Health
 
 NOW = 1_800_000_000.0
@@ -78,6 +78,25 @@ def change(file: Path, *statements: str) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as conn:
         for statement in statements:
             conn.execute(statement)
+
+
+_UNDOING = {
+    8: "ALTER TABLE turns DROP COLUMN principal",
+    7: "DROP TABLE pictures",
+    6: "DROP TABLE leases",
+    5: "DROP TABLE queue",
+}
+"""What takes a migration back, by its number."""
+
+
+def set_back(file: Path, version: int) -> None:
+    """Let a history be as an older Palaver made it: of a version from 4 on."""
+    change(
+        file,
+        *(_UNDOING[number] for number in range(schema.VERSION, version, -1)),
+        f"DELETE FROM _sqlite_migrations WHERE name >= 'm{version + 1:03}'",
+        f"PRAGMA user_version = {version}",
+    )
 
 
 def content(file: Path) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.histories import NOW, a_session, a_turn, change, is_whole, opened, rows, said
+from tests.store.histories import NOW, a_session, a_turn, change, is_whole, opened, rows, said, set_back
 from tests.store.other import Other
 from tui.clock import Clock
 from tui.errors import SessionBusy
@@ -302,8 +302,7 @@ async def test_a_history_from_before_gets_its_leases(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:
         await store.create(session)
-    change(history, "DROP TABLE leases", "DROP TABLE pictures", "DELETE FROM _sqlite_migrations WHERE name >= 'm006'",
-           "PRAGMA user_version = 5")  # fmt: skip
+    set_back(history, 5)
     async with opened(history) as store:
         await store.begin(a_turn(session), session)
         assert await held(store, session) == store.holder

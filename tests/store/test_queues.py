@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.conftest import Disk
-from tests.store.histories import NOW, a_session, a_turn, change, opened, told
+from tests.store.histories import NOW, a_session, a_turn, opened, set_back, told
 from tests.store.other import Other
 from tui.errors import SessionBusy, StoreError
 from tui.model import Queued, Session, Turn, TurnStatus, new_id
@@ -178,14 +178,7 @@ async def test_a_history_from_before_gets_its_queue(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:
         turn = await told(store, session)
-    change(
-        history,
-        "DROP TABLE queue",
-        "DROP TABLE leases",
-        "DROP TABLE pictures",
-        "DELETE FROM _sqlite_migrations WHERE name >= 'm005'",
-        "PRAGMA user_version = 4",
-    )
+    set_back(history, 4)
     async with opened(history) as store:
         assert await store.queues.get(session.id) == ()
         assert [one.prompt for one in await queued(store, session, "one", after=turn)] == ["one"]

@@ -30,9 +30,11 @@ from tests.store.histories import (
     opened,
     rows,
     said,
+    set_back,
     told,
 )
 from tests.store.other import Other, add_a_table
+from tui.credentials import KeySource
 from tui.model import Item, ItemKind, MappingState, Queued, TurnStatus, new_id
 from tui.store import schema
 
@@ -167,6 +169,7 @@ async def test_many_processes_open_one_fresh_file_at_once(history: Path) -> None
             schema.m005_queue,
             schema.m006_leases,
             schema.m007_pictures,
+            schema.m008_principals,
         )
     ]
     assert is_whole(history)
@@ -499,3 +502,20 @@ async def test_a_history_someone_switched_to_wal_is_switched_back(history: Path)
         assert await ask_sqlite(store, "PRAGMA journal_mode") == ["truncate"]
         assert [turn.text for turn in await store.turns(session.id)] == ["hi"]
         assert store.health.message == ""
+
+
+async def test_what_a_command_of_before_was_given_leaves_the_history(history: Path) -> None:
+    session, words = a_session(), "vault read --token=secret"
+    async with opened(history) as store:
+        await told(store, session)
+        for principal, found in ((f"command:{words}", "conv"), ("env:K", "other")):
+            await store.conversations.keep(a_mapping(session, found, principal=principal))
+    set_back(history, 7)
+    async with opened(history) as store:
+        now = KeySource("command", tuple(words.split())).principal
+        kept = [
+            await store.conversations.get(session.id, "https://host:443", "responses", one) for one in (now, "env:K")
+        ]
+        assert [one.conversation_id for one in kept if one is not None] == ["conv", "other"]
+        assert [turn.principal for turn in await store.turns(session.id)] == [None]
+    assert b"secret" not in content(history)

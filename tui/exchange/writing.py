@@ -22,7 +22,7 @@ class NewFile:
         self.file = file
         self._name = one_line(str(file), 200)
         # Whatever a file system takes for a name, this one is short enough beside it.
-        self._part = file.with_name(f".palaver-{secrets.token_hex(8)}.part")
+        self._part = file.parent / f".palaver-{secrets.token_hex(8)}.part"
         self._fd = -1
 
     def __enter__(self) -> NewFile:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-VERSION = 7
+VERSION = 8
 """The number of migrations, kept in `PRAGMA user_version`: a file with a higher one was made by a newer Palaver."""
 
 
@@ -36,7 +36,16 @@ def migrations() -> Migrations:
     from sqlite_utils.migrations import Migrations
 
     steps = Migrations("palaver")
-    for step in (m001_initial, m002_runs, m003_sources, m004_originals, m005_queue, m006_leases, m007_pictures):
+    for step in (
+        m001_initial,
+        m002_runs,
+        m003_sources,
+        m004_originals,
+        m005_queue,
+        m006_leases,
+        m007_pictures,
+        m008_principals,
+    ):
         steps()(step)
     return steps
 
@@ -117,6 +126,17 @@ def m006_leases(db: Database) -> None:
 def m007_pictures(db: Database) -> None:
     """What was shown to a model, under the keys that prompts name it by: the same picture is there once."""
     db.execute("CREATE TABLE pictures (key TEXT PRIMARY KEY, kind TEXT NOT NULL, data BLOB NOT NULL)")
+
+
+def m008_principals(db: Database) -> None:
+    """Who a turn's server took us for; of commands that give keys, only what cannot be a key."""
+    from tui.credentials import told_command
+
+    db.execute("ALTER TABLE turns ADD COLUMN principal TEXT")
+    named = "SELECT DISTINCT principal FROM conversations WHERE substr(principal, 1, 8) = 'command:'"
+    for (principal,) in db.execute(named).fetchall():
+        told = f"command:{told_command(principal.removeprefix('command:'))}"
+        db.execute("UPDATE conversations SET principal = ? WHERE principal = ?", (told, principal))
 
 
 _INITIAL = (

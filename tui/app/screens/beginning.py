@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tui.app.run import Wish
 from tui.chat import Chat
+from tui.errors import ConfigError
 from tui.model import Session
 from tui.store import Store
 
@@ -54,7 +55,11 @@ def hint(chat: Chat, session: Session, keys: Mapping[str, str]) -> tuple[str, ..
         f"Type a message and press {keys['prompt.send']}.",
         f"{keys['app.help']} shows the keys, {keys['app.commands']} the commands.",
     )
-    if chat.profile_of(session).protocol != "guide":
+    try:
+        protocol = chat.profile_of(session).protocol
+    except ConfigError as error:
+        return (*first, "", error.message, "/profile names the server it is to talk to.")
+    if protocol != "guide":
         return first
     return (
         *first,

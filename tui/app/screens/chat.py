@@ -213,7 +213,7 @@ class ChatScreen(ComposerScreen):
             self.say("Stopping…")
 
     def action_new(self) -> None:
-        self.do(self.enter(self._chat.new(profile=self._session.profile if self._session else "")))
+        self.do(self.enter(self._chat.new(profile=self._chat.known_profile(self._session))))
 
     def action_switch(self) -> None:
         from tui.app.screens.switcher import Switcher

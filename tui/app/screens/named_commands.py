@@ -14,6 +14,7 @@ from tui.app.screens.session_actions import SessionActions
 from tui.app.screens.slash import Slash
 from tui.app.transcript.view import TranscriptView
 from tui.chat import Chat
+from tui.errors import ConfigError
 from tui.model import Session, SessionLease
 from tui.traits import Can
 
@@ -97,7 +98,11 @@ class NamedCommands:
         session = self._stage.session
         if word not in _OTHERWISE or session is None or word in self.after_slash():
             return ""
-        return f"A server of the {self._chat.profile_of(session).protocol} protocol {_OTHERWISE[word]}"
+        try:
+            protocol = self._chat.profile_of(session).protocol
+        except ConfigError as error:
+            return error.message
+        return f"A server of the {protocol} protocol {_OTHERWISE[word]}"
 
     def _use_profile(self, name: str) -> None:
         if name:

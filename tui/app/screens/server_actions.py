@@ -38,12 +38,12 @@ class ServerActions:
     def keeps(self) -> bool:
         """Whether the server of the session shown keeps conversations."""
         session = self._stage.session
-        return session is not None and self._chat.profile_of(session).traits.keeps
+        return session is not None and self._chat.traits_of(session).keeps
 
     def can(self, what: Can) -> bool:
         """Whether the server of the session shown can do something."""
         session = self._stage.session
-        return session is not None and what in self._chat.profile_of(session).traits.can
+        return session is not None and what in self._chat.traits_of(session).can
 
     # Models
 

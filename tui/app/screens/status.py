@@ -18,8 +18,8 @@ def destination(chat: Chat, session: Session) -> tuple[str, ...]:
     """Where a session's next prompt goes: profile, model and host."""
     try:
         profile = chat.profile_of(session)
-    except ConfigError as error:
-        return (session.label, str(error))
+    except ConfigError:
+        return (session.label, f"{session.profile}, which is not configured")
     host = urlsplit(profile.base_url).netloc
     if profile.protocol == "guide":
         return (session.label, "guide", "built in")

@@ -204,6 +204,7 @@ def _values(turn: Turn) -> dict[str, Any]:
         "protocol": storable(turn.protocol),
         "model": storable(turn.model),
         "origin": storable(turn.origin),
+        "principal": None if turn.principal is None else storable(turn.principal),
         "conversation_id": storable(turn.conversation_id),
         "created_at": turn.created_at,
         "first_text_at": turn.first_text_at,

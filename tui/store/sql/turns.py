@@ -12,8 +12,8 @@ from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, 
 from tui.store.sql import branches, sessions
 
 _COLUMNS = (
-    "id, session_id, depth, status, finish, profile, protocol, model, origin, conversation_id, created_at, first_text_at, "
-    "ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error, run"
+    "id, session_id, depth, status, finish, profile, protocol, model, origin, principal, conversation_id, created_at, "
+    "first_text_at, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error, run"
 )
 LONGEST_RECALLED = 100_000
 """Characters of a prompt beyond which it is not brought to another session."""
@@ -138,7 +138,7 @@ def _filled(turn: Turn, rows: list[Any], grown: dict[tuple[str, int], str]) -> T
 
 def _turn(row: Iterable[Any]) -> Turn:
     (
-        turn_id, session_id, depth, status, finish, profile, protocol, model, origin, conversation_id, created_at,
+        turn_id, session_id, depth, status, finish, profile, protocol, model, origin, principal, conversation_id, created_at,
         first_text_at, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error, run,
     ) = row  # fmt: skip
     tokens = (input_tokens, output_tokens, reasoning_tokens, cached_tokens)
@@ -159,6 +159,7 @@ def _turn(row: Iterable[Any]) -> Turn:
         protocol=protocol,
         model=model,
         origin=origin,
+        principal=principal,
         conversation_id=conversation_id,
         run=run,
     )
