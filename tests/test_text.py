@@ -41,7 +41,7 @@ def cleaned_in_parts(text: str, cuts: list[int]) -> str:
         ("a\x1bP$qm\x1b\\b\x0e\x0f", "a␛P$qm␛\\b␎␏"),
         ("a\x9d52;c;x\x9cb\x9b2J", "a\ufffd52;c;x\ufffdb\ufffd2J"),
         ("safe\revil\b\x0b\x0c\x07\x7f", "safe␍evil␈␋␌␇␡"),
-        ("one\r\ntwo\n\rthree\r\r\n", "one\ntwo\n␍three␍\n"),
+        ("one\r\ntwo\n\rthree\r\r\n", "one\ntwo\n␍three\n"),
         ("a\x00b", "a␀b"),
         ("\x1b[31mred\x1b[0m", "␛[31mred␛[0m"),
         ("a\u202eb\u2066c\u2069", "a<U+202E>b<U+2066>c<U+2069>"),

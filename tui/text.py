@@ -33,6 +33,7 @@ def _table() -> dict[int, str | None]:
 
 
 _TABLE = _table()
+_LINE_END = pattern("\r+\n")
 _HIDDEN = pattern("[\U000e0000-\U000e0fff]+")
 _OBEYED = (
     "\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
@@ -76,7 +77,7 @@ class Cleaner:
 def clean(text: str) -> str:
     """`text` with everything a terminal could obey, or a reader could miss, made visible. Idempotent."""
     if _SUSPECT.search(text):
-        text = text.replace("\r\n", "\n")
+        text = _LINE_END.sub("\n", text)
         text = _HIDDEN.sub(_count_hidden, text).translate(_TABLE)
     return _WITH_MARKS.sub(_cap_marks, text)
 

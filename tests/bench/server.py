@@ -32,7 +32,8 @@ _DETAILS = {
     "parameter_size": "1B",
     "quantization_level": "Q4",
 }
-MODELS = ("mixed-80000-1000", "mixed-200-1000", "mixed-20000-200", "mixed-80000-200")
+MODELS = ("mixed-400-1000", "mixed-2000-1000", "mixed-20000-1000", "mixed-80000-1000", "mixed-400000-5000")
+"""Those that are listed: some programs talk to no other."""
 
 
 class Stand:

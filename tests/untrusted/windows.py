@@ -14,7 +14,7 @@ from tests.untrusted.home import Home
 from tests.untrusted.naming import NAMING_SCENES
 from tests.untrusted.server import FAILURES, answers, framed, is_phrase
 from tests.untrusted.sitting import WIDTH, Sitting
-from tui.text import clean, one_line
+from tui.text import clean, one_line, typed
 
 HIT = 58
 """Cells of a line of hits that are left for what is between the words looked for."""
@@ -150,7 +150,7 @@ def history_shown(folder: Path, some: list[str], *, module: str = "tui") -> Foun
             s.paste(f"Lq{number}q")
             s.sees("switcher, marked", one_line(f"L{marked[number]}", 60)[:50])
             s.t.type("\r")
-            s.sees("draft", clean(f"D{marked[number]}"))
+            s.sees("draft", typed(f"D{marked[number]}"))
             s.sees("notice", one_line(f"N{marked[number]}"))
             s.t.type("\x1b[17~")
             s.sees("account", "last used", one_line(f"C{marked[number]}"))
@@ -199,7 +199,7 @@ def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
             mark = f"U{framed(number, one.encode('utf-8', 'replace').decode())}"
             line = " ".join(clean(mark).split())
             s.paste(mark)
-            s.sees("prompt pasted", clean(mark.expandtabs(4)))
+            s.sees("prompt pasted", typed(mark.expandtabs(4)))
             s.t.type("\x03")
             s.sees("prompt cleared", "Cleared; Up brings it back")
             for key, entry, title in (

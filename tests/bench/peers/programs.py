@@ -17,16 +17,17 @@ ROOT = FOLDER / "peers"
 
 HOMES = FOLDER / "homes" / "peers"
 
-DOWN, UP, TAB, ENTER = "\x1b[B", "\x1b[A", "\t", "\r"
+DOWN, TAB, ENTER, CTRL_TAB = "\x1b[B", "\t", "\r", "\x1b[9;5u"
 
 
 @dataclass(frozen=True)
 class Peer:
     """A program, and what a user does with it.
 
-    `ready` stands on the screen once it can be used. `opens` are the keys that open the long conversation, `sends` those
-    that ask for an answer, `asks` the words of a command that prints one; None where the program has no such thing.
-    `pause` is how long it needs between two keys, in seconds.
+    `ready` stands on the screen once it can be used; `enters` are the keys that then lead to where one types. `opens` are
+    the keys that open the long conversation, `begins` the words it is started with for that, `sends` the keys that ask for
+    an answer, `asks` the words of a command that prints one; None where the program has no such thing. `pause` is how long
+    it needs between two keys, in seconds.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Peer:
     opens: tuple[str, ...] | None
     sends: tuple[str, ...]
     asks: tuple[str, ...] | None = None
+    begins: tuple[str, ...] | None = None
+    enters: tuple[str, ...] = ()
     pause: float = 0.4
     has_screen: bool = True
 
@@ -87,6 +90,7 @@ PEERS: Mapping[str, Peer] = {
             opens=("\x1b[1;3B",),
             sends=("\x0e", "hello", ENTER),
             asks=("ask", "hello"),
+            begins=("small",),
         ),
         Peer(
             name="elia",
@@ -101,10 +105,11 @@ PEERS: Mapping[str, Peer] = {
             name="oterm",
             package="oterm",
             command=("oterm",),
-            ready="submit",
+            ready="next chat",
             seed=seeds.oterm,
-            opens=("\x1b[<0;10;3M\x1b[<0;10;3m",),
-            sends=("hello", ENTER),
+            opens=(CTRL_TAB, CTRL_TAB),
+            sends=(CTRL_TAB, CTRL_TAB, "hello", ENTER),
+            enters=(CTRL_TAB, CTRL_TAB),
         ),
         Peer(
             name="parllama",
@@ -113,7 +118,7 @@ PEERS: Mapping[str, Peer] = {
             ready="Type a message",
             seed=seeds.parllama,
             opens=("\x13", DOWN, DOWN, ENTER),
-            sends=("\x13", DOWN, ENTER, "hello", ENTER),
+            sends=("hello", ENTER),
             pause=1.0,
         ),
         Peer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
@@ -122,6 +123,8 @@ def parllama(home: Home) -> None:
         "provider": {"provider_base_urls": {"Ollama": home.url}},
     }  # fmt: skip
     (home.make("data", "parllama") / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    # It lists the models anew only where it does not remember them.
+    shutil.rmtree(home.folder / "cache", ignore_errors=True)
     folder = home.make("data", "parllama", "chats")
     for old in folder.iterdir():
         old.unlink()
