@@ -638,6 +638,22 @@ async def test_deleting_stops_the_answer_first_and_can_be_undone(history: Path) 
             await t.chat.restore("no such id")
 
 
+async def test_restoring_what_is_already_back_changes_nothing(history: Path) -> None:
+    async with talk(history) as here, talk(history) as there:
+        session = await here.chat.open("work")
+        await here.answered(session, "hello", "hi", "resp_1")
+        await here.chat.archive(session.id)
+        await here.chat.delete(session.id)
+        back = await there.chat.restore(session.id)
+        assert (back.label, back.deleted_at, back.archived_at is None) == ("work", None, False)
+        assert await here.chat.restore(session.id) == here.sessions[-1] == back
+        assert (await here.chat.restore(session.id, from_archive=True)).archived_at is None
+        assert [one.label for one in await there.chat.sessions()] == ["work"]
+        new = await here.chat.new()
+        assert await here.chat.restore(new.id) == new
+        assert [one.label for one in await there.chat.sessions()] == ["work"]
+
+
 async def test_what_another_session_says_is_read_less_often_while_no_one_looks(history: Path) -> None:
     """A command shows what it asks for, whatever it has said of what it looks at."""
     async with talk(history) as t:

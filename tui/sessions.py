@@ -123,17 +123,14 @@ class Sessions(Publisher):
         """Put a session into the trash, from where it can be restored."""
         return await self._update(session_id, deleted_at=self._clock.now())
 
-    async def restore(self, session_id: str) -> Session:
-        """Take a session out of the trash; where its label was given away meanwhile, under a similar one."""
-        session = await self.session(session_id)
+    async def restore(self, session_id: str, *, from_archive: bool = False) -> Session:
+        """Take a session out of the trash; where its label was given away meanwhile, under a similar one. `from_archive`, out
+        of the archive as well. One that is in neither is given as it is."""
+        session = self._new.get(session_id) or await self._store.restore(session_id, from_archive=from_archive)
         if session is None:
             raise StoreError("There is no such session any more.")
-        label = session.label
-        number = 2
-        while await self._store.find(label):
-            label = f"{session.label}-{number}"
-            number += 1
-        return await self._update(session_id, deleted_at=None, label=label)
+        self._publish(SessionChanged(session))
+        return session
 
     async def keep_place(self, session_id: str, draft: str, scroll: Scroll) -> None:
         """Keep what was typed and not sent, and the place the user was at. A place alone does not keep a new session."""

@@ -132,6 +132,25 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.change(session_id, **changes)
 
     @precondition(lambda self: self.model.threads)
+    @rule(window=WINDOW, which=ANY, from_archive=st.booleans())
+    def restore(self, window: int, which: int, from_archive: bool) -> None:
+        window, session_id = self.acting(window), self.pick(which)
+        session = self.model.session(session_id)
+        told = self.do(self.windows[window].restore(session_id, from_archive=from_archive))
+        assert told is not None
+        changes: dict[str, Any] = {}
+        if session.deleted_at is not None:
+            changes = {"deleted_at": None, "label": told.label}
+            is_taken = self.model.taken(session.label)
+            assert is_taken == (told.label != session.label)
+            assert not self.model.taken(told.label)
+        if from_archive and session.archived_at is not None:
+            changes["archived_at"] = None
+        if changes:
+            self.model.change(session_id, **changes)
+        assert told == self.model.session(session_id)
+
+    @precondition(lambda self: self.model.threads)
     @rule(
         window=WINDOW,
         which=ANY,

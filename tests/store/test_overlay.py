@@ -405,6 +405,30 @@ async def test_a_session_whose_making_failed_after_it_was_made_is_not_in_its_own
         assert [(one.id, one.label) for one in await store.sessions()] == [(session.id, "work")]
 
 
+async def test_a_session_restored_while_nothing_can_be_written(history: Path, disk: Disk) -> None:
+    first, second, archived, here = a_session(), a_session(), a_session("other", archived_at=NOW), a_session("here")
+    async with opened(history) as store, opened(history) as other:
+        for session in (first, second, archived, here):
+            await store.create(session)
+            if session.label == "work":
+                await store.update(session.id, deleted_at=NOW)
+        async with disk.broken(store):
+            # Where nothing has to be written, nothing is amiss.
+            assert await store.restore(here.id, from_archive=True) == here
+            assert await store.restore(archived.id) == archived
+            assert await store.restore("no-such-id") is None
+            assert (store.health.message, store.health.unsaved) == ("", False)
+            expected = [first, replace(second, label="work-2"), replace(archived, archived_at=None)]
+            for _ in range(2):
+                restored = [await store.restore(one.id, from_archive=True) for one in (first, second, archived)]
+                assert restored == expected
+            assert store.health.unsaved
+            assert await other.find("work") is None
+        await store._heal()
+        assert not store.health.unsaved
+        assert [await other.session(one.id) for one in (first, second, archived)] == expected
+
+
 async def test_a_session_brought_back_under_a_label_that_is_taken(history: Path, disk: Disk) -> None:
     """While nothing can be written it is refused like at any time; taken by another window meanwhile, it gets a number."""
     async with opened(history) as store, opened(history) as other:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,59 @@ async def test_what_was_put_away_can_be_brought_back(history: Path) -> None:
         await store.update(session.id, deleted_at=None)
         assert await labels(store, deleted=True) == []
         assert [turn.text for turn in await store.turns(session.id)] == ["hi"]
+
+
+@pytest.mark.parametrize(
+    ("put_away", "from_archive", "left"),
+    [
+        ({}, True, {}),
+        ({"deleted_at": NOW}, False, {}),
+        ({"archived_at": NOW}, False, {"archived_at": NOW}),
+        ({"archived_at": NOW}, True, {}),
+        ({"archived_at": NOW, "deleted_at": NOW + 1}, False, {"archived_at": NOW}),
+        ({"archived_at": NOW, "deleted_at": NOW + 1}, True, {}),
+    ],
+)
+async def test_a_session_is_restored_from_where_it_is(
+    history: Path, put_away: dict[str, Any], from_archive: bool, left: dict[str, Any]
+) -> None:
+    session = a_session(title="A title", draft="d")
+    async with opened(history) as store:
+        await store.create(replace(session, **put_away))
+        before = await store.watch.poll(None)
+        assert before is not None
+        restored = await store.restore(session.id, from_archive=from_archive)
+        assert restored == await store.session(session.id) == replace(session, **left)
+        changes = await store.watch.poll(before.revision)
+        assert (changes.sessions if changes else ()) == ((restored,) if put_away != left else ())
+        assert await store.restore("no-such-id") is None
+
+
+async def test_a_restored_session_is_called_otherwise_only_where_another_one_has_its_label(history: Path) -> None:
+    first, second, third = (a_session() for _ in range(3))
+    async with opened(history) as store:
+        for session in (first, second):
+            await store.create(session)
+            await store.update(session.id, deleted_at=NOW)
+        await store.create(third)
+        assert [await store.restore(one.id) for one in (first, second, third)] == [
+            replace(first, label="work-2"),
+            replace(second, label="work-3"),
+            third,
+        ]
+        for session in (first, second, third):
+            assert await store.restore(session.id, from_archive=True) == await store.session(session.id)
+        assert sorted(await labels(store)) == ["work", "work-2", "work-3"]
+
+
+async def test_two_windows_restore_a_session_once(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as here, opened(history) as there:
+        await here.create(session)
+        await here.update(session.id, deleted_at=NOW)
+        assert await there.find("work") is None
+        assert await asyncio.gather(here.restore(session.id), there.restore(session.id)) == [session, session]
+    assert rows(history, "SELECT label, deleted_at FROM sessions") == [("work", None)]
 
 
 @pytest.mark.fault("D29")

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +155,25 @@ class Store(Access):
             other = await self.find(becomes.label) if becomes.deleted_at is None else None
             if other is not None and other.id != session_id:
                 raise LabelTaken(becomes.label)
+        self.overlay.add_changes(session_id, changes)
+        self.not_saved(trouble)
+        return await self.session(session_id)
+
+    async def restore(self, session_id: str, *, from_archive: bool = False) -> Session | None:
+        """Take a session out of the trash, under a similar label where its own was given away meanwhile; `from_archive`, out
+        of the archive as well. Gives it as it is now, or None if there is no such session."""
+        try:
+            return await self.write(sql.sessions.restore_session, session_id, from_archive)
+        except StoreError as error:
+            trouble = error
+        known = await self.session(session_id)
+        changes = sql.sessions.changes_back(known, from_archive) if known else {}
+        if known is None or not changes:
+            return known
+        if "deleted_at" in changes:
+            taken = {one.label for one in await self.sessions()}
+            similar = chain([known.label], (f"{known.label}-{number}" for number in count(2)))
+            changes["label"] = next(label for label in similar if label not in taken)
         self.overlay.add_changes(session_id, changes)
         self.not_saved(trouble)
         return await self.session(session_id)

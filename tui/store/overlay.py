@@ -104,7 +104,7 @@ class Overlay:
         known = sql.sessions.get_session(conn, session_id)
         label = changes.get("label", known.label if known else "")
         # A session that comes back has to have some label, another one can keep its own.
-        kept = {"label": sql.imports.free_label(conn, label)} if "deleted_at" in changes else {}
+        kept = {"label": sql.sessions.free_label(conn, label)} if "deleted_at" in changes else {}
         others = {name: value for name, value in changes.items() if name != "label"}
         sql.sessions.update_session(conn, session_id, others | kept)
         return True

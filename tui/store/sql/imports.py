@@ -36,7 +36,7 @@ def put_thread(
     last = said[-1] if said else None
     session = replace(
         session,
-        label=free_label(conn, session.label),
+        label=sessions.free_label(conn, session.label),
         turns=len(said),
         last_turn_at=max((turn.created_at for turn in said), default=None),
         last_status=last.status if last else None,
@@ -58,25 +58,3 @@ def find_source(conn: Connection, source: str) -> Session | None:
     """The session that came from `source`, deleted or not."""
     row = conn.execute("SELECT id FROM sessions WHERE source = ?", (source,)).fetchone()
     return sessions.get_session(conn, row[0]) if row else None
-
-
-def free_label(conn: Connection, label: str) -> str:
-    """`label`, or one like it with a number, if another session has it.
-
-    Ten thousand threads may all be called the same, so the number is not looked for one by one.
-    """
-
-    def is_taken(number: int) -> bool:
-        name = label if number == 1 else f"{label}-{number}"
-        query = "SELECT 1 FROM sessions WHERE label = ? AND deleted_at IS NULL"
-        return conn.execute(query, (name,)).fetchone() is not None
-
-    if not is_taken(1):
-        return label
-    taken, free = 1, 2
-    while is_taken(free):
-        taken, free = free, free * 2
-    while free - taken > 1:
-        between = (taken + free) // 2
-        taken, free = (between, free) if is_taken(between) else (taken, between)
-    return f"{label}-{free}"

@@ -153,6 +153,47 @@ def update_session(conn: Connection, session_id: str, changes: Fields[str, Any],
     return get_session(conn, session_id)
 
 
+def restore_session(conn: Connection, session_id: str, from_archive: bool = False) -> Session | None:
+    """Take a session out of the trash, under a similar label where another one has its own by now; `from_archive`, out of
+    the archive as well. Gives it as it is then, or None if it is gone. One that is in neither stays as it is.
+    """
+    session = get_session(conn, session_id)
+    changes = changes_back(session, from_archive) if session else {}
+    if session is None or not changes:
+        return session
+    if "deleted_at" in changes:
+        changes["label"] = free_label(conn, session.label)
+    return update_session(conn, session_id, changes)
+
+
+def changes_back(session: Session, from_archive: bool) -> dict[str, Any]:
+    """What is to change for a session to be out of the trash and, `from_archive`, out of the archive."""
+    names = ("deleted_at", "archived_at") if from_archive else ("deleted_at",)
+    return {name: None for name in names if getattr(session, name) is not None}
+
+
+def free_label(conn: Connection, label: str) -> str:
+    """`label`, or one like it with a number, if another session has it.
+
+    Ten thousand threads may all be called the same, so the number is not looked for one by one.
+    """
+
+    def is_taken(number: int) -> bool:
+        name = label if number == 1 else f"{label}-{number}"
+        query = "SELECT 1 FROM sessions WHERE label = ? AND deleted_at IS NULL"
+        return conn.execute(query, (name,)).fetchone() is not None
+
+    if not is_taken(1):
+        return label
+    taken, free = 1, 2
+    while is_taken(free):
+        taken, free = free, free * 2
+    while free - taken > 1:
+        between = (taken + free) // 2
+        taken, free = (between, free) if is_taken(between) else (taken, between)
+    return f"{label}-{free}"
+
+
 def name_session(conn: Connection, session_id: str, title: str) -> Session | None:
     """Give a session a title that was made for it, unless the user has given one. Gives it as it is then."""
     conn.execute(
