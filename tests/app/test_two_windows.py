@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.app.driving import Window, window
 from tests.app.test_queue import answering, ends_well, keys, waiting
-from tests.chatting import answer_well
+from tests.chatting import answer_well, talk
 from tests.loopback import Call, loopback, palaver, profile_text, start
 from tests.terminal import Terminal, terminal
 from tui import leases
 from tui.app.run import Wish
+from tui.app.screens.picker import Picker
 from tui.app.transcript.view import TranscriptView
 from tui.model import TurnStatus
 
@@ -130,6 +133,178 @@ async def test_what_another_window_does_to_sessions_is_seen_in_the_sidebar_and_o
             await here.until(lambda: here.label == "three")
             await here.press("alt+down")
             await here.until(lambda: here.label == "two")
+
+
+async def in_two_sessions(w: Window) -> str:
+    """Say something in two sessions, of which the first, whose id this gives, is shown in the end."""
+    await w.exchange("hello", "hi", "resp_1")
+    first: str = w.screen.session.id
+    await w.talk.chat.open("two")
+    await w.until(lambda: sorted(listed(w)) == ["hello", "two"])
+    return first
+
+
+@pytest.mark.parametrize("key", ["f8", "f9"])
+async def test_what_is_back_elsewhere_is_no_longer_to_be_brought_back(history: Path, key: str) -> None:
+    async with window(history, wish=Wish(label="one")) as here, talk(history) as there:
+        first = await in_two_sessions(here)
+        await here.press(key)
+        await here.until(lambda: here.status.endswith("Alt+Z brings it back"))
+        await there.chat.restore(first, from_archive=True)
+        await here.until(lambda: here.status.endswith("hello is back"))
+        assert "Bring back" not in keys(here)
+        await here.press("alt+z")
+        assert here.label == "two"
+        assert sorted(session.label for session in await there.chat.sessions()) == ["one", "two"]
+
+
+async def test_what_is_deleted_elsewhere_can_still_be_brought_back_from_the_archive(history: Path) -> None:
+    async with window(history, wish=Wish(label="one")) as here, talk(history) as there:
+        first = await in_two_sessions(here)
+        await here.press("f9")
+        await here.until(lambda: here.status.endswith("Alt+Z brings it back"))
+        deleted = await there.chat.delete(first)
+        await here.until(lambda: deleted in here.talk.sessions)
+        await here.press("alt+z")
+        await here.until(lambda: here.status.endswith("hello is back"))
+        assert here.label == "one"
+        assert sorted(listed(here)) == ["hello", "two"]
+        assert [session.archived_at for session in await there.chat.sessions()] == [None, None]
+        await here.exchange("again", "gladly", "resp_2")
+
+
+async def test_where_it_was_in_the_archive_before_it_is_so_again(history: Path) -> None:
+    """Bringing it back undoes one step after the other; what is said of it is where it is then."""
+    async with window(history, wish=Wish(label="one")) as here, talk(history) as there:
+        first = await in_two_sessions(here)
+        await here.press("f9")
+        await here.until(lambda: here.label == "two")
+        here.screen._go_to(await there.chat.session(first))
+        await here.until(lambda: here.label == "one")
+        await here.press("f8")
+        await here.until(lambda: here.status.endswith("Deleted hello; Alt+Z brings it back"))
+        await here.press("alt+z")
+        await here.until(lambda: here.status.endswith("hello is back in the archive"))
+        assert listed(here) == ["two"]
+        assert [session.label for session in await there.chat.sessions() if session.archived_at] == ["one"]
+        await there.chat.delete(first)
+        await here.until(lambda: here.status.endswith("Deleted in another window; Alt+Z brings it back"))
+        await there.chat.restore(first)
+        await here.until(lambda: here.status.endswith("hello is back in the archive"))
+        await here.press("alt+z")
+        await here.until(lambda: here.status.endswith("hello is back"))
+        await here.until(lambda: sorted(listed(here)) == ["hello", "two"])
+        assert "Bring back" not in keys(here)
+
+
+# Before a window has seen what others did
+
+
+@pytest.fixture
+def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its start on no window looks at what others do."""
+    monkeypatch.setattr(leases, "FOLLOW_EVERY", 3600.0)
+    monkeypatch.setattr(leases, "FOLLOW_CLOSELY", 3600.0)
+
+
+@pytest.mark.usefixtures("unseen")
+@pytest.mark.parametrize("key", ["f8", "f9"])
+async def test_what_is_back_already_is_shown_as_it_is(history: Path, key: str) -> None:
+    async with window(history, wish=Wish(label="one")) as here, talk(history) as there:
+        first = await in_two_sessions(here)
+        await here.press(key)
+        await here.until(lambda: here.status.endswith("Alt+Z brings it back"))
+        back = await there.chat.restore(first, from_archive=True)
+        await here.press("alt+z")
+        await here.until(lambda: here.status.endswith("hello is back already"))
+        assert here.label == "one"
+        assert await there.chat.session(first) == back
+        assert sorted(session.label for session in await there.chat.sessions()) == ["one", "two"]
+
+
+@pytest.mark.usefixtures("unseen")
+async def test_two_windows_bring_the_same_session_back(history: Path) -> None:
+    async with two(history) as (here, there):
+        first = await in_two_sessions(here)
+        for w in (here, there):
+            await w.press("f8")
+            await w.until(lambda w=w: w.status.endswith("Alt+Z brings it back"))
+        await here.press("alt+z")
+        await there.press("alt+z")
+        await here.until(lambda: here.status.endswith("hello is back"))
+        await there.until(lambda: there.status.endswith("is back already"))
+        assert (here.label, there.label) == ("one", "one")
+        assert (await here.talk.chat.find("one")).id == first
+
+
+@pytest.mark.usefixtures("unseen")
+@pytest.mark.parametrize(("key", "then"), [("f9", "delete"), ("f8", "archive")])
+async def test_it_is_brought_back_from_wherever_it_is_by_now(history: Path, key: str, then: str) -> None:
+    async with window(history, wish=Wish(label="one")) as here, talk(history) as there:
+        first = await in_two_sessions(here)
+        await here.press(key)
+        await here.until(lambda: here.status.endswith("Alt+Z brings it back"))
+        if then == "delete":
+            await there.chat.delete(first)
+        else:
+            await there.chat.restore(first)
+            await there.chat.archive(first)
+        await here.press("alt+z")
+        await here.until(lambda: here.status.endswith("hello is back"))
+        assert here.label == "one"
+        session = await there.chat.find("one")
+        assert (session.id, session.deleted_at, session.archived_at) == (first, None, None)
+        await here.exchange("again", "gladly", "resp_2")
+
+
+async def test_a_label_given_away_meanwhile_is_told(history: Path) -> None:
+    async with window(history, wish=Wish(label="one")) as here, talk(history) as there:
+        await in_two_sessions(here)
+        await here.press("f8")
+        await here.until(lambda: here.status.endswith("Alt+Z brings it back"))
+        await there.chat.open("one")
+        await here.press("alt+z")
+        await here.until(lambda: here.status.endswith("hello is back, under the label one-2"))
+        assert here.label == "one-2"
+
+
+@pytest.mark.parametrize(
+    ("put_away", "meanwhile", "told"),
+    [
+        ("delete", "restore", "hello is back already"),
+        ("archive", "unarchive", "hello is back already"),
+        ("archive", "delete", "hello is back"),
+        ("archive and delete", "restore", "hello is back in the archive already"),
+        ("archive and delete", "nothing", "hello is back in the archive"),
+    ],
+)
+async def test_the_archive_and_the_trash_may_have_changed_since_they_were_listed(
+    history: Path, put_away: str, meanwhile: str, told: str
+) -> None:
+    async def do(what: str) -> None:
+        match what:
+            case "delete":
+                await there.chat.delete(first)
+            case "restore":
+                await there.chat.restore(first)
+            case "archive" | "unarchive":
+                await there.chat.archive(first, what == "archive")
+
+    async with window(history, wish=Wish(label="one")) as here, talk(history) as there:
+        first = await in_two_sessions(here)
+        await here.press("alt+up")
+        await here.until(lambda: here.label == "two")
+        for step in put_away.split(" and "):
+            await do(step)
+        here.screen._actions.list_hidden()
+        await here.until(lambda: isinstance(here.app.screen, Picker))
+        await do(meanwhile)
+        await here.press("enter")
+        await here.until(lambda: here.status.endswith(told))
+        assert here.label == "one"
+        session = await there.chat.session(first)
+        assert (session.label, session.deleted_at) == ("one", None)
+        assert (session.archived_at is not None) is ("archive" in told)
 
 
 async def test_a_prompt_that_was_refused_meanwhile_does_not_hide_the_answer(history: Path) -> None:

@@ -101,8 +101,7 @@ class ChatScreen(ComposerScreen):
     def _session_changed(self, session: Session) -> None:
         shown = self._session
         super()._session_changed(session)
-        if shown is not None and shown.id == session.id:
-            self._actions.note(shown, session)
+        self._actions.note(session, shown if shown is not None and shown.id == session.id else None)
 
     def send_text(self, session: Session, text: str) -> None:
         if self._chat.can_steer(session.id):

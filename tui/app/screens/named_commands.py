@@ -128,7 +128,7 @@ class NamedCommands:
         yield command("Archive", "Take this session out of the way", "session.archive", actions.archive)
         yield command("Delete", "Put this session into the trash", "session.delete", actions.delete)
         if actions.deleted:
-            title = f"Bring back {actions.deleted[-1].name}"
+            title = f"Bring back {actions.deleted[-1].session.name}"
             yield command(title, "As it was before", "session.restore", actions.restore)
         if stage.lease is not None:
             about = "Stop what another window answers here"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 from textual.app import App
@@ -12,6 +13,7 @@ from tui.app.screens.sessions import SessionList
 from tui.chat import Chat
 from tui.model import Session, check_label
 from tui.text import one_line
+from tui.values import dataclass
 
 
 class Stage(Protocol):
@@ -40,11 +42,23 @@ class Stage(Protocol):
     def key(self, name: str) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PutAway:
+    """A session that can be brought back: out of the trash, and out of the archive unless it `was_archived` before."""
+
+    session: Session
+    was_archived: bool = False
+
+    def is_back(self, now: Session) -> bool:
+        """Whether the session, as it is `now`, is where it was before."""
+        return now.deleted_at is None and (self.was_archived or now.archived_at is None)
+
+
 class SessionActions:
     """Each action asks what it has to ask, has `Chat` do it, and tells what came of it. `deleted` can be brought back."""
 
     def __init__(self, chat: Chat, sessions: SessionList, stage: Stage) -> None:
-        self.deleted: list[Session] = []
+        self.deleted: list[PutAway] = []
         self._chat = chat
         self._list = sessions
         self._stage = stage
@@ -101,7 +115,7 @@ class SessionActions:
         await leaving
         deleted = await self._chat.delete(session.id)
         self._list.remove(session.id)
-        self.deleted.append(deleted)
+        self.deleted.append(PutAway(deleted, was_archived=session.archived_at is not None))
         key = self._stage.key("session.restore")
         self._stage.say(f"Deleted {deleted.name}; {key} brings it back")
         self._stage.refresh_bindings()
@@ -115,24 +129,31 @@ class SessionActions:
     async def _archive(self, session: Session, leaving: Coroutine[Any, Any, None]) -> None:
         """Go to the session beside it, and take this one out of the way. It goes on answering, if it is."""
         await leaving
-        self.deleted.append(await self._chat.archive(session.id))
+        archived = await self._chat.archive(session.id)
+        self.deleted.append(PutAway(archived))
         key = self._stage.key("session.restore")
-        self._stage.say(f"Archived {session.name}; {key} brings it back")
+        self._stage.say(f"Archived {archived.name}; {key} brings it back")
         self._stage.refresh_bindings()
 
-    def note(self, before: Session, now: Session) -> None:
-        """Tell of the session shown, where another window has put it away or brought it back."""
-        was_hidden, is_hidden = _where(before), _where(now)
-        if is_hidden == was_hidden:
-            return
-        self.deleted = [one for one in self.deleted if one.id != now.id]
-        if is_hidden:
-            self.deleted.append(now)
-            done = "Deleted" if now.deleted_at is not None else "Archived"
-            key = self._stage.key("session.restore")
-            self._stage.say(f"{done} in another window; {key} brings it back")
-        else:
-            self._stage.say(f"{now.name} is back")
+    def note(self, now: Session, shown: Session | None) -> None:
+        """Tell of a session that another window has put away or brought back: of the one shown, which was `shown` until
+        `now`, and of those that could be brought back here."""
+        left = [one for one in self.deleted if one.session.id != now.id or not one.is_back(now)]
+        is_back, self.deleted = len(left) < len(self.deleted), left
+        if shown is not None and _where(shown) != _where(now):
+            is_back = not _where(now) or shown.deleted_at is not None
+            if not is_back:
+                self._note_put_away(now, shown)
+        if is_back:
+            self._stage.say(_told_back(now))
+            self._stage.refresh_bindings()
+
+    def _note_put_away(self, now: Session, shown: Session) -> None:
+        if all(one.session.id != now.id for one in self.deleted):
+            self.deleted.append(PutAway(now, was_archived=shown.archived_at is not None))
+        done = "Deleted" if now.deleted_at is not None else "Archived"
+        key = self._stage.key("session.restore")
+        self._stage.say(f"{done} in another window; {key} brings it back")
         self._stage.refresh_bindings()
 
     def list_hidden(self) -> None:
@@ -148,7 +169,8 @@ class SessionActions:
         def done(choice: str | None) -> None:
             chosen = next((session for session in hidden if session.id == choice), None)
             if chosen is not None:
-                self._stage.do(self._restore(chosen, self._stage.enter(self._restored(chosen))))
+                was_archived = chosen.deleted_at is not None and chosen.archived_at is not None
+                self._bring_back(PutAway(chosen, was_archived), self._stage.enter)
 
         choices = [Choice(session.id, f"{_name(session)} ({_where(session)})") for session in hidden]
         picker = Picker(
@@ -158,21 +180,36 @@ class SessionActions:
 
     def restore(self) -> None:
         if self.deleted:
-            session = self.deleted.pop()
-            self._stage.do(self._restore(session, self._stage.visit(self._restored(session))))
+            self._bring_back(self.deleted.pop(), self._stage.visit)
 
-    async def _restored(self, session: Session) -> Session:
-        if session.deleted_at is not None:
-            restored = await self._chat.restore(session.id)
-        else:
-            restored = await self._chat.archive(session.id, False)
-        self._list.put(restored)
-        return restored
+    def _bring_back(
+        self, put_away: PutAway, go: Callable[[Coroutine[Any, Any, Session]], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Go to a session, once it is where it was before it was put away."""
+        told = ""
 
-    async def _restore(self, session: Session, arriving: Coroutine[Any, Any, None]) -> None:
-        await arriving
-        self._stage.say(f"{session.name} is back")
-        self._stage.refresh_bindings()
+        async def restored() -> Session:
+            nonlocal told
+            session, told = await self._restored(put_away)
+            return session
+
+        async def arrive(arriving: Coroutine[Any, Any, None]) -> None:
+            await arriving
+            self._stage.say(told)
+            self._stage.refresh_bindings()
+
+        self._stage.do(arrive(go(restored())))
+
+    async def _restored(self, put_away: PutAway) -> tuple[Session, str]:
+        """A session, brought back from wherever it is by now, and in words what that came to."""
+        before = await self._chat.session(put_away.session.id)
+        now = await self._chat.restore(put_away.session.id, from_archive=not put_away.was_archived)
+        self._list.put(now)
+        if before is not None and put_away.is_back(before):
+            return now, f"{_told_back(now)} already"
+        if before is not None and before.label != now.label:
+            return now, f"{_told_back(replace(now, label=before.label))}, under the label {now.label}"
+        return now, _told_back(now)
 
 
 def _name(session: Session) -> str:
@@ -185,3 +222,8 @@ def _where(session: Session) -> str:
     if session.deleted_at is not None:
         return "trash"
     return "archive" if session.archived_at is not None else ""
+
+
+def _told_back(session: Session) -> str:
+    """What to say of a session that is no longer where it was put away."""
+    return f"{session.name} is back in the archive" if session.archived_at is not None else f"{session.name} is back"
