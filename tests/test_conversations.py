@@ -14,6 +14,7 @@ from tests.fake_server import PROFILE
 from tests.servers import agent_server, responses
 from tests.servers.base import Running, serving
 from tui.config import Profile
+from tui.credentials import KeySource
 from tui.errors import LabelTaken, UsageError
 from tui.model import ItemState, MappingState, Session, TurnStatus, Verdict
 
@@ -100,6 +101,21 @@ async def test_a_run_the_server_has_forgotten_is_not_taken_up_twice(server: Runn
         assert turn.error.message == "The server does not know this run any more."
         assert turn.text.startswith("1 prompt")
         assert not await t.chat.resume(session)
+
+
+async def test_a_run_is_not_taken_up_with_another_key(
+    server: Running, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", "another")
+    async with chatting(history, profile_of(server)) as t:
+        session = await t.chat.open("work")
+        await hanging(t, session)
+        await t.until(lambda: t.newest().run)
+        await t.chat.aclose(INTERRUPTED)
+    asked = len(server.service.asked)
+    async with chatting(history, replace(profile_of(server), key=KeySource("env", ("OTHER_KEY",)))) as t:
+        assert not await t.chat.resume(session)
+    assert len(server.service.asked) == asked
 
 
 @pytest.mark.fault("N02", "N14")

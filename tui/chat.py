@@ -128,9 +128,11 @@ class Chat(Leases):
         return True
 
     def _profile_of_turn(self, turn: Turn) -> Profile | None:
-        """Where a turn was sent, if that is still configured as it was then."""
+        """Where a turn was sent, if that is still configured as it was then, for the same one."""
         profile = self.config.profiles.get(turn.profile)
         if profile is None or (profile.origin, profile.protocol) != (turn.origin, turn.protocol):
+            return None
+        if turn.principal not in (None, profile.principal):
             return None
         return replace(profile, model=turn.model or profile.model)
 
