@@ -553,6 +553,14 @@ async def test_a_file_that_is_no_database_is_set_aside(history: Path, text: str)
     assert texts(history) == ["hello", "hi"]
 
 
+def changed_pages(new: bytes, old: bytes) -> set[int]:
+    """The pages by which two files differ, none of them a spoilt one."""
+    places = range(0, max(len(new), len(old)), 4096)
+    found = {at // 4096 for at in places if new[at : at + 4096] != old[at : at + 4096]}
+    assert not any(old[number * 4096 : (number + 1) * 4096] == b"\xa5" * 4096 for number in found)
+    return found
+
+
 @pytest.mark.fault("D11")
 @pytest.mark.parametrize("spoil", [flip_magic, cut, cut_in_half, pages(0), pages(-1), pages(-2, -3, -4)])
 async def test_what_can_be_read_of_a_damaged_history_is_brought_over(
@@ -572,7 +580,8 @@ async def test_what_can_be_read_of_a_damaged_history_is_brought_over(
     kept = rows(history, "SELECT count(*) FROM turns")[0][0] - 1
     if notices:
         aside = set_aside_file(history)
-        assert content(aside) == damaged
+        # Where only a write comes upon the damage, another one may have been done before.
+        assert content(aside) == damaged or len(changed_pages(content(aside), damaged)) < 20
         assert notices == [
             f"The history was damaged. It is kept as {aside}. {kept:,} turns could be read from it into {history}."
         ]
