@@ -5,6 +5,7 @@ that must not be found anywhere afterwards.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,10 @@ _BEGUN = time.time()
 
 def pytest_configure() -> None:
     canary.begin()
+    # A shell that runs the tests in the background has them ignore some, and all they start.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -158,6 +159,17 @@ def start(*args: str, **options: Any) -> subprocess.Popen[bytes]:
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     return subprocess.Popen([sys.executable, "-m", "tui", *args], cwd=Path(__file__).parent.parent, **options)
+
+
+@contextmanager
+def ignored(*numbers: int) -> Iterator[None]:
+    """What is started within is to ignore these signals."""
+    before = [(number, signal.signal(number, signal.SIG_IGN)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def plain_environment(**more: str) -> dict[str, str]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests import canary
-from tests.loopback import loopback, palaver, plain_environment, profile_text, start
+from tests.fake_server import completed
+from tests.loopback import ignored, loopback, palaver, plain_environment, profile_text, start
 from tests.servers import docker_agent
 from tests.servers.base import serving
 
@@ -27,10 +28,7 @@ def test_quitting_ask_by_ctrl_backslash_costs_nothing_that_was_saved(write_confi
     """The emergency exit: it ends at once, leaves no core, and the next start says that the answer was cut short."""
     with loopback(lambda call: call.hold("half an answer")) as server:
         write_config(profile_text(server.url))
-        # A shell that runs the tests in the background has them ignore this signal, and all they start.
-        before = signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         process = start("ask", "-s", "work", "hi")
-        signal.signal(signal.SIGQUIT, before)
         assert server.call().sent.wait(30)
         assert process.stdout is not None
         assert os.read(process.stdout.fileno(), 100) == b"half an answer"
@@ -45,6 +43,24 @@ def test_quitting_ask_by_ctrl_backslash_costs_nothing_that_was_saved(write_confi
     assert not os.WCOREDUMP(status)
     (turn,) = json.loads(palaver("sessions", "show", "work", "--json").stdout)["messages"]
     assert (turn["status"], turn["text"]) == ("interrupted", "half an answer")
+
+
+@pytest.mark.fault("C12", "C14", "C15")
+def test_signals_that_ask_was_started_to_ignore_do_not_end_it(write_config: Write) -> None:
+    """As `nohup` does with the hang-up, and a script with what is typed at the terminal of one in the background."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    with loopback(lambda call: call.hold("half ").event(completed("half and half"))) as server:
+        write_config(profile_text(server.url))
+        with ignored(*numbers):
+            process = start("ask", "-s", "work", "hi")
+        assert server.call().sent.wait(30)
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 5) == b"half "
+        for number in numbers:
+            process.send_signal(number)
+        server.call().go_on.set()
+        out, said = process.communicate(timeout=30)
+    assert (process.returncode, out, said) == (0, b"and half\n", b"")
 
 
 BROKEN = f"""

@@ -26,6 +26,7 @@ from tui.objects import without_keys
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.pictures import Picture
 from tui.shown_pictures import refuse_pictures
+from tui.signals import heeded
 from tui.store import Store
 from tui.store.access import WAITING, Health
 from tui.text import one_line, shell_word
@@ -119,7 +120,7 @@ class _Ask:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._signalled, number)
         self._out.on_broken = lambda: loop.call_soon_threadsafe(self._broken)
         session = await self._session()

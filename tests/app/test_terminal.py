@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fake_server import completed, delta
-from tests.loopback import Call, loopback, palaver, profile_text
+from tests.loopback import Call, ignored, loopback, palaver, profile_text
 from tests.terminal import Terminal, is_restored, terminal
 
 Write = Callable[[str], Path]
@@ -228,6 +229,27 @@ def test_a_terminal_that_is_closed_ends_it(write_config: Write) -> None:
             t.shows("half an answer")
             t.hang_up()
             t.leaves()
+    (turn,) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
+    assert (turn["status"], turn["text"]) == ("interrupted", "half an answer")
+
+
+@pytest.mark.fault("C14", "C15")
+def test_signals_it_was_started_to_ignore_do_not_end_it_and_the_end_of_its_terminal_does(write_config: Write) -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP)
+    with loopback(lambda call: call.hold("half an answer")) as server:
+        write_config(profile_text(server.url))
+        with ignored(*numbers):
+            t = Terminal([sys.executable, "-m", "tui"])
+        try:
+            t.shows("Type a message")
+            for number in numbers:
+                os.kill(t.pid, number)
+            t.type("hello\r")
+            t.shows("half an answer")
+            t.hang_up()
+            assert t.leaves() == 128 + signal.SIGHUP
+        finally:
+            t.close()
     (turn,) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
     assert (turn["status"], turn["text"]) == ("interrupted", "half an answer")
 

@@ -42,7 +42,10 @@ COPY_LIMIT = 100_000
 
 
 class PalaverApp(App[None]):
-    """Palaver's window. `come_back` is the label of the session shown last; `failure` our own mistake that ended it."""
+    """Palaver's window. `come_back` is the label of the session shown last; `failure` our own mistake that ended it.
+
+    `on_gone` is called when there is no terminal any more.
+    """
 
     CSS_PATH = Path(__file__).with_name("app.tcss")
     TITLE = "Palaver"
@@ -64,6 +67,7 @@ class PalaverApp(App[None]):
         self.come_back = ""
         self.is_terminal_lent = False
         self.failure: Exception | None = None
+        self.on_gone: Callable[[], object] = self.exit
         self._keyboard = Keyboard(self, self._take, self._stage)
         self._wish = wish
         self._is_held_back = False
@@ -121,6 +125,9 @@ class PalaverApp(App[None]):
         """Leave; what is still to be saved or stopped waits for others only a moment from now on."""
         self.chat.hasten()
         super().exit(*args, **more)
+
+    def on_terminal_gone(self) -> None:
+        self.on_gone()
 
     def on_unmount(self) -> None:
         self._leave_chat()

@@ -8,8 +8,10 @@ does not read. Alt and a key is not that key. Nothing that is pasted is a key.
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
+import signal
 import threading
 from codecs import getincrementaldecoder
 from collections import deque
@@ -26,6 +28,7 @@ from textual.message import Message
 from tui.app.cells import placed
 from tui.app.compositor import paint_changes
 from tui.app.pastes import Pastes
+from tui.signals import heeded
 
 MOST_WAITING = 4096
 """Characters that may wait for the terminal before no more frames are wanted: some keys' worth, and no full screen."""
@@ -135,11 +138,18 @@ class Writer:
                 self.on_caught_up()
 
 
+class TerminalGone(Message):
+    """There is no terminal any more."""
+
+
 class Driver(LinuxDriver):
     """The driver of Palaver's window."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        may_be_stopped = heeded(signal.SIGTSTP)
         super().__init__(*args, **kwargs)
+        if not may_be_stopped:
+            signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         self._wake_reader, self._wake_writer = os.pipe()
         self._is_on = False
 
@@ -209,8 +219,9 @@ class Driver(LinuxDriver):
                     if key.fd == self._wake_reader:
                         os.read(self._wake_reader, 64)
                         continue
-                    data = os.read(self.fileno, MOST_READ)
+                    data = self._read()
                     if not data:
+                        self.process_message(TerminalGone())
                         return
                     is_open = b"\x1b" in data[-32:]
                     for is_pasted, text in pastes.feed(decode(data), goes_on=len(data) == MOST_READ):
@@ -224,6 +235,15 @@ class Driver(LinuxDriver):
                 self.process_message(event)
         except (EOFError, ParseError):
             return
+
+    def _read(self) -> bytes:
+        """What was typed, or nothing where there is no terminal any more."""
+        try:
+            return os.read(self.fileno, MOST_READ)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return b""
 
 
 def without_ways(messages: Iterable[Message]) -> Iterator[Message]:

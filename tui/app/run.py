@@ -17,6 +17,7 @@ from tui.client import Client
 from tui.console import command_to_open, print_error, write_out
 from tui.errors import OutputRefused
 from tui.model import TurnStatus
+from tui.signals import heeded
 from tui.store import Store
 from tui.values import dataclass
 
@@ -68,8 +69,10 @@ async def run(wish: Wish) -> End:
         app.exit()
 
     # Ctrl+C is a key like others here: this is another program's way of saying it.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, leave, number)
+    # Its end is no signal to a window that was started to ignore the hang-up.
+    app.on_gone = lambda: leave(signal.SIGHUP)
     loop.set_exception_handler(lambda _loop, context: _unattended(app, context))
     threading.excepthook = lambda args: _from_thread(app, loop, args)
     try:
