@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import canary
@@ -18,6 +19,8 @@ from tests.fake_server import completed
 from tests.loopback import ignored, loopback, palaver, plain_environment, profile_text, start
 from tests.servers import docker_agent
 from tests.servers.base import serving
+from tests.store.other import Other
+from tests.terminal import two_seconds, wait_for
 
 Write = Callable[[str], Path]
 ROOT = Path(__file__).parent.parent
@@ -61,6 +64,30 @@ def test_signals_that_ask_was_started_to_ignore_do_not_end_it(write_config: Writ
         server.call().go_on.set()
         out, said = process.communicate(timeout=30)
     assert (process.returncode, out, said) == (0, b"and half\n", b"")
+
+
+@pytest.mark.fault("C08", "C12", "C14", "C15", "D20")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("args", [("ask", "-s", "work", "hi"), ("sessions", "list")], ids=lambda args: args[0])
+def test_a_signal_ends_what_waits_for_a_locked_history(
+    write_config: Write, history: Path, args: tuple[str, ...], number: int
+) -> None:
+    with loopback(lambda call: call.well("fine")) as server, Other(history) as other:
+        write_config(profile_text(server.url))
+        assert palaver("ask", "-s", "work", "first").returncode == 0
+        other.do("hold")
+        process = start(*args)
+        wait_for(lambda: has_open(process.pid, history), "the history is not opened")
+        process.send_signal(number)
+        assert process.wait(two_seconds()) in (128 + number, -number)
+        _, said = process.communicate()
+        assert len(server.calls) == 1
+    if args[0] == "ask":
+        assert said.decode().splitlines()[1:] == ["Cancelled."]
+
+
+def has_open(pid: int, file: Path) -> bool:
+    return any(one.path == str(file) for one in psutil.Process(pid).open_files())
 
 
 BROKEN = f"""

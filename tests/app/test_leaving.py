@@ -21,6 +21,7 @@ import pytest
 
 from tests.fake_server import completed
 from tests.loopback import loopback, palaver, plain_environment, profile_text
+from tests.store.other import Other
 from tests.terminal import Terminal, is_restored, terminal, wait_for
 from tui.drafts import CLOSE, OPEN
 
@@ -225,6 +226,30 @@ def test_inside_another_programs_terminal(write_config: Write, tmp_path: Path, i
             first.close()
     (turn,) = json.loads(palaver("sessions", "show", "chat-1", "--json").stdout)["messages"]
     assert (turn["status"], turn["text"]) == ("done", "half and whole")
+
+
+@pytest.mark.fault("C14", "C15", "C22", "D20")
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "being opened"])
+def test_leaving_does_not_wait_for_a_history_another_program_keeps_to_itself(
+    write_config: Write, history: Path, is_open: bool
+) -> None:
+    write_config(profile_text("http://127.0.0.1:9"))
+    with Other(history) as other:
+        other.do("open")
+        if is_open:
+            with terminal("work") as t:
+                t.shows("Type a message")
+                t.type("a draft")
+                t.shows("a draft")
+                other.do("hold")
+                os.kill(t.pid, signal.SIGTERM)
+                assert t.leaves() == 128 + signal.SIGTERM
+        else:
+            other.do("hold")
+            with terminal("work") as t:
+                t.shows("Type a message")
+                os.kill(t.pid, signal.SIGTERM)
+                assert t.leaves() == 128 + signal.SIGTERM
 
 
 @pytest.mark.fault("C14", "C15", "C22", "D20")

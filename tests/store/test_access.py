@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,8 @@ from tests.store.histories import (
 )
 from tui.errors import StoreError
 from tui.model import Turn, TurnStatus
+from tui.store import Store
+from tui.store.lock import Lock
 
 
 async def test_a_write_that_is_cancelled_is_made_all_the_same(history: Path) -> None:
@@ -132,6 +134,37 @@ async def test_what_a_turn_needs_is_waited_for_once(history: Path, monkeypatch: 
                     await store.begin(a_turn(session, "more"), session, ground=ground)
         assert not store.health.unsaved
         assert len(await store.turns(session.id)) == 1
+
+
+@pytest.mark.parametrize("doing", ["open", "upgrade", "read"])
+async def test_no_one_is_waited_for_any_more_once_it_is_about_to_end(
+    history: Path, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 600.0)
+    monkeypatch.setattr("tui.store.database.UPGRADE_PATIENCE", 600.0)
+    monkeypatch.setattr("tui.store.access.CLOSE_PATIENCE", 0.05)
+    async with opened(history) as store:
+        await told(store, a_session())
+    store, others = Store(history), Lock(history)
+    if doing == "read":
+        await store.open()
+    elif doing == "upgrade":
+        change(history, "PRAGMA user_version = 1")
+    with (
+        closing(sqlite3.connect(history, isolation_level=None)) as other,
+        others.held() if doing == "upgrade" else nullcontext(),
+    ):
+        if doing != "upgrade":
+            other.execute("BEGIN EXCLUSIVE")
+        waiting = asyncio.ensure_future(store.sessions() if doing == "read" else store.open())
+        await asyncio.sleep(0)
+        store.hasten()
+        async with asyncio.timeout(20):
+            await waiting
+            await store.close()
+    others.close()
+    assert "locked by another" in store.health.message
+    assert rows(history, "SELECT text FROM messages") == [("hello",), ("hi",)]
 
 
 async def test_closing_writes_what_is_left(history: Path, disk: Disk) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tui.errors import FileRefused, StoreError
 from tui.store import schema
-from tui.store.database import BUSY_TIMEOUT, Database, explain, is_busy, transaction, waiting
+from tui.store.database import Database, explain, is_busy, transaction
 from tui.store.files import Damaged
 from tui.store.foreign import ForeignDatabase
 from tui.store.lock import Lock, Locked
@@ -86,18 +86,6 @@ def test_a_transaction_has_the_write_lock_from_its_first_moment(conn: sqlite3.Co
         other.execute("BEGIN IMMEDIATE")
 
 
-def test_patience_is_what_was_asked_for_and_then_the_usual_one(conn: sqlite3.Connection) -> None:
-    def patience() -> int:
-        return int(conn.execute("PRAGMA busy_timeout").fetchone()[0])
-
-    with waiting(conn, 0.25):
-        assert patience() == 250
-    assert patience() == BUSY_TIMEOUT * 1000 == 5000
-    with pytest.raises(KeyboardInterrupt), waiting(conn, 1.5):
-        _interrupted(conn, "SELECT 1")
-    assert patience() == 5000
-
-
 # The history's own
 
 
@@ -152,23 +140,22 @@ def test_while_another_program_writes_nothing_is_done(db: Database, history: Pat
     assert db.write(revision) != 9
 
 
-def test_reading_waits_for_another_program_once_and_then_only_a_moment(db: Database, history: Path) -> None:
-    seen: list[int] = []
-
-    def look(conn: sqlite3.Connection) -> int:
-        seen.append(conn.execute("PRAGMA busy_timeout").fetchone()[0])
-        return revision(conn)
-
-    db.conn.execute("PRAGMA busy_timeout = 10")
+def test_reading_waits_for_another_program_once_and_then_only_a_moment(
+    db: Database, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 0.02)
+    monkeypatch.setattr("tui.store.database.WRITE_TIMEOUT", 0.01)
+    db.conn.execute("PRAGMA busy_timeout = 1")
+    patience = [db.reading_patience]
     with closing(sqlite3.connect(history, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         for _ in range(2):
             with pytest.raises(StoreError, match="locked by another program"):
-                db.read(look)
+                db.read(revision)
+            patience.append(db.reading_patience)
         other.execute("ROLLBACK")
-    db.read(look)
-    db.read(look)
-    assert seen == [10, 250, 250, 5000]
+    db.read(revision)
+    assert [*patience, db.reading_patience] == [0.02, 0.01, 0.01, 0.02]
 
 
 def test_it_is_set_up_to_lose_nothing_and_to_leave_no_trace(db: Database) -> None:
@@ -181,7 +168,7 @@ def test_it_is_set_up_to_lose_nothing_and_to_leave_no_trace(db: Database) -> Non
         "synchronous": 2,
         "foreign_keys": 1,
         "secure_delete": 1,
-        "busy_timeout": 5000,
+        "busy_timeout": 250,
     }
     assert db.conn.execute("SELECT CAST(x'ff41' AS TEXT)").fetchone() == ("\ufffdA",)
     assert (db.read_only, db.notice) == ("", "")

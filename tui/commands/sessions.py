@@ -180,8 +180,8 @@ async def history() -> AsyncIterator[Chat]:
     logs.begin(paths.find())
     store = Store(paths.find().history_file, kind=HolderKind.COMMAND, must_read=True)
     chat = Chat(store, Client(), config_file.load(paths.find().config_file))
-    await store.open()
     try:
+        await store.open()
         await store.require()
         yield chat
     finally:

@@ -126,6 +126,7 @@ class Access:
     def hasten(self) -> None:
         """From now on wait for other processes only for a moment more in all: Palaver is about to end."""
         self._last_moment = min(self._last_moment, asyncio.get_running_loop().time() + CLOSE_PATIENCE)
+        self._keeper.hasten(CLOSE_PATIENCE)
 
     async def close(self) -> None:
         """Write what is only in memory, if that is possible now, and close the file."""

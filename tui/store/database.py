@@ -12,8 +12,9 @@ import functools
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +35,8 @@ BUSY_TIMEOUT = 5.0
 """Seconds a read waits for another program that is writing."""
 
 WRITE_TIMEOUT = 0.25
-"""Seconds one attempt to write waits for another program, before others get their turn in this thread."""
+"""Seconds one attempt waits for another program: before others get their turn in this thread, where it is one to write;
+before it is looked whether there is still time to wait, where it is one to read."""
 
 UPGRADE_PATIENCE = 30.0
 """Seconds to wait for another window that is making or upgrading the file."""
@@ -58,6 +60,7 @@ class Database:
         self.notice = ""
         self.was_busy = False
         self._lock = lock
+        self._waits = 0.0
         if sqlite3.sqlite_version_info[:2] < OLDEST:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old: it has to be 3.{OLDEST[1]} or newer.")
         prepare(file)
@@ -70,15 +73,14 @@ class Database:
         if aside is not None:
             self.notice = stale_log_notice(aside)
         try:
-            self.conn = self._connect(patience)
+            self.conn = self._patiently(patience, lambda: self._connect(patience))
         except sqlite3.Error as error:
             raise explain(error, file) from None
         try:
-            self._upgrade()
+            self._upgrade(patience)
             # Tables another process made just now are looked up here, waiting for it; SQLite says “no such table” instead
             # where it has to look them up while someone is writing.
-            self.conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-            self.conn.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
+            self._patiently(patience, lambda: _has_tables(self.conn))
         except sqlite3.Error as error:
             self.close()
             raise explain(error, file) from None
@@ -93,6 +95,11 @@ class Database:
         """Whether there is another file in this one's place."""
         return identity(self.file) not in (None, self.identity)
 
+    @property
+    def reading_patience(self) -> float:
+        """Seconds the next read waits for another program."""
+        return WRITE_TIMEOUT if self.was_busy else BUSY_TIMEOUT
+
     def read(self, function: Callable[..., T], *args: object) -> T:
         """Call `function` with the connection, for reading: all of it from one moment. Where waiting for another program
         was in vain it is waited for only a moment, until it can be read again.
@@ -101,13 +108,12 @@ class Database:
             StoreError: It cannot be read.
         """
         try:
-            with waiting(self.conn, WRITE_TIMEOUT) if self.was_busy else nullcontext():
-                self.conn.execute("BEGIN")
-                try:
-                    found = function(self.conn, *args)
-                finally:
-                    if self.conn.in_transaction:
-                        self.conn.execute("ROLLBACK")
+            self._patiently(self.reading_patience, self._begin_reading)
+            try:
+                found = function(self.conn, *args)
+            finally:
+                if self.conn.in_transaction:
+                    self.conn.execute("ROLLBACK")
         except sqlite3.Error as error:
             self.was_busy = is_busy(error)
             raise explain(error, self.file) from None
@@ -128,7 +134,8 @@ class Database:
             with self._lock.held():
                 if identity(self.file) != self.identity:
                     raise Replaced("The history file was replaced while it was open.", transient=True)
-                with waiting(self.conn, WRITE_TIMEOUT), transaction(self.conn):
+                self._wait_for_others()
+                with transaction(self.conn):
                     if schema.version_of(self.conn) != schema.VERSION:
                         # A newer version has upgraded the file in its place, or an older copy was written over it.
                         raise Replaced("The history's tables were changed while it was open.", transient=True)
@@ -138,8 +145,38 @@ class Database:
                 raise Locked from None
             raise explain(error, self.file) from None
 
+    def _patiently(self, seconds: float, attempt: Callable[[], T]) -> T:
+        """What `attempt` gives, which is made again and again while another program is in its way."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return attempt()
+            except sqlite3.Error as error:
+                if not is_busy(error) or self._lock.is_late(deadline):
+                    raise
+                time.sleep(0.001)
+
+    def _wait_for_others(self) -> None:
+        """Have one attempt wait for another program as long as it may now."""
+        waits = self._lock.patience(WRITE_TIMEOUT)
+        if waits != self._waits:
+            self._waits = waits
+            self.conn.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
+
+    def _begin_reading(self) -> None:
+        """Begin a transaction in which no other program is in the way any more."""
+        self._wait_for_others()
+        self.conn.execute("BEGIN")
+        try:
+            self.conn.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.Error:
+            if self.conn.in_transaction:
+                self.conn.execute("ROLLBACK")
+            raise
+
     def _connect(self, patience: float) -> sqlite3.Connection:
-        conn = sqlite3.connect(self.file, timeout=patience, isolation_level=None)
+        self._waits = self._lock.patience(min(WRITE_TIMEOUT, patience))
+        conn = sqlite3.connect(self.file, timeout=self._waits, isolation_level=None)
         conn.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         try:
             if _has_tables(conn) and not _is_ours(conn):
@@ -172,24 +209,27 @@ class Database:
         conn.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
         return conn
 
-    def _upgrade(self) -> None:
+    def _upgrade(self, patience: float) -> None:
         try:
-            if schema.version_of(self.conn) >= schema.VERSION:
+            if self._patiently(patience, lambda: schema.version_of(self.conn)) >= schema.VERSION:
                 return
             if self.read_only:
                 raise StoreError(f"{self.file} is read-only and has to be upgraded first.")
             with self._lock.held(UPGRADE_PATIENCE):
-                version = schema.version_of(self.conn)
+                version = self._patiently(patience, lambda: schema.version_of(self.conn))
                 if version >= schema.VERSION:
                     return
                 if version:
-                    self._back_up(version)
-                with transaction(self.conn):
-                    schema.migrate(self.conn)
+                    self._patiently(patience, lambda: self._back_up(version))
+                self._patiently(patience, self._migrate)
         except Locked:
             raise StoreError(f"{self.file} is locked by another process.", transient=True) from None
         except sqlite3.Error as error:
             raise explain(error, self.file) from None
+
+    def _migrate(self) -> None:
+        with transaction(self.conn):
+            schema.migrate(self.conn)
 
     def _back_up(self, version: int) -> None:
         """A copy of the file as it was, made by SQLite, before its tables change. It has its name once it is whole."""
@@ -204,16 +244,6 @@ class Database:
             if isinstance(error, OSError):
                 raise StoreError(f"{copy} cannot be made: {error.strerror}.", transient=True) from None
             raise
-
-
-@contextmanager
-def waiting(conn: sqlite3.Connection, seconds: float) -> Iterator[None]:
-    """Wait no longer than this for other programs."""
-    conn.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
-    try:
-        yield
-    finally:
-        conn.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -83,6 +84,11 @@ class Keeper:
         """Wait for another program only for a moment with the next read."""
         if self._db is not None:
             self._db.was_busy = True
+
+    def hasten(self, seconds: float) -> None:
+        """From now on wait for others for so long at most, all in all; also where they are waited for already. May be called
+        from any thread."""
+        self._lock.last_moment = min(self._lock.last_moment, time.monotonic() + seconds)
 
     def writer(self) -> Writer:
         """This process at this moment, as those who write have to know it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -20,9 +21,14 @@ class Locked(Exception):
 
 
 class Lock:
-    """Palaver's own lock on a history, which all its windows share. The thread that holds it may take it again."""
+    """Palaver's own lock on a history, which all its windows share. The thread that holds it may take it again.
+
+    No one is waited for after the `last_moment` of the monotonic clock, neither for this lock nor for SQLite's: Palaver is
+    about to end then.
+    """
 
     def __init__(self, file: Path) -> None:
+        self.last_moment = math.inf
         self._file = file.with_name(f"{file.name}.lock")
         self._fd = -1
         self._depth = 0
@@ -41,6 +47,14 @@ class Lock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def patience(self, seconds: float) -> float:
+        """So many seconds, or what is left of them before the last moment."""
+        return max(0.0, min(seconds, self.last_moment - time.monotonic()))
+
+    def is_late(self, deadline: float) -> bool:
+        """Whether there is nothing more to wait for."""
+        return time.monotonic() > min(deadline, self.last_moment)
 
     @contextmanager
     def held(self, patience: float = SPIN) -> Iterator[None]:
@@ -66,7 +80,7 @@ class Lock:
                 self.open()
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if time.monotonic() > deadline:
+                if self.is_late(deadline):
                     raise Locked from None
                 time.sleep(0.001)
             except OSError:
