@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +19,11 @@ import pytest
 
 from tests import canary
 from tests.fake_server import completed
+from tests.forked import PIPE
 from tests.loopback import ignored, loopback, palaver, plain_environment, profile_text, start
 from tests.servers import docker_agent
 from tests.servers.base import serving
+from tests.store.histories import a_session, change, opened, told
 from tests.store.other import Other
 from tests.terminal import two_seconds, wait_for
 
@@ -79,7 +84,7 @@ def test_a_signal_ends_what_waits_for_a_locked_history(
         process = start(*args)
         wait_for(lambda: has_open(process.pid, history), "the history is not opened")
         process.send_signal(number)
-        assert process.wait(two_seconds()) in (128 + number, -number)
+        assert process.wait(two_seconds()) == 128 + number
         _, said = process.communicate()
         assert len(server.calls) == 1
     if args[0] == "ask":
@@ -88,6 +93,100 @@ def test_a_signal_ends_what_waits_for_a_locked_history(
 
 def has_open(pid: int, file: Path) -> bool:
     return any(one.path == str(file) for one in psutil.Process(pid).open_files())
+
+
+SLOW = "import time\ndef slow(*args, **more):\n    time.sleep(600)\n"
+"""Work that nothing stops, in whatever thread."""
+
+WRITING = {
+    "export": ("import tui.exchange; tui.exchange._written = slow", ["export", "work", "-o", "{}/work.md"]),
+    "backup": ("import tui.store.upkeep; tui.store.upkeep._verified = slow", ["history", "backup", "{}/copy.db"]),
+    "repair": ("import tui.store.upkeep; tui.store.upkeep.salvage = slow", ["history", "repair"]),
+}
+
+
+@pytest.mark.fault("C12", "C14", "C15")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("writing", WRITING)
+def test_a_signal_leaves_no_file_that_is_not_finished(history: Path, tmp_path: Path, writing: str, number: int) -> None:
+    asyncio.run(prepare(history))
+    if writing == "repair":
+        change(history, "PRAGMA foreign_keys = OFF", "UPDATE turns SET session_id = 'gone'")
+    code, args = WRITING[writing]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    before = files_in(history.parent)
+    process = start_with(SLOW + code, *(word.format(folder) for word in args))
+    wait_for(lambda: any(file.stat().st_size for file in begun_in(folder, history.parent)), "nothing is written")
+    process.send_signal(number)
+    status = process.wait(two_seconds())
+    out, _ = process.communicate()
+    assert (status, out) == (128 + number, b"")
+    assert (files_in(folder), files_in(history.parent)) == (set(), before)
+
+
+async def prepare(history: Path) -> None:
+    async with opened(history) as store:
+        await told(store, a_session(), "hello", "a private answer")
+
+
+def files_in(folder: Path) -> set[str]:
+    """What is there for good."""
+    passing = ("history.db-journal", "history.db.lock", "history.db.live")
+    return {file.name for file in folder.iterdir()}.difference(passing)
+
+
+def begun_in(*folders: Path) -> list[Path]:
+    """The files that are being made."""
+    found = [file for folder in folders for pattern in ("*.part*", "*.repaired-*") for file in folder.glob(pattern)]
+    return [file for file in found if not file.name.endswith("-journal")]
+
+
+@pytest.mark.fault("C12", "C14", "C15")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_whose_output_no_one_reads(history: Path, number: int) -> None:
+    async def much() -> None:
+        async with opened(history) as store:
+            await told(store, a_session(), "hello", "word " * 100_000)
+
+    asyncio.run(much())
+    process = start("export", "work", "-o", "-")
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    wait_for(lambda: unread(pipe) >= PIPE, "the pipe is never full")
+    process.send_signal(number)
+    assert process.wait(two_seconds()) == 128 + number
+    process.communicate()
+
+
+def unread(pipe: int) -> int:
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@pytest.mark.fault("C12", "C14", "C15")
+def test_signals_that_a_command_was_started_to_ignore_do_not_end_it(history: Path, tmp_path: Path) -> None:
+    asyncio.run(prepare(history))
+    file, fifo = tmp_path / "work.md", tmp_path / "fifo"
+    os.mkfifo(fifo)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    waiting = f"import tui.exchange as e\ndef wait(*args):\n    open({str(fifo)!r}).read()\n    return real(*args)\n"
+    with ignored(*numbers):
+        process = start_with(f"{waiting}real, e._written = e._written, wait", "export", "work", "-o", str(file))
+    with fifo.open("w"):
+        for number in numbers:
+            process.send_signal(number)
+    assert process.wait(30) == 0
+    process.communicate()
+    assert "a private answer" in file.read_text()
+
+
+def start_with(code: str, *args: str) -> subprocess.Popen[bytes]:
+    """The program beside the test, with `code` run before it."""
+    run = f"import sys; from tui.cli import main; sys.exit(main({list(args)!r}))"
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{code}\n{run}"],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 BROKEN = f"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from pathlib import Path
 
 from tui.commands.sessions import history, named
@@ -11,6 +10,7 @@ from tui.commands.table import print_line
 from tui.console import print_error, write_out
 from tui.errors import Exit
 from tui.exchange import Form, Plan, form_of
+from tui.signals import run
 from tui.text import one_line
 
 _FORMS = {form.value: form for form in Form} | {"json": Form.BUNDLE, "md": Form.MARKDOWN}
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    return asyncio.run(_main(args))
+    return run(_main(args))
 
 
 async def _main(args: argparse.Namespace) -> int:

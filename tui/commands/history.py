@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 
 from tui import paths
+from tui.aside import aside
 from tui.commands.table import print_json, print_line
 from tui.console import print_error
 from tui.errors import Exit, StoreError
+from tui.signals import run
 from tui.store import place, upkeep
 from tui.store.check import Findings
 from tui.text import one_line
@@ -35,16 +37,16 @@ def main(args: argparse.Namespace) -> int:
             for line in place.remarks(file):
                 print_error(f"note: {one_line(line, 500)}")
         case "backup":
-            _back_up(file, args.file, as_json=as_json)
+            return run(_back_up(file, args.file, as_json=as_json))
         case "repair":
-            _repair(file, as_json=as_json)
+            return run(_repair(file, as_json=as_json))
         case _:
-            return _check(file, as_json=as_json)
+            return run(_check(file, as_json=as_json))
     return int(Exit.DONE)
 
 
-def _check(file: Path, *, as_json: bool) -> int:
-    found = upkeep.check(file)
+async def _check(file: Path, *, as_json: bool) -> int:
+    found = await aside(lambda: upkeep.check(file))
     if as_json:
         print_json(
             {
@@ -68,16 +70,17 @@ def _check(file: Path, *, as_json: bool) -> int:
     return int(Exit.DONE)
 
 
-def _back_up(file: Path, to: Path | None, *, as_json: bool) -> None:
-    copy = upkeep.back_up(file, to.absolute() if to else None)
+async def _back_up(file: Path, to: Path | None, *, as_json: bool) -> int:
+    copy = await aside(lambda: upkeep.back_up(file, to.absolute() if to else None))
     if as_json:
         print_json({"file": str(copy.file), "bytes": copy.size, "sessions": copy.sessions, "turns": copy.turns})
     else:
         print_line(f"{copy.file}: {_amount(copy)}, {copy.size:,} bytes")
+    return int(Exit.DONE)
 
 
-def _repair(file: Path, *, as_json: bool) -> None:
-    done = upkeep.repair(file)
+async def _repair(file: Path, *, as_json: bool) -> int:
+    done = await aside(lambda: upkeep.repair(file))
     if as_json:
         print_json(
             {
@@ -95,6 +98,7 @@ def _repair(file: Path, *, as_json: bool) -> None:
             print_line(f"wrong: {one_line(line, 500)}")
         print_line(f"{file}: new, with {_amount(done)}")
         print_line(f"{done.kept_as}: the damaged one, as it was")
+    return int(Exit.DONE)
 
 
 def _amount(counted: Findings | upkeep.Copy | upkeep.Repaired) -> str:

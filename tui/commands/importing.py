@@ -15,6 +15,7 @@ from tui.commands.table import print_line
 from tui.console import print_error
 from tui.errors import Exit
 from tui.exchange import Outcome, Result, summary
+from tui.signals import run
 from tui.text import one_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    return asyncio.run(_main(args))
+    return run(_main(args))
 
 
 async def _main(args: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from tui.errors import Exit
 from tui.model import Conversation
 from tui.moments import moment
 from tui.objects import iso
+from tui.signals import run
 from tui.store import Store
 from tui.text import one_line
 
@@ -46,11 +46,11 @@ def main(args: argparse.Namespace) -> int:
         case "show":
             _show(config.profile(args.name))
         case "test":
-            return asyncio.run(Trial(config, config.profile(args.name), _line).run())
+            return run(Trial(config, config.profile(args.name), _line).run())
         case "models":
-            return asyncio.run(_models(config, config.profile(args.name)))
+            return run(_models(config, config.profile(args.name)))
         case "conversations":
-            return asyncio.run(_conversations(config, config.profile(args.name), args.json))
+            return run(_conversations(config, config.profile(args.name), args.json))
         case _:
             _list(config)
     return int(Exit.DONE)

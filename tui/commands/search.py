@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from contextlib import aclosing
@@ -19,6 +18,7 @@ from tui.model import check_label
 from tui.moments import moment
 from tui.objects import iso
 from tui.query import parse_query
+from tui.signals import run
 from tui.text import one_line
 
 LIMIT = 20
@@ -50,7 +50,7 @@ def _limit(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    return asyncio.run(_main(args))
+    return run(_main(args))
 
 
 async def _main(args: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +16,7 @@ from tui.errors import Exit, StoreError
 from tui.model import HolderKind, ItemKind, Session, TurnStatus
 from tui.moments import moment
 from tui.objects import branch_object, iso, queued_object, session_object, turn_json, without_keys
+from tui.signals import run
 from tui.store import Store
 from tui.text import clean, one_line
 
@@ -90,7 +90,7 @@ def _number(text: str) -> int:
 
 
 def main(args: argparse.Namespace) -> int:
-    return asyncio.run(_main(args))
+    return run(_main(args))
 
 
 async def _main(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from types import TracebackType
 
 from tui.errors import FileRefused
 from tui.text import one_line
+from tui.unfinished import unfinished
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EMLINK, errno.EXDEV)
 
@@ -24,11 +25,13 @@ class NewFile:
         # Whatever a file system takes for a name, this one is short enough beside it.
         self._part = file.parent / f".palaver-{secrets.token_hex(8)}.part"
         self._fd = -1
+        self._noted = contextlib.ExitStack()
 
     def __enter__(self) -> NewFile:
         try:
             if self.file.is_symlink() or self.file.exists():
                 raise self._exists()
+            self._noted.enter_context(unfinished(self._part))
             self._fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise self._refusal(error) from None
@@ -59,6 +62,7 @@ class NewFile:
         finally:
             os.close(self._fd)
             self._part.unlink(missing_ok=True)
+            self._noted.close()
 
     def _give_name(self) -> None:
         try:

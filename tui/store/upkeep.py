@@ -17,6 +17,7 @@ from tui.store.database import BUSY_TIMEOUT, Database, explain
 from tui.store.files import Damaged, refuse_others, set_aside, set_stale_log_aside, stale_log_notice, stamp
 from tui.store.lock import Lock, Locked
 from tui.store.salvage import salvage
+from tui.unfinished import unfinished
 from tui.values import dataclass
 
 PATIENCE = 30.0
@@ -66,13 +67,12 @@ def back_up(file: Path, to: Path | None = None) -> Copy:
     """
     name = f"{file.name}.backup-{stamp()}"
     to = file.with_name(name) if to is None else to / name if to.is_dir() else to
-    for suffix in ("", *_SIDECARS):
-        beside = to.with_name(to.name + suffix)
+    for beside in _files_of(to):
         if os.path.lexists(beside):
             # A journal or a log that lies beside a copy would be read with it.
             raise StoreError(f"{beside} is there already.", hint="it was left as it is; use another name")
     part = to.with_name(f"{to.name}.part-{stamp()}")
-    with _locked(file):
+    with _locked(file), unfinished(*_files_of(part)):
         try:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         except OSError as error:
@@ -101,7 +101,8 @@ def repair(file: Path) -> Repaired | None:
         at = file.resolve()
         new = at.with_name(f"{at.name}.repaired-{stamp()}")
         try:
-            made = _salvaged(at, new, lock)
+            with unfinished(*_files_of(new)):
+                made = _salvaged(at, new, lock)
             aside = _change_places(at, new)
         finally:
             _remove(new)
@@ -217,8 +218,13 @@ def _copied(file: Path, part: Path, to: Path) -> Copy:
 
 def _remove(made: Path) -> None:
     """Take away a file of ours that is of no use, or has another name now."""
-    for suffix in ("", *_SIDECARS):
-        made.with_name(made.name + suffix).unlink(missing_ok=True)
+    for one in _files_of(made):
+        one.unlink(missing_ok=True)
+
+
+def _files_of(database: Path) -> list[Path]:
+    """A database's file, and what SQLite may make beside it."""
+    return [database.with_name(database.name + suffix) for suffix in ("", *_SIDECARS)]
 
 
 def _copy(conn: sqlite3.Connection, to: Path) -> None:
