@@ -71,6 +71,24 @@ def test_signals_that_ask_was_started_to_ignore_do_not_end_it(write_config: Writ
     assert (process.returncode, out, said) == (0, b"and half\n", b"")
 
 
+@pytest.mark.fault("C12", "C14", "C15")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_ask_while_it_reads_what_to_ask(write_config: Write, number: int) -> None:
+    with loopback(lambda call: call.well("fine")) as server:
+        write_config(profile_text(server.url))
+        process = start("ask", "-s", "work", stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        # More than a pipe takes in: once it is written, some of it is read.
+        process.stdin.write(b"word " * 100_000)
+        process.stdin.flush()
+        process.send_signal(number)
+        status = process.wait(two_seconds())
+        process.stdin.close()
+        process.stdin = None
+        assert (status, *process.communicate()) == (128 + number, b"", b"Cancelled.\n")
+        assert server.calls == []
+
+
 @pytest.mark.fault("C08", "C12", "C14", "C15", "D20")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("args", [("ask", "-s", "work", "hi"), ("sessions", "list")], ids=lambda args: args[0])

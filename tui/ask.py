@@ -26,13 +26,15 @@ from tui.objects import without_keys
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
 from tui.pictures import Picture
 from tui.shown_pictures import refuse_pictures
-from tui.signals import heeded
+from tui.signals import ENDING, Ended, begin_raising, heeded
 from tui.store import Store
 from tui.store.access import WAITING, Health
 from tui.text import one_line, shell_word
 
 READER_PATIENCE = 0.5
 """Seconds given to a reader to take what was printed, once it was told to end."""
+
+CANCELLED = "Cancelled."
 
 _CUT_SHORT = ("length", "max_output_tokens", "max_tokens", "max_messages", "content_filter", "incomplete")
 
@@ -68,6 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Ask, and give the exit status."""
+    begin_raising()
+    try:
+        return _main(args)
+    except Ended as ended:
+        print_error(CANCELLED)
+        return 128 + ended.number
+
+
+def _main(args: argparse.Namespace) -> int:
     logs.begin(paths.find())
     config = config_file.load(paths.find().config_file)
     if args.raw and args.output != "text":
@@ -120,7 +131,7 @@ class _Ask:
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
-        for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in heeded(*ENDING):
             loop.add_signal_handler(number, self._signalled, number)
         self._out.on_broken = lambda: loop.call_soon_threadsafe(self._broken)
         session = await self._session()
@@ -300,7 +311,7 @@ class _Ask:
                 return int(Exit.INCOMPLETE)
             return int(Exit.DONE)
         if self._signal:
-            print_error("The server goes on." if turn.run else "Cancelled.")
+            print_error("The server goes on." if turn.run else CANCELLED)
             if turn.run:
                 # Not on one line by force: blanks are part of a label.
                 print_error(f"palaver: {command_to_open(self._label)} shows the rest")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from tui.pictures import Picture
 
 INPUT_LIMIT = 8 * 1024 * 1024
 """The most input that is read, in bytes."""
+
+_PIECE = 64 * 1024
 
 
 def read_prompt(words: Sequence[str], files: Sequence[str], attached: Sequence[str]) -> tuple[str, tuple[Picture, ...]]:
@@ -36,10 +39,21 @@ def _read_input() -> str:
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         return ""
     try:
-        raw = sys.stdin.buffer.read(INPUT_LIMIT + 1)
+        raw = _read_all(sys.stdin.fileno())
     except OSError as error:
         raise UsageError(f"Standard input cannot be read: {error.strerror}.") from None
     return _decode(raw, "Standard input")
+
+
+def _read_all(descriptor: int) -> bytes:
+    """What there is, or more of it than may be sent.
+
+    Piece by piece: a signal that comes between two reads of one call is not seen before the next piece is there.
+    """
+    raw = bytearray()
+    while len(raw) <= INPUT_LIMIT and (piece := os.read(descriptor, _PIECE)):
+        raw += piece
+    return bytes(raw)
 
 
 def _read_file(name: str) -> str:

@@ -12,6 +12,9 @@ from typing import Any, NoReturn
 
 from tui.unfinished import take_away
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Those that end what has no window."""
+
 PATIENCE = 1.5
 """Seconds a command has to end by itself. Leaving is over within two."""
 
@@ -22,13 +25,32 @@ def heeded(*numbers: int) -> list[int]:
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
+class Ended(BaseException):
+    """A signal has come, the one with this `number`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def begin_raising() -> None:
+    """From now on raise `Ended` where a signal finds the program, and end it where a second one does. An event loop may take
+    them over."""
+    for number in heeded(*ENDING):
+        signal.signal(number, _raise)
+
+
+def _raise(number: int, _frame: object) -> NoReturn:
+    for other in heeded(*ENDING):
+        signal.signal(other, lambda number, _frame: end(number))
+    raise Ended(number)
+
+
 def run(command: Coroutine[Any, Any, int]) -> int:
     """Run a command, and give its exit status. A signal cancels it, and ends it soon whatever keeps it, be it a thread or
     whoever does not read what is printed; a second one at once. No file is left that is not finished."""
     ending = _Ending()
-    before = [
-        (number, signal.signal(number, ending.begin)) for number in heeded(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    ]
+    before = [(number, signal.signal(number, ending.begin)) for number in heeded(*ENDING)]
     try:
         return asyncio.run(ending.cancelling(command))
     except asyncio.CancelledError:
