@@ -9,6 +9,7 @@ import pytest
 
 from tests.app.driving import window
 from tests.fake_server import PROFILE, completed, delta
+from tui.app.widgets.key_bar import KeyBar
 from tui.credentials import KeySource
 
 
@@ -79,6 +80,29 @@ async def test_stepping_copying_and_code(history: Path) -> None:
         assert w.app.clipboard == "hello"
         await w.press("escape")
         assert w.screen.focused is w.screen.prompt
+
+
+async def test_code_is_that_of_the_newest_answer_that_has_any_unless_one_is_chosen(history: Path) -> None:
+    async with window(history) as w:
+        keys = w.screen.query_one(KeyBar)
+        await w.exchange("none", "No code.")
+        await w.press("tab")
+        assert "Copy code" not in keys.text
+        await w.press("u")
+        assert (w.app.clipboard, "No code here" in w.status) == ("", True)
+        await w.exchange("some", "```sh\necho one\n```\n\n```sh\necho two\n```\n", "resp_2")
+        await w.exchange("thanks", "You are welcome.", "resp_3")
+        await w.press("tab")
+        assert "u Copy code" in keys.text
+        await w.press("u")
+        assert (w.app.clipboard, "code block 1 of 2" in w.status) == ("echo one\n", True)
+        await w.press("u")
+        assert w.app.clipboard == "echo two\n"
+        await w.press("up", "u")
+        assert (w.app.clipboard, "No code here" in w.status) == ("echo two\n", True)
+        assert "Copy code" not in keys.text
+        await w.press("up", "u")
+        assert w.app.clipboard == "echo one\n"
 
 
 async def test_folded_parts_unfold(history: Path) -> None:

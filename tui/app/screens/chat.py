@@ -354,6 +354,10 @@ class ChatScreen(ComposerScreen):
     def _copy(self, event: TranscriptView.Copied) -> None:
         self._copy_shown(event.text, event.what)
 
+    @on(TranscriptView.NothingToCopy)
+    def _say_no_code(self) -> None:
+        self.say("No code here")
+
     def _copy_shown(self, text: str, what: str = "") -> None:
         """Copy what the transcript shows, without keys: wherever it is pasted, they are not wanted."""
         masked = self._chat.exchange.masked(text)

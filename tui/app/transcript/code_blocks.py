@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from tui.app.transcript.parsing import parser
+
+_MAY_HOLD_CODE = re.compile(r"```|~~~|^[ \t>*+\-\d.)]*(?: {4}|\t)", re.MULTILINE)
 
 
 def code_blocks(source: str) -> list[str]:
     """The contents of all code blocks, in order, wherever they are nested."""
+    if not _MAY_HOLD_CODE.search(source):
+        return []
     return [token.content for token in parser().parse(source) if token.type in ("fence", "code_block")]

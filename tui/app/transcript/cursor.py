@@ -15,6 +15,7 @@ class Cursor:
         self._port = port
         self._at: tuple[int, Block] | None = None
         self._code = (-1, -1)
+        self._is_chosen = False
 
     # Where it is
 
@@ -38,11 +39,13 @@ class Cursor:
 
     def put(self, at: tuple[int, Block]) -> None:
         """Put it on a block, given with its turn's depth."""
-        self._at = at
+        self._at, self._is_chosen = at, True
 
-    def go_to(self, at: tuple[int, Block]) -> bool:
-        """Put it on a block, and bring that into view. True where the window has moved for it."""
+    def go_to(self, at: tuple[int, Block], *, is_chosen: bool = True) -> bool:
+        """Put it on a block, and bring that into view. True where the window has moved for it. What the user has not
+        `chosen` is where it happens to be."""
         depth, block = self._at = at
+        self._is_chosen = is_chosen
         self._code = (-1, -1)
         blocks = self._port.at_hand.blocks_of(depth)
         if blocks is None:
@@ -113,20 +116,31 @@ class Cursor:
         return (newest, waiting[0]) if newest is not None and waiting else None
 
     def next_code(self) -> tuple[str, str] | None:
-        """The next code block of the answer it is on, or else of the newest one that has any, with a name for it."""
-        from tui.app.transcript.code_blocks import code_blocks
+        """The next code block, with a name for it: of the answer that was chosen, or else of the one it is on, or else of
+        the newest one that has any."""
+        depth = self._code_depth
+        blocks = self._port.at_hand.blocks_of(depth)
+        if blocks is None:
+            return None
+        before, number = self._code
+        number = (number + 1) % len(blocks.code) if depth == before else 0
+        self._code = (depth, number)
+        return blocks.code[number], f"code block {number + 1} of {len(blocks.code)}"
 
-        current = self.current
-        at_hand = self._port.at_hand
-        known = [at_hand.turn_at(depth) for depth in reversed(at_hand.depths())]
-        for turn in [current[0]] if current else known:
-            found = code_blocks(turn.text) if turn else []
-            if turn and found:
-                depth, number = self._code
-                number = (number + 1) % len(found) if depth == turn.depth else 0
-                self._code = (turn.depth, number)
-                return found[number], f"code block {number + 1} of {len(found)}"
-        return None
+    @property
+    def has_code(self) -> bool:
+        """Whether there is a next code block."""
+        return self._code_depth >= 0
+
+    @property
+    def _code_depth(self) -> int:
+        """The turn whose code is meant; -1 where there is none."""
+        at_hand, current = self._port.at_hand, self.current
+        depths = at_hand.depths()[::-1]
+        if current is not None:
+            depths = [current[0].depth, *([] if self._is_chosen else depths)]
+        found = (depth for depth in depths if (blocks := at_hand.blocks_of(depth)) is not None and blocks.code)
+        return next(found, -1)
 
     @property
     def _newest(self) -> Turn | None:

@@ -63,6 +63,9 @@ class CursorView(ScrollView):
             self.text = text
             self.what = what
 
+    class NothingToCopy(Message):
+        """There is no code where some was wanted."""
+
     @property
     def current(self) -> tuple[Turn, Block] | None:
         """The message the cursor is on, with its turn."""
@@ -95,8 +98,11 @@ class CursorView(ScrollView):
     def action_next_code(self) -> None:
         """Copy the next code block of the answer the cursor is on, or else of the newest one that has any."""
         found = self._cursor.next_code()
-        if found is not None:
-            self.post_message(self.Copied(*found))
+        self.post_message(self.Copied(*found) if found is not None else self.NothingToCopy())
+
+    def is_offered(self, action: str) -> bool:
+        """Whether the line of keys is to tell of an action that could be taken."""
+        return action != "next_code" or self._cursor.has_code
 
     def action_answer(self, approved: bool, for_all: bool = False, with_reason: bool = False) -> None:
         asked = self.question
@@ -138,13 +144,13 @@ class CursorView(ScrollView):
             case _:
                 return super().check_action(action, parameters)
 
-    def _put_cursor_in_view(self, *, last: bool) -> None:
+    def _put_cursor_in_view(self, *, last: bool, is_chosen: bool = True) -> None:
         at = self._cursor.in_view(last=last)
         if at is not None:
-            self._set_cursor(at)
+            self._set_cursor(at, is_chosen=is_chosen)
 
-    def _set_cursor(self, at: tuple[int, Block]) -> None:
-        self._show_cursor(has_moved=self._cursor.go_to(at))
+    def _set_cursor(self, at: tuple[int, Block], *, is_chosen: bool = True) -> None:
+        self._show_cursor(has_moved=self._cursor.go_to(at, is_chosen=is_chosen))
 
     def _show_cursor(self, *, has_moved: bool) -> None:
         """Paint everything, the cursor being elsewhere, and maybe the place too."""

@@ -17,6 +17,7 @@ class TurnBlocks:
 
     def __init__(self, turn: Turn, before: str = "", after: str = "", variants: Variants | None = None) -> None:
         self.turn = turn
+        self._code: list[str] | None = None
         self._before = [MarkBlock("◆", before)] if before else []
         if variants is not None:
             place = f"{variants.place + 1}/{len(variants.turn_ids)} › Left and Right show the others."
@@ -32,6 +33,7 @@ class TurnBlocks:
         if turn.prompt != self.turn.prompt:
             self._take_prompt(turn.prompt)
         self.turn = turn
+        self._code = None
         if not self._foot.says_same(turn):
             self._foot = FootBlock(turn)
         self._take(turn)
@@ -48,6 +50,15 @@ class TurnBlocks:
     def height(self, ground: Ground) -> int:
         """The number of lines, guessed where they are not drawn."""
         return sum(unit.height(ground) for unit in self.units())
+
+    @property
+    def code(self) -> list[str]:
+        """The code blocks of its answer, in order."""
+        if self._code is None:
+            from tui.app.transcript.code_blocks import code_blocks
+
+            self._code = code_blocks(self.turn.text)
+        return self._code
 
     def _take_prompt(self, prompt: str) -> None:
         said, attached = parted(prompt)

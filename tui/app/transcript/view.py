@@ -348,7 +348,7 @@ class TranscriptView(PointerView, PaintedView, FindingView, can_focus=True):
 
     def on_focus(self) -> None:
         if self.current is None:
-            self._put_cursor_in_view(last=True)
+            self._put_cursor_in_view(last=True, is_chosen=False)
         self._paint(everything=True)
 
     def on_blur(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -19,6 +19,13 @@ class Hint(NamedTuple):
     shown: str
     key: str
     text: str
+
+
+@runtime_checkable
+class Sparing(Protocol):
+    """Has keys that say why, where they can do nothing: they are in force, and not told of."""
+
+    def is_offered(self, action: str) -> bool: ...
 
 
 class KeyBar(BaseStyled):
@@ -49,7 +56,10 @@ class KeyBar(BaseStyled):
         hints: dict[str, Hint] = {}
         for key, active in screen.active_bindings.items():
             binding = active.binding
-            if binding.show and active.enabled and binding.description and binding.action not in hints:
+            if not binding.show or not active.enabled or not binding.description or binding.action in hints:
+                continue
+            node = active.node
+            if not isinstance(node, Sparing) or node.is_offered(binding.action):
                 shown = self.app.get_key_display(binding)
                 hints[binding.action] = Hint(shown, key, binding.description)
         if list(hints.values()) != self._hints:
