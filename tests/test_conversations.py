@@ -241,8 +241,18 @@ async def test_a_fork_goes_on_from_its_point_by_the_servers_id(t: Chatting, serv
 @pytest.mark.fault("L14")
 async def test_a_fork_takes_finished_answers_only(t: Chatting, server: Running) -> None:
     session = await t.chat.open("work")
-    with pytest.raises(UsageError, match="is finished yet"):
+    with pytest.raises(UsageError, match="Nothing was said"):
         await t.chat.conversations.fork(session, "other")
+    await hanging(t, session)
+    with pytest.raises(UsageError, match="is finished yet") as caught:
+        await t.chat.conversations.fork(session, "other")
+    assert caught.value.hint == "wait for one"
+    t.chat.cancel(session.id)
+    await t.ended(session)
+    with pytest.raises(UsageError, match="came to its end") as caught:
+        await t.chat.conversations.fork(session, "other")
+    assert caught.value.hint == "send the prompt again, or begin a new session"
+    session = await t.chat.open("second")
     await t.say(session, "one")
     await t.say(session, "fail later")
     await hanging(t, session)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tui.account import Account
@@ -111,10 +111,7 @@ class Conversations:
             StoreError: It has fewer than `at` turns, or the new one cannot be kept.
         """
         turns = await self._turns_to(session, at)
-        done = [turn for turn in turns if turn.status is TurnStatus.DONE]
-        if not done:
-            raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
-        last, is_own = done[-1], session.provenance in (Provenance.OWN, Provenance.IMPORTED)
+        last, is_own = _last_done(session, turns), session.provenance in (Provenance.OWN, Provenance.IMPORTED)
         new = replace(
             session,
             id=new_id(),
@@ -301,10 +298,7 @@ class Conversations:
             TurnError, ConfigError: The server refuses, or cannot be asked.
         """
         profile, mapping = await self._shared(session)
-        done = [turn for turn in await self._turns_to(session, at) if turn.status is TurnStatus.DONE]
-        if not done:
-            raise UsageError("No answer is finished yet.", hint="wait for one")
-        last = done[-1]
+        last = _last_done(session, await self._turns_to(session, at))
         is_newest = last.depth == mapping.depth
         until = None if is_newest else await self._server_key(session, profile, mapping, last.depth)
         await self._client.ask(profile, lambda wire, http: wire.share(http, mapping.conversation_id, until))
@@ -389,3 +383,20 @@ class Conversations:
         if what not in profile.traits.can:
             raise UsageError(f"A server of the {profile.protocol} protocol {otherwise}.")
         return profile.traits
+
+
+def _last_done(session: Session, turns: Sequence[Turn]) -> Turn:
+    """The last of `turns` whose answer came to its end.
+
+    Raises:
+        UsageError: There is none.
+    """
+    done = [turn for turn in turns if turn.status is TurnStatus.DONE]
+    if done:
+        return done[-1]
+    name = one_line(session.label, 60)
+    if not turns:
+        raise UsageError(f"Nothing was said in “{name}” yet.", hint="say something in it first")
+    if any(not turn.status.is_final for turn in turns):
+        raise UsageError(f"No answer in “{name}” is finished yet.", hint="wait for one")
+    raise UsageError(f"No answer in “{name}” came to its end.", hint="send the prompt again, or begin a new session")

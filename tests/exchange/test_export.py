@@ -90,7 +90,7 @@ async def test_a_bundle_holds_what_was_said_and_nothing_of_where(t: Talk) -> Non
     session = await keep(t, a_turn("hello", *items), failed, a_turn("more", status=TurnStatus.CANCELLED), a_turn("last"),
                          a_turn("later", status=TurnStatus.INTERRUPTED))  # fmt: skip
     plan = await t.chat.exchange.plan(session)
-    assert (plan.stop, plan.left_out, len(plan.outline.turns)) == (4, 1, 3)
+    assert (plan.stop, plan.left_out, len(plan.outline.turns)) == (5, 1, 4)
     text = await text_of(t, session, Form.BUNDLE)
     assert "secret" not in text
     assert session.id not in text
@@ -106,7 +106,9 @@ async def test_a_bundle_holds_what_was_said_and_nothing_of_where(t: Talk) -> Non
          "answer": [{"kind": "message", "text": "hi"}]},
         {"prompt": "last", "status": "done", "at": "2023-11-14T22:13:20.123Z", "model": "m",
          "answer": [{"kind": "message", "text": "hi"}]},
-        {"end": 3},
+        {"prompt": "later", "status": "interrupted", "at": "2023-11-14T22:13:20.123Z", "model": "m",
+         "answer": [{"kind": "message", "text": "hi"}]},
+        {"end": 4},
     ]  # fmt: skip
 
 
@@ -123,8 +125,32 @@ async def test_how_far_it_goes(t: Talk) -> None:
         with pytest.raises(StoreError, match="There is no") as caught:
             await t.chat.exchange.plan(session, until)
         assert caught.value.exit_status == 9
-    with pytest.raises(UsageError, match="is finished yet"):
-        await t.chat.exchange.plan(await keep(t, turns[2], label="failed"))
+    with pytest.raises(UsageError, match="No prompt in “failed” had an answer"):
+        await t.chat.exchange.plan(await keep(t, a_turn("three", status=TurnStatus.FAILED), label="failed"))
+    with pytest.raises(UsageError, match="Nothing was said in “empty”"):
+        await t.chat.exchange.plan(await keep(t, label="empty"))
+
+
+@pytest.mark.parametrize("status", [TurnStatus.CANCELLED, TurnStatus.INTERRUPTED])
+async def test_it_goes_to_the_last_turn_that_has_ended_however_that_was(t: Talk, status: TurnStatus) -> None:
+    cut = await keep(t, a_turn("one", status=status), label="cut1")
+    assert (await t.chat.exchange.plan(cut)).stop == 1
+    assert "one" in await text_of(t, cut, Form.MARKDOWN)
+    failed = await keep(
+        t, a_turn("one"), a_turn("two", status=status), a_turn("three", status=TurnStatus.FAILED), label="failed"
+    )
+    plan = await t.chat.exchange.plan(failed)
+    assert (len(plan.outline.turns), plan.left_out) == (2, 1)
+
+
+async def test_where_nothing_has_ended_there_is_something_to_wait_for(t: Talk) -> None:
+    session = await t.chat.open("work")
+    t.chat.send(session, "one")
+    (await t.server.request()).respond().event(delta("half"))
+    await t.until(lambda: t.turns[-1].text == "half")
+    with pytest.raises(UsageError, match="is finished yet") as caught:
+        await t.chat.exchange.plan(session)
+    assert caught.value.hint == "wait for one"
 
 
 async def test_what_is_being_answered_is_not_in_it(t: Talk) -> None:

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--until",
         metavar="TURN",
         default="",
-        help="the last turn to write, counted from 1 (default: the last finished answer)",
+        help="the last turn to write, counted from 1 (default: the last that has ended)",
     )
     parser.add_argument(
         "--format", choices=sorted(_FORMS), default="", metavar="FORMAT",

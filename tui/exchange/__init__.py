@@ -132,11 +132,11 @@ class Exchange:
     # Out
 
     async def plan(self, session: Session, until: str = "") -> Plan:
-        """What there is to write of a session: up to its last finished answer, or to the turn `until`, which is named by
-        its number, counted from 1, or by its id.
+        """What there is to write of a session: up to its last turn that has ended, or to the turn `until`, which is named
+        by its number, counted from 1, or by its id.
 
         Raises:
-            UsageError: Nothing of it is finished yet.
+            UsageError: Nothing of it has ended, or all that has failed.
             StoreError: It has no such turn, or cannot be read.
         """
         from tui.exchange.mask import mask_for
@@ -145,17 +145,17 @@ class Exchange:
         count = await self._store.count(session.id)
         stop = await self._stop_at(session, until, count) if until else count
         turns: list[Turn] = []
-        last_done = 0
+        last_ended = 0
         for start in range(0, stop, _PAGE):
             for turn in await self._store.turns(session.id, start, min(start + _PAGE, stop)):
-                if turn.status is TurnStatus.DONE:
-                    last_done = turn.depth + 1
+                if turn.status.is_final:
+                    last_ended = turn.depth + 1
                 turns.append(_light(turn))
         if not until:
-            stop = last_done
+            stop = last_ended
         kept = [turn for turn in turns if turn.depth < stop and turn.status in _WRITTEN]
         if not kept:
-            raise UsageError(f"No answer in “{one_line(session.label, 60)}” is finished yet.", hint="wait for one")
+            raise _nothing_in(session, turns)
         mask = await mask_for(self._config, {turn.profile for turn in kept})
         headings = tuple(heading(turn, number, mask) for number, turn in enumerate(kept, 1))
         outline = Outline(mask.name(session.label), _one_title(mask.name(session.title)), headings)
@@ -362,6 +362,16 @@ def _threads(count: int) -> str:
 
 def _written(writer: Writer, turns: Sequence[Turn], pictures: Mapping[str, Picture]) -> str:
     return "".join(writer.turn(turn, pictures) for turn in turns)
+
+
+def _nothing_in(session: Session, turns: Sequence[Turn]) -> UsageError:
+    """Why nothing of a session can be written, by its turns up to where that was wanted."""
+    name = one_line(session.label, 60)
+    if not turns:
+        return UsageError(f"Nothing was said in “{name}” yet.")
+    if any(not turn.status.is_final for turn in turns):
+        return UsageError(f"No answer in “{name}” is finished yet.", hint="wait for one")
+    return UsageError(f"No prompt in “{name}” had an answer: what failed is not written.", hint="send one again")
 
 
 def _light(turn: Turn) -> Turn:
