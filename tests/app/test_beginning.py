@@ -57,6 +57,13 @@ async def test_a_first_start_names_keys_as_they_are_bound_in_lines_that_fit(hist
         await w.until(lambda: len(w.app.screen_stack) == 2)
 
 
+async def test_guide_does_not_deny_the_servers_there_are(history: Path) -> None:
+    async with window(history, PROFILE, GUIDE, wish=Wish(profile="guide", new=True)) as w:
+        seen = " ".join(w.picture.split())
+        assert "guide answers: Palaver's own manual. Ask it anything." in seen
+        assert "No server" not in seen
+
+
 async def test_a_wish_for_a_session_is_heard(history: Path) -> None:
     async with window(history, wish=Wish(label="work")) as w:
         assert w.label == "work"

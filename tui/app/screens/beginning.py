@@ -61,9 +61,6 @@ def hint(chat: Chat, session: Session, keys: Mapping[str, str]) -> tuple[str, ..
         return (*first, "", error.message, "/profile names the server it is to talk to.")
     if protocol != "guide":
         return first
-    return (
-        *first,
-        "",
-        "No server is configured yet, so guide answers:",
-        "Palaver's own manual. Ask it anything.",
-    )
+    is_alone = all(profile.protocol == "guide" for profile in chat.config.profiles.values())
+    why = "No server is configured yet, so guide answers:" if is_alone else "guide answers:"
+    return (*first, "", why, "Palaver's own manual. Ask it anything.")
