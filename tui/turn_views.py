@@ -119,9 +119,12 @@ class TurnViews(Sessions):
         model = model or (session.model if session and not profile else "")
         return replace(found, model=model) if model else found
 
-    def known_profile(self, session: Session | None) -> str:
-        """A session's profile by its name; empty, for the default one, where it is not configured any more."""
-        return session.profile if session and session.profile in self.config.profiles else ""
+    def server_of(self, session: Session | None) -> dict[str, str]:
+        """The profile and model that a session begun beside this one has; empty, for the default ones, where its profile
+        is not configured any more."""
+        if session is None or (session.profile and session.profile not in self.config.profiles):
+            return {"profile": "", "model": ""}
+        return {"profile": session.profile, "model": session.model}
 
     def traits_of(self, session: Session) -> Traits:
         """What a session's server can do: nothing, where its profile is not configured any more."""

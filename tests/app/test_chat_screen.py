@@ -366,6 +366,20 @@ async def test_switching_by_a_few_letters(history: Path) -> None:
         await w.until(lambda: w.label == "brand new")
 
 
+async def test_however_a_session_is_begun_it_talks_to_the_server_of_the_one_shown(history: Path) -> None:
+    other = replace(PROFILE, name="other", base_url="http://other.localhost:2/v1")
+    wish = Wish(label="work", profile="other", model="bigger")
+    async with window(history, PROFILE, other, wish=wish) as w:
+        await w.exchange("hello", "hi")
+        for keys in (["ctrl+n"], ["ctrl+o", *"else", "enter"]):
+            label = w.label
+            await w.press(*keys)
+            await w.until(lambda label=label: w.label != label)
+            session = w.screen.session
+            assert session is not None
+            assert (session.profile, session.model) == ("other", "bigger"), keys
+
+
 async def test_what_ask_does_beside_the_window_appears_in_it(history: Path) -> None:
     async with window(history) as w:
         await w.exchange("hello", "hi", "resp_1")

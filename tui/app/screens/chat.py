@@ -212,7 +212,7 @@ class ChatScreen(ComposerScreen):
             self.say("Stopping…")
 
     def action_new(self) -> None:
-        self.do(self.enter(self._chat.new(profile=self._chat.known_profile(self._session))))
+        self.do(self.enter(self._chat.new(**self._chat.server_of(self._session))))
 
     def action_switch(self) -> None:
         from tui.app.screens.switcher import Switcher
@@ -223,7 +223,8 @@ class ChatScreen(ComposerScreen):
         if choice is None:
             return
         if choice.startswith("new:"):
-            self.do(self.enter(self._chat.open(choice.removeprefix("new:"))))
+            label = choice.removeprefix("new:")
+            self.do(self.enter(self._chat.open(label, **self._chat.server_of(self._session))))
         elif (session := self._list.get(choice)) is not None:
             self._go_to(session)
 

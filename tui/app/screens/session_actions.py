@@ -108,7 +108,9 @@ class SessionActions:
         session = self._stage.session
         if session is not None:
             beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
-            self._stage.do(self._delete(session, self._stage.visit(beside or self._chat.new())))
+            self._stage.do(
+                self._delete(session, self._stage.visit(beside or self._chat.new(**self._chat.server_of(session))))
+            )
 
     async def _delete(self, session: Session, leaving: Coroutine[Any, Any, None]) -> None:
         """Go to the session beside it, and put this one into the trash."""
@@ -124,7 +126,9 @@ class SessionActions:
         session = self._stage.session
         if session is not None:
             beside = self._list.neighbour(session.id, 1) or self._list.neighbour(session.id, -1)
-            self._stage.do(self._archive(session, self._stage.visit(beside or self._chat.new())))
+            self._stage.do(
+                self._archive(session, self._stage.visit(beside or self._chat.new(**self._chat.server_of(session))))
+            )
 
     async def _archive(self, session: Session, leaving: Coroutine[Any, Any, None]) -> None:
         """Go to the session beside it, and take this one out of the way. It goes on answering, if it is."""
