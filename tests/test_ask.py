@@ -244,7 +244,8 @@ def test_configuration_errors(write_config: Write) -> None:
         (["--output", "xml", "hi"], "invalid choice"),
         (["--api-key", "sk-1", "hi"], "Unrecognized arguments: --api-key"),
         (["--timeout", "0", "hi"], "number of seconds above 0"),
-        (["--timeout", "x", "hi"], "invalid"),
+        (["--timeout", "abc", "hi"], "Argument --timeout: has to be a number of seconds above 0"),
+        (["-s", "work", "--at", "abc", "hi"], "Argument --at: has to be a whole number, 1 or more"),
         (["-f", "/no/such/file", "hi"], "No such file"),
         (["-f", "/dev", "hi"], "Is a directory"),
         (["-s", "", "hi"], "The label is empty"),
@@ -261,6 +262,27 @@ def test_usage_errors(args: list[str], says: str) -> None:
 
 
 @pytest.mark.fault("G16")
+@pytest.mark.parametrize(
+    ("args", "status", "says"),
+    [
+        (["--at", "5", "hi"], 9, "There is no session “ghost”"),
+        (["--approve"], 9, "There is no session “ghost”"),
+        (["--deny", "no"], 9, "There is no session “ghost”"),
+        (["--attach", "dot.png", "hi"], 2, "takes no pictures"),
+    ],
+)
+def test_what_cannot_be_asked_leaves_no_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], status: int, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dot.png").write_bytes(DOT)
+    done = palaver("ask", "-s", "ghost", "-p", "guide", *args)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert palaver("sessions", "list", "--json").stdout == "[]\n"
+
+
 def test_input_that_is_not_text_or_too_much(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tui", "ask"], input=b"\x7fELF\x00\x01", capture_output=True, timeout=60

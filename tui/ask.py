@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tui import config_file, logs, paths
+from tui.arguments import counted, seconds
 from tui.aside import aside
 from tui.ask_approvals import Approvals
 from tui.ask_input import read_prompt
@@ -20,7 +21,7 @@ from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
 from tui.config import Config
 from tui.console import command_to_open, out_descriptor, print_error, refused, tell
-from tui.errors import Exit, StoreError, UsageError
+from tui.errors import Exit, NoSuchSession, StoreError, UsageError
 from tui.model import Failure, HolderKind, Provenance, Session, Turn, TurnStatus, Verdict, check_label
 from tui.objects import without_keys
 from tui.output import Emitter, JsonLinesPrinter, JsonPrinter, Printer, TextPrinter
@@ -42,9 +43,7 @@ _CUT_SHORT = ("length", "max_output_tokens", "max_tokens", "max_messages", "cont
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="what to ask")
     parser.add_argument("-s", "--session", metavar="LABEL", help="keep it as a turn of this session (made if new)")
-    parser.add_argument(
-        "--at", metavar="TURN", type=_turn_number, help="in the place of this turn, on a branch (with -s)"
-    )
+    parser.add_argument("--at", metavar="TURN", type=counted, help="in the place of this turn, on a branch (with -s)")
     parser.add_argument("--take-over", action="store_true", help="stop what another process answers in it (with -s)")
     parser.add_argument("--fresh", action="store_true", help="in a new conversation on the server (with -s)")
     parser.add_argument("-p", "--profile", default="", help="the server to ask, by its profile's name")
@@ -62,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--raw", action="store_true", help="print the server's own bytes; tracks no conversation")
     parser.add_argument("--no-fresh", action="store_true", help="fail when the server has forgotten the conversation")
     parser.add_argument("--no-history", action="store_true", help="do not tell the server what was said before")
-    parser.add_argument("--timeout", metavar="S", type=_seconds, help="give up after S seconds")
+    parser.add_argument("--timeout", metavar="S", type=seconds, help="give up after S seconds")
     word = parser.add_mutually_exclusive_group()
     word.add_argument("--approve", action="store_true", help="say yes to what the session's newest answer asks")
     word.add_argument("--deny", action="store_true", help="say no to it; PROMPT is the reason")
@@ -134,14 +133,14 @@ class _Ask:
         for number in heeded(*ENDING):
             loop.add_signal_handler(number, self._signalled, number)
         self._out.on_broken = lambda: loop.call_soon_threadsafe(self._broken)
-        session = await self._session()
-        self._chat.subscribe(self._changed)
         try:
+            session = await self._session()
+            self._chat.subscribe(self._changed)
             turn = await self._turn(session)
         finally:
             await self._approvals.finish()
             await self._chat.aclose()
-            if session is not None:
+            if self._label:
                 await self._store.close()
                 self._say_where_kept()
         if self._mistake is not None:
@@ -169,12 +168,28 @@ class _Ask:
         await self._store.open()
         for notice in self._store.notices:
             tell(notice)
+        await self._refuse_if_new()
         session = await self._chat.open(self._label)
         if session.notice and not session.turns:
             tell(session.notice)
         self._key, self._approvals.session = session.id, session
         self._chat.attend(session.id)
         return session
+
+    async def _refuse_if_new(self) -> None:
+        """Make no session for what can be done only in one that is there, or cannot be done at all.
+
+        Raises:
+            StoreError: There is no such session.
+            PalaverError: The server takes no pictures.
+        """
+        args = self._args
+        needs_turns = bool(args.at or args.approve or args.deny)
+        if not (needs_turns or self._pictures) or await self._chat.find(self._label) is not None:
+            return
+        if needs_turns:
+            raise NoSuchSession(one_line(self._label, 60))
+        refuse_pictures(self._chat.profile_of(None, args.profile, args.model), self._prompt)
 
     async def _turn(self, session: Session | None) -> Turn:
         args = self._args
@@ -350,17 +365,3 @@ def _fork_line(label: str) -> str:
     """The command that forks a session, but for the new label, whatever the old one is."""
     dashes = "-- " if label.startswith("-") else ""
     return f"palaver sessions fork {dashes}{shell_word(label)} NEW"
-
-
-def _turn_number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("has to be 1 or more")
-    return number
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e7:
-        raise argparse.ArgumentTypeError("has to be a number of seconds above 0")
-    return value

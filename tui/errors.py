@@ -14,6 +14,7 @@ PalaverError
 ├── OutputRefused          standard output cannot be written to
 ├── FileRefused            a file to export to or import from cannot be used
 └── StoreError             the history could not be read or written
+    ├── NoSuchSession      no session has that label
     └── LabelTaken         another session has that label
 """
 
@@ -162,6 +163,11 @@ class StoreError(PalaverError):
     def __init__(self, message: str, *, hint: str = "", transient: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.transient = transient
+
+
+class NoSuchSession(StoreError):
+    def __init__(self, label: str) -> None:
+        super().__init__(f"There is no session “{label}”.", hint="see `palaver sessions list`")
 
 
 class LabelTaken(StoreError):

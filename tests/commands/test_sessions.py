@@ -94,6 +94,16 @@ def test_sessions_there_are_not(command: tuple[str, ...]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", [("show",), ("rename", "x"), ("pin",), ("delete",)])
+def test_sessions_in_the_trash_are_said_to_be_there(server: Loopback, command: tuple[str, ...]) -> None:
+    ask("work", "hello")
+    assert "The session “work” is not in the trash" in palaver("sessions", "restore", "work").stderr
+    palaver("sessions", "delete", "work")
+    done = palaver("sessions", command[0], "work", *command[1:])
+    assert (done.returncode, done.stdout) == (9, "")
+    assert done.stderr == "palaver: The session “work” is in the trash — `palaver sessions restore` brings it back\n"
+
+
 @pytest.mark.fault("D44")
 @pytest.mark.parametrize("args", [("list",), ("show", "x"), ("delete", "x"), ("map",)])
 def test_a_history_that_cannot_be_had_is_an_error_here(history: Path, args: tuple[str, ...]) -> None:

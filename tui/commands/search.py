@@ -8,6 +8,7 @@ import sys
 from contextlib import aclosing
 from typing import Any
 
+from tui.arguments import counted
 from tui.chat import Chat
 from tui.commands.sessions import history
 from tui.commands.table import print_json, print_line, print_styled
@@ -43,10 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _limit(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= 10_000:
+    if counted(text) > 10_000:
         raise argparse.ArgumentTypeError("has to be from 1 to 10000")
-    return number
+    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 
 from tui import config_file, logs, paths
 from tui.account import account_lines, account_object
+from tui.arguments import counted
 from tui.chat import Chat
 from tui.client import Client
 from tui.commands.table import print_json, print_line, print_table
 from tui.console import print_error
-from tui.errors import Exit, StoreError
+from tui.errors import Exit, NoSuchSession, StoreError
 from tui.model import HolderKind, ItemKind, Session, TurnStatus
 from tui.moments import moment
 from tui.objects import branch_object, iso, queued_object, session_object, turn_json, without_keys
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     branches.add_argument("--json", action="store_true", help="print JSON")
     choose = commands.add_parser("choose", help="go on with another branch")
     choose.add_argument("label", metavar="LABEL")
-    choose.add_argument("branch", metavar="BRANCH", type=_number, help="its number, as `branches` has it")
+    choose.add_argument("branch", metavar="BRANCH", type=counted, help="its number, as `branches` has it")
     conversation = commands.add_parser("conversation", help="what is known of a session's conversations with servers")
     conversation.add_argument("label", metavar="LABEL")
     conversation.add_argument("--json", action="store_true", help="print JSON")
@@ -79,14 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser, help_text: str) -> None:
-    parser.add_argument("--at", metavar="TURN", type=_number, help=help_text)
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("has to be 1 or more")
-    return number
+    parser.add_argument("--at", metavar="TURN", type=counted, help=help_text)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -202,10 +196,14 @@ async def named(chat: Chat, label: str, *, deleted: bool = False) -> Session:
         StoreError: There is none.
     """
     session = await chat.find(label, deleted=deleted)
-    if session is None:
-        where = " in the trash" if deleted else ""
-        raise StoreError(f"There is no session “{one_line(label, 60)}”{where}.", hint="see `palaver sessions list`")
-    return session
+    if session is not None:
+        return session
+    if await chat.find(label, deleted=not deleted) is None:
+        raise NoSuchSession(one_line(label, 60))
+    name = one_line(label, 60)
+    if deleted:
+        raise StoreError(f"The session “{name}” is not in the trash.")
+    raise StoreError(f"The session “{name}” is in the trash.", hint="`palaver sessions restore` brings it back")
 
 
 async def _list(chat: Chat, args: argparse.Namespace) -> None:
