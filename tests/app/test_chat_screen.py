@@ -72,7 +72,7 @@ async def test_a_prompt_that_is_not_sent_as_the_history_cannot_be_read_is_given_
         await w.until(lambda: "hi" in w.transcript)
         change(history, "ALTER TABLE items RENAME TO gone")
         await w.send("more")
-        await w.until(lambda: "Nothing was sent; r sends the prompt again." in w.transcript)
+        await w.until(lambda: "Nothing was sent; Tab, then r sends the prompt again." in w.transcript)
         assert "History cannot be read" in w.transcript
         assert w.screen.prompt.text == "more"
         assert w.server.seen == []
@@ -153,13 +153,23 @@ async def test_a_forgotten_conversation_is_told_of(history: Path) -> None:
         )
 
 
+async def test_how_to_send_again_is_told_with_the_keys_as_they_are_bound(history: Path) -> None:
+    keys = {"view.next": "f5", "transcript.resend": "x"}
+    async with window(history, keys=keys) as w:
+        await w.send("hello")
+        (await w.server.request()).answer(400, {"error": {"message": "no luck"}})
+        await w.until(lambda: "F5, then x sends the prompt again." in w.transcript)
+        await w.press("f5", "x")
+        assert (await w.server.request()).json["input"][-1]["content"] == "hello"
+
+
 async def test_a_failed_prompt_is_sent_again_with_one_key(history: Path) -> None:
     async with window(history) as w:
         await w.send("hello")
         (await w.server.request()).answer(400, {"error": {"message": "no [bold]luck[/] today"}})
         await w.until(lambda: "✗" in w.transcript)
         assert "no [bold]luck[/] today" in w.transcript
-        assert "r sends the prompt again" in w.transcript
+        assert "Tab, then r sends the prompt again." in w.transcript
         await w.until(lambda: "✗ hello" in w.picture)
         await w.press("tab")
         assert w.screen.focused is w.screen.transcript

@@ -75,28 +75,28 @@ def unfolded(one: Turn) -> list[str]:
         (
             TurnStatus.INTERRUPTED,
             {"error": Failure("network", "Connection lost after 9 words", "partial answer kept")},
-            ["■ Connection lost after 9 words.", "Partial answer kept; r sends the prompt again."],
+            ["■ Connection lost after 9 words.", "Partial answer kept; Tab, then r sends the prompt again."],
         ),
         (
             TurnStatus.INTERRUPTED,
             {"error": Failure("incomplete", "The connection was lost"), "run": "run_1"},
-            ["■ The connection ended; the server goes on. r takes it up", "again."],
+            ["■ The connection ended; the server goes on. Tab, then r takes", "it up again."],
         ),
         (
             TurnStatus.INTERRUPTED,
             {"error": Failure("not-allowed", "example.com wants a key", "set api_key_env"), "run": "run_1"},
-            ["■ example.com wants a key.", "Set api_key_env; r takes the run up again."],
+            ["■ example.com wants a key.", "Set api_key_env; Tab, then r takes the run up again."],
         ),
-        (TurnStatus.FAILED, {}, ["✗ It failed.", "r sends the prompt again."]),
+        (TurnStatus.FAILED, {}, ["✗ It failed.", "Tab, then r sends the prompt again."]),
         (
             TurnStatus.FAILED,
             {"error": Failure("network", "Nothing answers at localhost:1.", "is the server running?")},
-            ["✗ Nothing answers at localhost:1.", "Is the server running? r sends the prompt again."],
+            ["✗ Nothing answers at localhost:1.", "Is the server running? Tab, then r sends the prompt again."],
         ),
         (
             TurnStatus.FAILED,
             {"error": Failure("network", "It may have been received", "press r to send again")},
-            ["✗ It may have been received.", "Press r to send again."],
+            ["✗ It may have been received.", "Press Tab, then r to send again."],
         ),
     ],
 )  # fmt: skip

@@ -14,11 +14,12 @@ from textual.dom import DOMNode
 from textual.widgets import Static
 
 from tui.app.screens.sheet import Sheet
+from tui.app.transcript.blocks import AGAIN
 
 MARKS = (
     ("◌", "a session that is answering"),
     ("●", "an answer you have not seen"),
-    ("✗", "the last prompt failed; r sends it again"),
+    ("✗", f"the last prompt failed; {AGAIN} sends it again"),
     ("◆", "a note on how a turn went"),
     ("■", "an answer that was stopped or broke off; what came is kept"),
     ("?", "the answer waits for your approval"),
@@ -116,6 +117,12 @@ class HelpScreen(Sheet):
         super().__init__()
         self._groups = groups
 
+    @property
+    def _again(self) -> str:
+        """The keys that send a prompt again, as they are bound."""
+        first = {key.name: key.shown.split(" ")[0] for keys in self._groups.values() for key in keys}
+        return f"{first.get('view.next', 'Tab')}, then {first.get('transcript.resend', 'r')}"
+
     def compose(self) -> ComposeResult:
         texts = max((len(key.text) for keys in self._groups.values() for key in keys), default=8)
         with VerticalScroll() as box:
@@ -132,6 +139,7 @@ class HelpScreen(Sheet):
                 ]
                 yield Static(Content("\n").join(lines))
             yield Static(Content("Marks"), classes="sheet--title")
-            yield Static(Content("\n".join(f"{mark}  {text}" for mark, text in MARKS)))
+            again = self._again
+            yield Static(Content("\n".join(f"{mark}  {text.replace(AGAIN, again)}" for mark, text in MARKS)))
             note = "Grey keys do nothing at this moment. The names on the right are those to bind keys by, under [keys] in "
             yield Static(Content(f"{note}config.toml. Esc closes this."), classes="sheet--note")

@@ -142,6 +142,8 @@ class SessionScreen(StandingScreen):
         self._keeper.begin(session)
         self._chat.attend(session.id)
         self.app.come_back = session.label  # type: ignore[attr-defined]
+        keys = self._first_keys
+        self.transcript.name_keys(f"{keys['view.next']}, then {keys['transcript.resend']}")
         self.transcript.hint = hint(self._chat, session, self._first_keys)
         if session.draft:
             self.prompt.restore(session.draft + self.prompt.kept)

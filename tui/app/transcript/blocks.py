@@ -17,6 +17,10 @@ MOST_LINKS = 500
 """Link definitions of a message that are heeded."""
 
 
+AGAIN = "Tab, then r"
+"""The keys that send a prompt again from the input, as lines of ours name them before they are drawn."""
+
+
 class Look(Enum):
     """What a block is, as far as its drawing goes."""
 
@@ -28,10 +32,12 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all drawing depends on. A line is drawn again on another ground, even one that is equal."""
+    """What all drawing depends on: `again` names the keys, as they are bound, that send a prompt again. A line is drawn
+    again on another ground, even one that is equal."""
 
     width: int
     palette: Palette
+    again: str = AGAIN
 
 
 class Unit:

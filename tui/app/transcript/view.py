@@ -5,6 +5,7 @@ While an answer streams nothing is laid out anew: the scrollbar is moved, while 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from textual.binding import Binding
@@ -183,7 +184,15 @@ class TranscriptView(PointerView, PaintedView, FindingView, can_focus=True):
 
     def set_theme(self, variables: dict[str, str]) -> None:
         """Draw in another theme's colours."""
-        self._port.ground = Ground(self._port.ground.width, make_palette(variables))
+        self._draw_on(replace(self._port.ground, palette=make_palette(variables)))
+
+    def name_keys(self, again: str) -> None:
+        """Name the keys that send a prompt again as they are bound."""
+        if again != self._port.ground.again:
+            self._draw_on(replace(self._port.ground, again=again))
+
+    def _draw_on(self, ground: Ground) -> None:
+        self._port.ground = ground
         self.paint_anew()
         self._paint(everything=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from rich.segment import Segment
@@ -130,7 +131,7 @@ class Viewport:
         }
         guess = max(2, sum(known.values()) // len(known)) if known else GUESS
         missing_share = line / self.layout.height(depth) if blocks is None and depth < len(self.layout) else 0.0
-        self.ground = Ground(width, self.ground.palette)
+        self.ground = replace(self.ground, width=width)
         self.layout.reset(len(self.layout), guess)
         for one, height in known.items():
             self.layout.set(one, height)
