@@ -102,6 +102,18 @@ class Sessions(Publisher):
         """
         return await self._update(session_id, label=check_label(label))
 
+    async def check_free(self, label: str) -> str:
+        """A label as it is kept, for a session to come.
+
+        Raises:
+            UsageError: The label cannot be one.
+            LabelTaken: A session has it.
+        """
+        label = check_label(label)
+        if await self._store.find(label):
+            raise LabelTaken(label)
+        return label
+
     async def set_title(self, session_id: str, title: str) -> Session:
         """Give a session the user's own title, or, if it is blank, one made from what is said."""
         title = " ".join(title.split())[:500]

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tui.aside import aside
 from tui.attachments import pictures_in
 from tui.clock import Clock
 from tui.config import Config
@@ -210,11 +211,23 @@ class Exchange:
         return Exported(file, plan)
 
     def file_name(self, session: Session, form: Form) -> str:
-        """What to call a session's file. No one is asked for a key that might be in it."""
+        """What to call a session's new file, in the present folder. No one is asked for a key that might be in it."""
         from tui.exchange.mask import plain_mask
         from tui.exchange.names import file_name
+        from tui.exchange.writing import free_name
 
-        return file_name(plain_mask(self._config, self._keys()).name(session.label), writer_of(form).suffix)
+        name = file_name(plain_mask(self._config, self._keys()).name(session.label), writer_of(form).suffix)
+        return free_name(Path.cwd() / name).name
+
+    async def check_new(self, file: Path) -> None:
+        """See whether there can be a new file of that name.
+
+        Raises:
+            FileRefused: There is one already, or it cannot be written.
+        """
+        from tui.exchange.writing import NewFile
+
+        await aside(NewFile(file).check)
 
     def masked(self, text: str) -> str:
         """`text` as it may be handed on at once: without the keys that no one has to be asked for."""
@@ -235,6 +248,16 @@ class Exchange:
         return turn.depth + 1
 
     # In
+
+    async def check_known(self, file: Path) -> None:
+        """See whether a file is of a kind that can be imported, by how it begins.
+
+        Raises:
+            FileRefused: It is not, or cannot be read.
+        """
+        from tui.exchange.sources import open_source
+
+        await aside(lambda: open_source(file).close())
 
     async def take_in(
         self, files: Sequence[Path], label: str = "", on_saved: Callable[[int, int], object] = _no_one

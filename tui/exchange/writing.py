@@ -37,6 +37,16 @@ class NewFile:
             raise self._refusal(error) from None
         return self
 
+    def check(self) -> None:
+        """Leave no trace, but see whether it could be made.
+
+        Raises:
+            FileRefused: It could not.
+        """
+        self.__enter__()
+        os.close(self._fd)
+        self._part.unlink(missing_ok=True)
+
     def write(self, text: str) -> None:
         """Add to it.
 
@@ -83,7 +93,7 @@ class NewFile:
                 os.close(folder)
 
     def _exists(self) -> FileRefused:
-        return FileRefused(f"{self._name} is there already.", hint="name another file with --output")
+        return FileRefused(f"{self._name} is there already.", hint="use another name")
 
     def _refusal(self, error: OSError) -> FileRefused:
         return FileRefused(f"{self._name} cannot be written: {error.strerror}.")

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from textual.app import App
 
 
+async def anything(_text: str) -> None:
+    """Whatever it is, it can be taken."""
+
+
+def _nothing(_text: str) -> None:
+    """All is done."""
+
+
 def ask(
-    app: App[Any], question: str, proposal: str, check: Callable[[str], object], then: Callable[[str], None]
+    app: App[Any],
+    question: str,
+    proposal: str,
+    take: Callable[[str], Awaitable[object]],
+    then: Callable[[str], None] = _nothing,
 ) -> None:
-    """Ask, with a proposal in the line, and call `then` with what is taken; `check` raises a PalaverError where it
-    cannot be. Nothing is called where the user leaves it."""
+    """Ask, with a proposal in the line, until the user leaves it or `take` raises no PalaverError for what they gave; then
+    `then` is called with that."""
     # Loaded behind the first frame.
     from tui.app.widgets.dialogs import TextDialog
 
@@ -20,4 +32,4 @@ def ask(
         if text is not None:
             then(text)
 
-    app.push_screen(TextDialog(question, proposal, check), done)
+    app.push_screen(TextDialog(question, proposal, take), done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -46,7 +46,7 @@ class FileActions:
         form = form or Form.BUNDLE
         proposal = self._chat.exchange.file_name(session, form)
         question = f"The new file, in {one_line(str(Path.cwd()), 60)}"
-        self._ask(question, proposal, lambda name: self._write(session, form, name))
+        self._ask(question, proposal, self._chat.exchange.check_new, lambda name: self._write(session, form, name))
 
     def _write(self, session: Session, form: Form, name: str) -> None:
         self._stage.do(self._export(session, form, name), name="the export")
@@ -65,7 +65,7 @@ class FileActions:
         if name:
             self._stage.do(self._take_in(name), name="the import")
         else:
-            self._ask("The file to import", "", self.take_in)
+            self._ask("The file to import", "", self._chat.exchange.check_known, self.take_in)
 
     async def _take_in(self, name: str) -> None:
         from tui.exchange import Result, summary
@@ -95,8 +95,15 @@ class FileActions:
         if turns > _SAID_EVERY and saved % _SAID_EVERY == 1:
             self._stage.app.call_later(self._stage.tell_progress, f"Importing: {saved:,} of {turns:,} turns")
 
-    def _ask(self, question: str, proposal: str, then: Callable[[str], None]) -> None:
-        ask(self._stage.app, question, proposal, _named, lambda name: then(name.strip()))
+    def _ask(
+        self, question: str, proposal: str, check: Callable[[Path], Awaitable[object]], then: Callable[[str], None]
+    ) -> None:
+        async def take(name: str) -> None:
+            if not name.strip():
+                raise UsageError("The name is empty.", hint="name a file")
+            await check(_path(name.strip()))
+
+        ask(self._stage.app, question, proposal, take, lambda name: then(name.strip()))
 
     def commands(self) -> list[tuple[str, str, Callable[[], object]]]:
         """What the palette offers: title, note, action."""
@@ -121,8 +128,3 @@ def _written(exported: Exported) -> str:
 def _path(name: str) -> Path:
     """The file a user means, in their home folder where it begins with a tilde."""
     return Path(os.path.expanduser(name))
-
-
-def _named(name: str) -> None:
-    if not name.strip():
-        raise UsageError("The name is empty.", hint="name a file")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tui.app.screens.asking import ask
+from tui.app.screens.asking import anything, ask
 from tui.app.screens.session_actions import Stage
 from tui.app.screens.sessions import SessionList
 from tui.chat import Chat
 from tui.errors import UsageError
-from tui.model import Conversation, Item, Session, Turn, Verdict, check_label
+from tui.model import Conversation, Item, Session, Turn, Verdict
 from tui.moments import moment
 from tui.text import one_line
 from tui.traits import Can
@@ -96,14 +96,15 @@ class ServerActions:
         else:
             turns = "its first turn" if at == 1 else f"its first {at} turns"
             question = "The new session's label" if at is None else f"The new session's label ({turns})"
-            ask(self._stage.app, question, self._free_label(session), check_label, taken)
+            ask(self._stage.app, question, self._free_label(session.label), self._chat.check_free, taken)
 
-    def _free_label(self, session: Session) -> str:
+    def _free_label(self, label: str) -> str:
+        """A label like that, and like none in the list."""
         taken = {one.label for one in self._list.sessions}
         number = 2
-        while f"{session.label}-{number}" in taken:
+        while f"{label}-{number}" in taken:
             number += 1
-        return f"{session.label}-{number}"
+        return f"{label}-{number}"
 
     async def _fork(self, session: Session, label: str, at: int | None) -> None:
         forked = await self._chat.conversations.fork(session, label, at)
@@ -172,7 +173,9 @@ class ServerActions:
                 self._stage.do(self._adopt(label, conversation, self._stage.session), may_be_left=True)
 
         proposal = one_line(conversation.title or conversation.id, 40)
-        ask(self._stage.app, "The session's label", proposal, check_label, taken)
+        if any(one.label == proposal for one in self._list.sessions):
+            proposal = self._free_label(proposal)
+        ask(self._stage.app, "The session's label", proposal, self._chat.check_free, taken)
 
     async def _adopt(self, label: str, conversation: Conversation, beside: Session) -> None:
         session = await self._chat.conversations.adopt(label, conversation.id, self._chat.profile_of(beside))
@@ -213,7 +216,7 @@ class ServerActions:
             def taken(reason: str) -> None:
                 self._answer(turn, item, Verdict(wished.approved, reason=reason.strip()))
 
-            ask(self._stage.app, question, "", str, taken)
+            ask(self._stage.app, question, "", anything, taken)
         elif wished.approved and (fields := fields_of(item)):
             self._ask_fields(turn, item, fields, {})
         else:
@@ -229,7 +232,7 @@ class ServerActions:
         def taken(value: str) -> None:
             self._ask_fields(turn, item, others, {**content, first: _typed(value)})
 
-        ask(self._stage.app, one_line(first, 100), "", str, taken)
+        ask(self._stage.app, one_line(first, 100), "", anything, taken)
 
     def _answer(self, turn: Turn, item: Item, verdict: Verdict) -> None:
         session = self._stage.session

@@ -11,7 +11,7 @@ from textual.app import App
 from tui.app.screens.asking import ask
 from tui.app.screens.sessions import SessionList
 from tui.chat import Chat
-from tui.model import Session, check_label
+from tui.model import Session
 from tui.text import one_line
 from tui.values import dataclass
 
@@ -68,25 +68,22 @@ class SessionActions:
         if session is None:
             return
 
-        def taken(label: str) -> None:
+        async def take(label: str) -> None:
             if label.strip() != session.label:
-                self._stage.do(self._rename(session.id, label))
+                now = await self._chat.rename(session.id, label)
+                self._stage.say(f"Renamed to {now.label}")
 
-        ask(self._stage.app, "The session's label", session.label, check_label, taken)
-
-    async def _rename(self, session_id: str, label: str) -> None:
-        session = await self._chat.rename(session_id, label)
-        self._stage.say(f"Renamed to {session.label}")
+        ask(self._stage.app, "The session's label", session.label, take)
 
     def title(self) -> None:
         session = self._stage.session
         if session is None:
             return
 
-        def taken(title: str) -> None:
-            self._stage.do(self._chat.set_title(session.id, title))
+        async def take(title: str) -> None:
+            await self._chat.set_title(session.id, title)
 
-        ask(self._stage.app, "The session's title (empty: made by Palaver)", session.title, str, taken)
+        ask(self._stage.app, "The session's title (empty: made by Palaver)", session.title, take)
 
     def pin(self) -> None:
         if self._stage.session is not None:

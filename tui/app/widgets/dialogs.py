@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -16,9 +18,13 @@ from tui.app.widgets.line import Line
 from tui.errors import PalaverError
 from tui.text import one_line
 
+HELD = 0.4
+"""Seconds for which the keys after Enter wait for what is to come of it."""
+
 
 class TextDialog(Steady, ModalScreen[str | None]):
-    """Asks for a line of text. `check` raises a PalaverError for what cannot be taken."""
+    """Asks for a line of text. `take` raises a PalaverError for what cannot be taken: then that is told, and it stands
+    as it was."""
 
     DEFAULT_CSS = """
     TextDialog {
@@ -34,11 +40,11 @@ class TextDialog(Steady, ModalScreen[str | None]):
 
     BINDINGS = [Binding("escape", "dismiss(None)", "Leave it", id="dialog.cancel")]
 
-    def __init__(self, question: str, value: str, check: Callable[[str], object]) -> None:
+    def __init__(self, question: str, value: str, take: Callable[[str], Awaitable[object]]) -> None:
         super().__init__()
         self._question = question
         self._value = value
-        self._check = check
+        self._take = take
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -47,15 +53,31 @@ class TextDialog(Steady, ModalScreen[str | None]):
             yield Static(Content(""), classes="dialog--problem")
             yield Static(Content("Enter takes it, Esc leaves it"), classes="dialog--hint")
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    async def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        text = self.query_one(Line).text
+        told = asyncio.Event()
+        # Whatever is waited for, the dialog can be left meanwhile.
+        self.run_worker(self._try(self.query_one(Line).text, told), exclusive=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HELD):
+                await told.wait()
+
+    async def _try(self, text: str, told: asyncio.Event) -> None:
         try:
-            self._check(text)
+            await self._take(text)
         except PalaverError as error:
-            self.query_one(".dialog--problem", Static).update(Content(one_line(str(error))))
+            self._tell(str(error))
         else:
             self.dismiss(text)
+        finally:
+            told.set()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._tell("")
+
+    def _tell(self, problem: str) -> None:
+        self.query_one(".dialog--problem", Static).update(Content(one_line(problem)))
 
 
 class ConfirmDialog(Steady, ModalScreen[bool]):
