@@ -129,10 +129,11 @@ async def test_names_found_by_their_letters_are_text(history: Path) -> None:
         assert acting(w.app.screen) == []
 
 
-async def test_what_is_told_in_a_corner_is_text(history: Path) -> None:
+async def test_what_is_told_in_a_corner_is_text(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.app.screenshot.save", lambda _picture, _name: Path(EVIL))
     async with window(history) as w:
         w.app.notify(EVIL, title=EVIL, markup=True)
-        w.app.post_message(events.DeliveryComplete("1", Path(EVIL), "screenshot"))
+        w.app._take_picture()
         await w.until(lambda: len(w.app._notifications) == 2)
         told, saved = w.app._notifications
         assert (told.title, told.message, told.markup) == (SHOWN, SHOWN, False)

@@ -7,10 +7,11 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textual import events, on
+from textual import events
 from textual.app import App
 from textual.binding import Binding
 from textual.notifications import SeverityLevel
@@ -29,7 +30,9 @@ from tui.app.notification import notification
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
 from tui.app.screens.early_keys import EarlyKeys
+from tui.aside import aside
 from tui.chat import Chat
+from tui.errors import PalaverError
 from tui.store import Store
 from tui.text import clean, one_line
 
@@ -178,11 +181,19 @@ class PalaverApp(App[None]):
         """Tell something in a corner, as it stands."""
         super().notify(one_line(message), title=one_line(title), severity=severity, timeout=timeout, markup=False)
 
-    @on(events.DeliveryComplete)
-    def _saved(self, event: events.DeliveryComplete) -> None:
-        """Say where a screenshot is; Textual would read markup in the file's name."""
-        event.prevent_default()
-        self.notify(f"Saved to {event.path}" if event.path else "Saved")
+    def _take_picture(self) -> None:
+        """Save what is on the screen now, without keys: whoever gets the picture is not to have them."""
+        picture = self.chat.exchange.masked(self.export_screenshot())
+        name = f"palaver-{datetime.fromtimestamp(self.chat.now()).astimezone():%Y-%m-%d-%H%M%S}.svg"
+        self.run_worker(self._save_picture(picture, name))
+
+    async def _save_picture(self, picture: str, name: str) -> None:
+        from tui.app.screenshot import save
+
+        try:
+            self.notify(f"Saved to {await aside(lambda: save(picture, name))}")
+        except PalaverError as error:
+            self.notify(str(error), severity="error")
 
     def _shows(self, session_id: str) -> bool:
         """Whether a session is on the screen, or on its way there."""
@@ -204,7 +215,7 @@ class PalaverApp(App[None]):
         if isinstance(base, ChatScreen):
             yield from base.commands()
         yield Command("Theme", "Change the colours", self.action_change_theme)
-        yield Command("Screenshot", "Save what is on the screen as an SVG file", self.deliver_screenshot)
+        yield Command("Screenshot", "Save what is on the screen as an SVG file", self._take_picture)
         yield Command("Quit", "Leave Palaver", self.action_quit)
 
     def fail(self, error: Exception) -> None:
