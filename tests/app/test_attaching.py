@@ -148,6 +148,14 @@ async def test_a_file_is_completed_attached_sent_and_shown_as_a_chip(history: Pa
         assert (await sent(w)).endswith("and \n\n@src/main.c (6 bytes):\n\n```\nint x;\n```")
 
 
+async def test_a_file_in_the_home_folder_is_attached(history: Path, folder: Path) -> None:
+    async with window(history) as w:
+        await w.type("@~/ma")
+        await shows(w, "main.c")
+        await w.press("tab")
+        await w.until(lambda: seen(w) == "[@~/main.c (6 bytes)]")
+
+
 async def test_a_chip_unfolds_and_a_changed_prompt_keeps_it(history: Path, folder: Path) -> None:
     async with window(history) as w:
         await w.type("@main.py")

@@ -23,6 +23,12 @@ def path_word(before: str) -> tuple[int, str] | None:
     return (match.start(), re.sub(r"\\(.)", r"\1", match[1])) if match is not None else None
 
 
+def place_of(path: str) -> str:
+    """Where a path leads that was typed; only a folder in it can be someone's home."""
+    folder, slash, name = path.rpartition("/")
+    return f"{os.path.expanduser(f'{folder}{slash}')}{name}"
+
+
 class Folders:
     """Lists folders; the one listed last is read again only once it has changed."""
 

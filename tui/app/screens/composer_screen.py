@@ -9,7 +9,7 @@ from textual.binding import Binding
 from textual.widgets import TextArea
 
 from tui.app.editor import Editor
-from tui.app.path_offers import Folders, path_word
+from tui.app.path_offers import Folders, path_word, place_of
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.queue_screen import QueueScreen
@@ -84,7 +84,7 @@ class ComposerScreen(QueueScreen):
         file: Folded | None = None
         try:
             async with asyncio.timeout(READING):
-                read, picture = await aside(lambda: read_attachment(chosen.path))
+                read, picture = await aside(lambda: read_attachment(place_of(chosen.path), chosen.path))
             if picture is not None:
                 await self._keep_picture(read, picture)
             file = folded_file(read)
