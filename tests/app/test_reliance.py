@@ -39,6 +39,13 @@ def test_a_layout_sends_its_screen_the_size_it_is_laid_out_for() -> None:
     assert "self._refresh_layout(size)" in inspect.getsource(Screen._screen_resized)
 
 
+def test_what_is_removed_is_told_from_what_is_hidden_where_both_lose_the_focus() -> None:
+    assert "screen._reset_focus(screen.focused, list(pruning_nodes))" in inspect.getsource(App._prune)
+    assert "node._pruning = True" in inspect.getsource(App._prune)
+    assert "self.blur()" in inspect.getsource(Widget._on_hide)
+    assert "self.screen._reset_focus(self)" in inspect.getsource(Widget.blur)
+
+
 def test_the_driver_writes_through_our_thread() -> None:
     assert linux_driver.WriterThread in (WriterThread, Writer)
     source = inspect.getsource(LinuxDriver.start_application_mode)
