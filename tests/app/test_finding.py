@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.app.driving import Window, window
 from tests.fake_server import completed, delta
 from tests.store.histories import a_session, opened, told
@@ -59,7 +61,7 @@ async def test_find_in_a_transcript(history: Path) -> None:
         await w.until(lambda: not w.screen.query(FindBar))
         assert w.screen.transcript.finding is None
         assert "zebra" in w.transcript.lower()
-        assert w.screen.focused is w.screen.transcript
+        assert w.screen.prompt.has_focus
 
 
 async def test_what_is_not_there(history: Path) -> None:
@@ -75,6 +77,55 @@ async def test_what_is_not_there(history: Path) -> None:
         await w.until(lambda: not w.screen.query(FindBar))
         assert w.screen.focused is w.screen.prompt
         await w.until(lambda: w.transcript == before)
+
+
+@pytest.mark.parametrize("part", ["prompt", "transcript", "sidebar"])
+@pytest.mark.parametrize("session", ["work", "other"])
+async def test_closing_the_bar_leaves_the_focus_where_it_was_and_the_place_as_it_is(
+    part: str, session: str, history: Path
+) -> None:
+    await fill(history)
+    async with window(history, wish=Wish(session)) as w:
+        await w.until(lambda: ("question 59" if session == "work" else "A journal of mine") in w.transcript)
+        focused = getattr(w.screen, part)
+        w.screen.set_focus(focused)
+        await w.press("ctrl+f")
+        await w.type("journal")
+        await w.until(lambda: "not here" not in bar(w) and " of " in bar(w))
+        found = w.transcript
+        await w.press("escape")
+        await w.until(lambda: not w.screen.query(FindBar))
+        assert w.screen.focused is focused
+        assert w.transcript.startswith(found)
+
+
+async def test_what_is_typed_after_finding_is_typed(history: Path) -> None:
+    await fill(history)
+    async with window(history, wish=Wish("work")) as w:
+        await w.until(lambda: "question 59" in w.transcript)
+        await w.type("not ")
+        await w.press("ctrl+f")
+        await w.type("rollback")
+        await w.until(lambda: "The rollback journal is." in w.transcript)
+        found = w.transcript
+        await w.press("escape")
+        await w.type("really")
+        assert w.screen.prompt.text == "not really"
+        assert w.transcript.startswith(found)
+        assert not w.server.seen
+
+
+async def test_the_bar_gives_the_focus_back_to_where_it_was_last(history: Path) -> None:
+    await fill(history)
+    async with window(history, wish=Wish("work")) as w:
+        await w.until(lambda: "question 59" in w.transcript)
+        await w.press("tab", "ctrl+f", "ctrl+f")
+        await w.press("escape")
+        assert w.screen.transcript.has_focus
+        await w.press("ctrl+f")
+        w.screen.prompt.focus()
+        await w.press("ctrl+f", "escape")
+        assert w.screen.prompt.has_focus
 
 
 async def test_find_in_an_answer_that_streams(history: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual import on
 from textual.binding import Binding
+from textual.widget import Widget
 
 from tui.app.screens.session_screen import SessionScreen
 from tui.app.transcript.view import TranscriptView
@@ -28,6 +29,8 @@ class FindScreen(SessionScreen):
 
     _found: Chosen | None = None
     _sought = ""
+    _outside: Widget | None = None
+    """What has the focus, or had it before the find bar."""
 
     # In all sessions
 
@@ -71,6 +74,11 @@ class FindScreen(SessionScreen):
 
     def action_find(self) -> None:
         self.do(self._open_bar())
+
+    def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
+        if widget is not None and not isinstance(widget.parent, FindBar):
+            self._outside = widget
+        super().set_focus(widget, scroll_visible, from_app_focus)
 
     async def _open_bar(self) -> None:
         bar = self._bar
@@ -118,12 +126,9 @@ class FindScreen(SessionScreen):
 
     @on(FindBar.Closed)
     async def _close_bar(self) -> None:
-        """Close the bar, and stay where it was found."""
+        """Close the bar, stay where it was found, and go on with what had the focus before."""
+        self.set_focus(self._outside or self.prompt)
         bar = self._bar
         if bar is not None:
             await bar.remove()
         self.transcript.find(None)
-        if self.transcript.following:
-            self.prompt.focus()
-        else:
-            self.transcript.focus()
