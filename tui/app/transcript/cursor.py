@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tui.app.transcript.blocks import Block, Look
 from tui.app.transcript.folds import ApprovalBlock, FoldBlock
+from tui.app.transcript.turn_blocks import TurnBlocks
 from tui.app.transcript.viewport import Place, Row, Viewport
 from tui.model import Item, Turn, Variants
 
@@ -118,29 +121,30 @@ class Cursor:
     def next_code(self) -> tuple[str, str] | None:
         """The next code block, with a name for it: of the answer that was chosen, or else of the one it is on, or else of
         the newest one that has any."""
-        depth = self._code_depth
-        blocks = self._port.at_hand.blocks_of(depth)
+        blocks = next((one for one in self._sources if one.code), None)
         if blocks is None:
             return None
+        depth = blocks.turn.depth
         before, number = self._code
         number = (number + 1) % len(blocks.code) if depth == before else 0
         self._code = (depth, number)
         return blocks.code[number], f"code block {number + 1} of {len(blocks.code)}"
 
     @property
-    def has_code(self) -> bool:
-        """Whether there is a next code block."""
-        return self._code_depth >= 0
+    def may_have_code(self) -> bool:
+        """Whether there seems to be a next code block. Nothing is parsed for it: this is asked with every move."""
+        from tui.app.transcript.code_blocks import may_hold_code
+
+        return any(may_hold_code(blocks.turn.text) for blocks in self._sources)
 
     @property
-    def _code_depth(self) -> int:
-        """The turn whose code is meant; -1 where there is none."""
+    def _sources(self) -> Iterator[TurnBlocks]:
+        """The turns whose code may be meant, the first one first."""
         at_hand, current = self._port.at_hand, self.current
         depths = at_hand.depths()[::-1]
         if current is not None:
             depths = [current[0].depth, *([] if self._is_chosen else depths)]
-        found = (depth for depth in depths if (blocks := at_hand.blocks_of(depth)) is not None and blocks.code)
-        return next(found, -1)
+        return (blocks for depth in depths if (blocks := at_hand.blocks_of(depth)) is not None)
 
     @property
     def _newest(self) -> Turn | None:

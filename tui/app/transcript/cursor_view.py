@@ -102,7 +102,7 @@ class CursorView(ScrollView):
 
     def is_offered(self, action: str) -> bool:
         """Whether the line of keys is to tell of an action that could be taken."""
-        return action != "next_code" or self._cursor.has_code
+        return action != "next_code" or self._cursor.may_have_code
 
     def action_answer(self, approved: bool, for_all: bool = False, with_reason: bool = False) -> None:
         asked = self.question
