@@ -7,11 +7,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.app.driving import window
+import pytest
+
+from tests.app.driving import Window, window
 from tests.fake_server import delta
 from tests.store.histories import a_session, a_turn, said
 from tui.app.screens.sessions import SessionList
 from tui.app.screens.status import outcome
+from tui.app.widgets.key_bar import KeyBar
 from tui.app.widgets.sidebar import alike, entries_of, named
 from tui.model import Session, TurnStatus
 
@@ -96,3 +99,113 @@ async def test_a_long_title_takes_one_line_in_the_switcher(history: Path) -> Non
         await w.until(lambda: "Switch session" in w.picture)
         await w.until(lambda: "long — many words many words" in w.picture)
         assert "END" not in w.picture
+
+
+OVER = [(60, 16), (40, 12)]
+
+
+async def open_over(w: Window) -> None:
+    await w.press("ctrl+b")
+    assert w.screen.sidebar.display
+    assert w.screen.sidebar.has_focus
+
+
+@pytest.mark.parametrize("size", OVER)
+async def test_escape_closes_the_list_over_the_transcript_and_goes_to_the_input(
+    size: tuple[int, int], history: Path
+) -> None:
+    async with window(history, size=size) as w:
+        await open_over(w)
+        assert "esc Back" in w.screen.query_one(KeyBar).text
+        await w.press("escape")
+        assert not w.screen.sidebar.display
+        await w.type("hello")
+        assert w.screen.prompt.text == "hello"
+
+
+async def test_escape_in_the_sidebar_beside_the_transcript_goes_to_the_input(history: Path) -> None:
+    async with window(history) as w:
+        await w.press("tab", "tab")
+        assert w.screen.sidebar.has_focus
+        await w.press("escape")
+        assert w.screen.sidebar.display
+        await w.type("hello")
+        assert w.screen.prompt.text == "hello"
+
+
+@pytest.mark.parametrize("size", [(100, 30), *OVER])
+async def test_escape_in_the_sidebar_stops_an_answer_first(size: tuple[int, int], history: Path) -> None:
+    async with window(history, size=size) as w:
+        await w.send("tell me")
+        (await w.server.request()).respond().event(delta("Once upon"))
+        await w.until(lambda: "Once upon" in w.transcript)
+        await w.press(*(["ctrl+b"] if size in OVER else ["tab", "tab"]))
+        assert w.screen.sidebar.has_focus
+        assert "esc Stop" in w.screen.query_one(KeyBar).text
+        await w.press("escape")
+        await w.until(lambda: not w.talk.chat.running())
+        assert w.screen.sidebar.has_focus
+        await w.press("escape")
+        assert w.screen.prompt.has_focus
+        assert w.screen.sidebar.display is (size not in OVER)
+
+
+async def test_escape_in_the_sidebar_does_not_give_up_a_message_being_changed(history: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("first", "fine")
+        await w.press("tab", "e")
+        assert w.screen.prompt.text == "first"
+        w.screen.sidebar.focus()
+        await w.press("escape")
+        assert w.screen.prompt.has_focus
+        assert w.screen.prompt.text == "first"
+        await w.press("escape")
+        assert w.screen.prompt.text == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [(["tab"], "prompt"), (["shift+tab"], "transcript"), (["ctrl+b"], "prompt"), (["f2", "escape"], "sidebar")],
+)
+async def test_the_list_is_over_the_transcript_as_long_as_it_has_the_focus(
+    keys: list[str], part: str, history: Path
+) -> None:
+    async with window(history, size=(60, 16)) as w:
+        await w.exchange("hello", "An answer.")
+        await open_over(w)
+        await w.press(*keys)
+        assert w.screen.focused is getattr(w.screen, part)
+        assert w.screen.sidebar.display is (part == "sidebar")
+
+
+async def test_finding_closes_the_list_over_the_transcript(history: Path) -> None:
+    async with window(history, size=(60, 16)) as w:
+        await w.exchange("hello", "An answer.")
+        await open_over(w)
+        await w.press("ctrl+f")
+        assert not w.screen.sidebar.display
+        await w.type("answer")
+        await w.until(lambda: "1 of 1" in w.picture)
+        await w.press("escape")
+        await w.type("hello")
+        assert w.screen.prompt.text == "hello"
+
+
+async def test_a_click_beside_the_list_closes_it(history: Path) -> None:
+    async with window(history, size=(60, 16)) as w:
+        await open_over(w)
+        await w.pilot.click("#prompt", offset=(50, 1))
+        assert not w.screen.sidebar.display
+        assert w.screen.prompt.has_focus
+
+
+async def test_the_list_stays_over_the_transcript_while_the_terminal_is_left(history: Path) -> None:
+    async with window(history, size=(60, 16)) as w:
+        await open_over(w)
+        w.app.app_focus = False
+        await w.pilot.pause()
+        assert w.screen.sidebar.display
+        w.app.app_focus = True
+        await w.pilot.pause()
+        assert w.screen.sidebar.display
+        assert w.screen.sidebar.has_focus

@@ -270,6 +270,9 @@ class ChatScreen(ComposerScreen):
         elif sidebar.has_focus:
             self.prompt.focus()
 
+    def action_leave_sidebar(self) -> None:
+        self.prompt.focus()
+
     def action_focus_part(self, step: int) -> None:
         """Go round prompt, transcript and sidebar."""
         if step > 0:
@@ -385,6 +388,8 @@ class ChatScreen(ComposerScreen):
             case "stop":
                 is_running = self._session is not None and self._chat.is_running(self._session.id)
                 return is_running and self._changing.turn is None and self._queued is None
+            case "leave_sidebar":
+                return not self.check_action("stop", ())
             case "leave_changing":
                 return self._changing.turn is not None or self._queued is not None
             case "send_next" | "change_queued" | "unqueue" if self._changing.turn is not None:

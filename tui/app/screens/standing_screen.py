@@ -188,7 +188,12 @@ class StandingScreen(Steady, Screen[None]):
             super()._reset_focus(widget, avoiding)
 
     def set_focus(self, widget: Widget | None, scroll_visible: bool = True, from_app_focus: bool = False) -> None:
-        super().set_focus(self.prompt if self._is_hidden(widget) else widget, scroll_visible, from_app_focus)
+        """Give the focus to something, or to nothing while the terminal is left. The sidebar is over the transcript only
+        until something else has it."""
+        widget = self.prompt if self._is_hidden(widget) else widget
+        if widget not in (None, self.sidebar):
+            self.remove_class("-over")
+        super().set_focus(widget, scroll_visible, from_app_focus)
 
     def _is_hidden(self, widget: Widget | None) -> bool:
         """Whether that is the sidebar, and not on the screen though everything else is."""

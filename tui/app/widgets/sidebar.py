@@ -106,6 +106,8 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
         Binding("pageup", "move(-10)", "Page up", id="sidebar.page-up", show=False),
         Binding("pagedown", "move(10)", "Page down", id="sidebar.page-down", show=False),
         Binding("enter", "choose", "Open", id="sidebar.open"),
+        # The screen's, as what Esc means depends on what else is there to be ended.
+        Binding("escape", "screen.leave_sidebar", "Back", id="sidebar.leave"),
     ]
 
     class Chosen(Message):
