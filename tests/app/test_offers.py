@@ -127,7 +127,8 @@ async def test_a_command_typed_out_is_sent_by_enter_and_the_arrows_stay_in_the_l
         await w.type("/profile")
         assert len(listed(w)) == 1
         await w.press("enter")
-        assert "Profiles: test" in w.status
+        await w.until(lambda: "test (now) — http://server.localhost:1/v1" in w.picture)
+        await w.press("escape")
         await w.type("/")
         await w.press("up")
         assert listed(w)[-1].startswith("› /adopt")

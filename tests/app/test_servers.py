@@ -108,6 +108,20 @@ async def test_a_model_is_chosen_from_the_servers_list(server: Running, history:
         await w.until(lambda: "You said: /nosuch thing" in w.said)
 
 
+async def test_a_profile_is_chosen_from_those_there_are(history: Path) -> None:
+    other = replace(PROFILE, name="other", base_url="http://other.localhost:2/v1")
+    async with window(history, PROFILE, other) as w:
+        await w.send("/profile")
+        await w.until(lambda: isinstance(w.app.screen, Picker))
+        assert "test (now) — http://server.localhost:1/v1" in w.picture
+        assert "other — http://other.localhost:2/v1" in w.picture
+        await w.type("other")
+        await w.press("enter")
+        await w.until(lambda: "The next prompt goes to other" in w.status)
+        await w.send("/profile")
+        await w.until(lambda: "other (now)" in w.picture)
+
+
 async def test_a_fork_from_a_turn_goes_on_from_there(server: Running, history: Path) -> None:
     async with opened(server, history) as w:
         await say(w, "one")

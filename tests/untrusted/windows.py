@@ -191,7 +191,10 @@ def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
         s.t.type("\x1b")
         s.until_gone("─ Model ─")
         s.says("/profile")
-        s.sees("profile names", "Profiles: guide, here")
+        s.t.shows("─ Profile ─")
+        s.sees("profile names", "guide — ", "here — ")
+        s.t.type("\x1b")
+        s.until_gone("─ Profile ─")
         # What can be exported.
         s.says("inside")
         s.sees("something said", "done in")

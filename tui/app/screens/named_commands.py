@@ -76,7 +76,7 @@ class NamedCommands:
         profiles = {name: profile.base_url for name, profile in self._chat.config.profiles.items()}
         offered = {
             "/model": Slash(server.choose_model, "choose what answers next", "[NAME]"),
-            "/profile": Slash(self._use_profile, "talk to another server", "[NAME]", profiles),
+            "/profile": Slash(self._session.use_profile, "talk to another server", "[NAME]", profiles),
             "/fork": Slash(server.fork, "go on in another session", "[LABEL]"),
             "/export": Slash(lambda name: self._files.export(name=name), "write this session to a file", "[FILE]"),
             "/import": Slash(self._files.take_in, "make sessions of a file", "[FILE]"),
@@ -103,12 +103,6 @@ class NamedCommands:
         except ConfigError as error:
             return error.message
         return f"A server of the {protocol} protocol {_OTHERWISE[word]}"
-
-    def _use_profile(self, name: str) -> None:
-        if name:
-            self._session.use_profile(name)
-        else:
-            self._stage.say(f"Profiles: {', '.join(self._chat.config.profiles)}")
 
     def in_palette(self, bound: Iterable[Key]) -> Iterable[Command]:
         """What the command palette offers; `bound` are the keys there are, to be shown beside."""

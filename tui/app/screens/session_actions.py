@@ -93,9 +93,29 @@ class SessionActions:
         now = await self._chat.pin(session.id, not session.pinned)
         self._stage.say(f"{now.name} is {'pinned' if now.pinned else 'no longer pinned'}")
 
-    def use_profile(self, name: str) -> None:
-        if self._stage.session is not None:
-            self._stage.do(self._use_profile(self._stage.session.id, name))
+    def use_profile(self, name: str = "") -> None:
+        """Let the next prompt go to a profile: the one named, or one to be chosen."""
+        session = self._stage.session
+        if session is not None and name:
+            self._stage.do(self._use_profile(session.id, name))
+        elif session is not None:
+            self._choose_profile(session)
+
+    def _choose_profile(self, session: Session) -> None:
+        from tui.app.screens.picker import Choice, Picker
+
+        def done(name: str | None) -> None:
+            if name is not None:
+                self._stage.do(self._use_profile(session.id, name))
+
+        config = self._chat.config
+        now = session.profile or config.default
+        choices = [
+            Choice(name, f"{one_line(name, 60)}{' (now)' if name == now else ''} — {one_line(profile.base_url, 100)}")
+            for name, profile in config.profiles.items()
+        ]
+        picker = Picker("Profile", choices, hint="A few letters of a name or address", empty="There are none.")
+        self._stage.app.push_screen(picker, done)
 
     async def _use_profile(self, session_id: str, name: str) -> None:
         session = await self._chat.set_profile(session_id, name)
