@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.command import CommandList
 from textual.geometry import Size
 from textual.screen import Screen
+from textual.style import Style
 
-from tests.app.driving import window
+from tests.app.driving import Window, window
 from tests.chatting import talk
 from tests.fake_server import PROFILE, completed, delta
 from tests.store.histories import a_session, change, opened, told
+from tui.app.fuzzy import WordMatcher
 from tui.app.run import Wish
 from tui.app.screens.help import HelpScreen
 from tui.app.screens.session_screen import SessionScreen
@@ -458,6 +461,53 @@ async def test_the_command_palette_offers_what_there_is(history: Path) -> None:
         await w.press("ctrl+p")
         await w.type("pin")
         await w.until(lambda: "Keep this session on top" in w.picture)
+
+
+async def choose(w: Window, words: str, note: str) -> None:
+    """Choose a command by its words, once few others are listed; `note` is what stands below it."""
+    await w.press("ctrl+p")
+    await w.type(words)
+    await w.until(lambda: 0 < w.app.screen.query_one(CommandList).option_count <= 3 and note in w.picture)
+    await w.press("enter")
+
+
+async def test_the_command_palette_does_what_the_keys_of_the_transcript_do(history: Path) -> None:
+    async with window(history) as w:
+        titles = [command.title for command in w.app.palette_commands()]
+        assert not {"Stop", "Copy answer", "Copy code", "Send again", "Edit a message"} & set(titles)
+        await w.exchange("hello", "Do:\n\n```sh\ntrue\n```\n")
+        await choose(w, "copy a", "The newest, or the one you are on")
+        await w.until(lambda: w.app.clipboard == "Do:\n\n```sh\ntrue\n```\n")
+        await choose(w, "copy c", "The next code block")
+        await w.until(lambda: w.app.clipboard == "true\n")
+        await choose(w, "edit a", "Change the newest")
+        await w.until(lambda: w.screen.prompt.text == "hello")
+        await w.press("escape")
+        await choose(w, "send", "The newest prompt")
+        exchange = await w.server.request()
+        assert exchange.json["input"][-1]["content"] == "hello"
+        await w.until(lambda: w.talk.chat.running())
+        await choose(w, "stop", "Stop the answer; what came is kept")
+        await w.until(lambda: not w.talk.chat.running())
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "fit"),
+    [
+        ("stop", "Stop sharing", 3),
+        ("sto", "Don't stop", 2),
+        ("sw sess", "Switch session", 3),
+        ("top", "Stop sharing", 1),
+        ("stop", "Import: make sessions of a bundle, or of another program's", 0),
+        ("stop", "Model: choose what answers next; to prompts", 0),
+        ("stop no", "Stop sharing", 0),
+        ("copy c", "Copy answer", 0),
+        ("copy c", "Copy code", 3),
+        ("[x](", "a [x](b)", 2),
+    ],
+)
+def test_commands_are_found_by_the_words_in_them(query: str, text: str, fit: int) -> None:
+    assert WordMatcher(query, Style()).match(text) == fit
 
 
 # Sizes

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from tui.app.fuzzy import TextMatcher
+from tui.app.fuzzy import WordMatcher
 from tui.text import one_line
 
 
@@ -28,10 +28,12 @@ class Commands(Provider):
             yield DiscoveryHit(Content(command.title), command.run, text=command.title, help=command.note)
 
     async def search(self, query: str) -> Hits:
-        matcher = TextMatcher(query, match_style=self.match_style)
-        for command in self._commands():
-            score = max(matcher.match(command.title), matcher.match(command.note) / 2)
-            if score > 0:
+        matcher = WordMatcher(query, self.match_style or "reverse")
+        for place, command in enumerate(self._commands()):
+            # A note is worth less than any title, and only where words of it begin so.
+            fit = matcher.match(command.title) or max(0, matcher.match(command.note) - 1) / 4
+            if fit:
+                score = fit - place / 100_000
                 shown = matcher.highlight(command.title)
                 yield Hit(score, shown, command.run, text=command.title, help=command.note)
 

@@ -43,6 +43,10 @@ class Stage(Protocol):
 
     def say(self, text: str) -> None: ...
 
+    def action_stop(self) -> None: ...
+
+    def action_edit_prompt(self) -> None: ...
+
     def action_new(self) -> None: ...
 
     def action_switch(self) -> None: ...
@@ -112,6 +116,19 @@ class NamedCommands:
             return Command(title, note + keys.get(name, ""), run)
 
         actions, server, stage = self._session, self._server, self._stage
+        if stage.session is not None and self._chat.is_running(stage.session.id):
+            yield command("Stop", "Stop the answer; what came is kept", "turn.stop", stage.action_stop)
+        transcript = stage.transcript
+        if transcript.has_answer:
+            yield command("Copy answer", "The newest, or the one you are on", "", transcript.copy_answer)
+        if transcript.is_offered("next_code"):
+            about = "The next code block of the newest answer that has any"
+            yield command("Copy code", about, "transcript.code", transcript.action_next_code)
+        if transcript.check_action("resend", ()):
+            yield command("Send again", "The newest prompt", "transcript.resend", transcript.action_resend)
+            about = "Change the newest, and send it in its place"
+            yield command("Edit a message", about, "transcript.edit", transcript.action_edit)
+        yield command("Edit in editor", "Write the prompt there", "prompt.editor", stage.action_edit_prompt)
         yield command("New session", "Begin another one", "session.new", stage.action_new)
         yield command("Switch session", "Find one by its name", "session.switch", stage.action_switch)
         yield command("Search", "Find what was said in any session", "session.search", stage.action_search)

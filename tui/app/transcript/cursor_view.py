@@ -95,6 +95,18 @@ class CursorView(ScrollView):
         if self.current is not None:
             self.post_message(self.Copied(self.current[1].source, "the message"))
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether the turn that keys mean has an answer in words."""
+        turn = self._cursor.turn
+        return turn is not None and bool(turn.text)
+
+    def copy_answer(self) -> None:
+        """Copy the answer of the turn the cursor is in, or else of the newest."""
+        turn = self._cursor.turn
+        if turn is not None:
+            self.post_message(self.Copied(turn.text, "the answer"))
+
     def action_next_code(self) -> None:
         """Copy the next code block of the answer the cursor is on, or else of the newest one that has any."""
         found = self._cursor.next_code()
