@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.drafts import CLOSE, NAME, OPEN, Folded, fold, is_long, kept, sent, shown, without_marks
+from tui.drafts import (
+    CHANGE,
+    CLOSE,
+    NAME,
+    OPEN,
+    Change,
+    Folded,
+    change_in,
+    fold,
+    is_long,
+    kept,
+    sent,
+    shown,
+    unsent,
+    without_marks,
+)
 
 PLAIN = st.text(
     alphabet=st.sampled_from("ab [P]\n1") | st.characters(codec="utf-8", exclude_characters=OPEN + CLOSE + NAME)
@@ -39,5 +55,22 @@ def test_what_is_long() -> None:
 
 
 def test_a_text_never_brings_marks() -> None:
-    assert without_marks(f"a{OPEN}b{CLOSE}c{NAME}") == "a\ufffdb\ufffdc\ufffd"
+    assert without_marks(f"a{OPEN}b{CLOSE}c{NAME}d{CHANGE}") == "a\ufffdb\ufffdc\ufffdd\ufffd"
     assert without_marks("[Pasted 3 lines]") == "[Pasted 3 lines]"
+
+
+@pytest.mark.parametrize("depth", [None, 0, 12])
+def test_a_change_is_kept_beside_a_draft(depth: int | None) -> None:
+    change = Change("an id", depth, f"look at {OPEN}a{NAME}b{CLOSE}\n", f"{OPEN}x{CLOSE}")
+    assert change_in(change.kept) == change
+    assert change_in("only a draft") is None
+    assert change_in(f"a{CHANGE}damaged") == Change("damaged", None, "", "a")
+
+
+def test_what_is_left_of_a_draft_once_something_was_sent() -> None:
+    both = Change("an id", 1, f"an{OPEN}other{CLOSE}", "mine").kept
+    assert unsent("mine", "mine") == ""
+    assert unsent("mine", "other") == "mine"
+    assert unsent(both, "another") == "mine"
+    assert unsent(both, "mine") == Change("an id", 1, f"an{OPEN}other{CLOSE}").kept
+    assert unsent(both, "something else") == both

@@ -1,6 +1,7 @@
 """What a user is writing, with what is folded into it: a long paste, a file.
 
-Three forms there are. *Kept*, as a draft is stored: each thing folded stands in its place, whole, between two marks.
+Three forms there are. *Kept*, as a draft is stored: each thing folded stands in its place, whole, between two marks; what
+is being made of another prompt meanwhile comes after it all.
 *Shown*, as it is edited: a placeholder stands for it. *Sent*, as the server gets it. The marks are characters that Unicode
 sets aside for a program's own use, so that no text has them: what only looks like a placeholder is none.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tui.attachments import Attachment, parted, with_attachments
 from tui.patterns import pattern
@@ -16,6 +18,9 @@ from tui.values import dataclass
 
 OPEN, CLOSE, NAME, PICTURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
 """The marks around what is folded, the one after its name, and the one before what a picture is known by."""
+
+CHANGE = "\ufdd4"
+"""The mark between a draft and a prompt that is being changed."""
 
 PASTE_LINES, PASTE_CHARACTERS = 20, 2000
 """A paste with more than that is folded."""
@@ -45,6 +50,45 @@ class Folded:
         return f"Pasted {len(self.text):,} characters"
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is being made of a prompt, whose turn or place in the queue has the id `of`, while a `draft` waits.
+
+    A turn has a depth as well. Both texts are as drafts are kept.
+    """
+
+    of: str
+    depth: int | None
+    text: str
+    draft: str = ""
+
+    @property
+    def kept(self) -> str:
+        """All of it as one draft."""
+        depth = "" if self.depth is None else self.depth
+        return f"{self.draft}{CHANGE}{self.of}{NAME}{depth}{NAME}{self.text}"
+
+
+def change_in(draft: str) -> Change | None:
+    """What is being made of another prompt, as a kept draft tells of it."""
+    own, mark, change = draft.partition(CHANGE)
+    if not mark:
+        return None
+    of, _, rest = change.partition(NAME)
+    depth, _, text = rest.partition(NAME)
+    return Change(of, int(depth) if depth.isdecimal() else None, text, own)
+
+
+def unsent(draft: str, prompt: str) -> str:
+    """What is left of a kept draft once a prompt was sent, or is to be."""
+    change = change_in(draft)
+    if change is None:
+        return "" if sent(draft) == prompt else draft
+    if sent(change.text) == prompt:
+        return change.draft
+    return replace(change, draft="").kept if sent(change.draft) == prompt else draft
+
+
 def is_long(text: str) -> bool:
     """Whether a paste is to be folded."""
     return len(text) > PASTE_CHARACTERS or text.count("\n") >= PASTE_LINES
@@ -52,7 +96,7 @@ def is_long(text: str) -> bool:
 
 def without_marks(text: str) -> str:
     """`text` with nothing in it that could be taken for a mark."""
-    marks = _MARKS + PICTURE
+    marks = _MARKS + PICTURE + CHANGE
     return re.sub(f"[{marks}]", "\ufffd", text) if any(mark in text for mark in marks) else text
 
 

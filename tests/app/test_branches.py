@@ -46,6 +46,9 @@ async def test_escape_leaves_a_message_as_it_was(history: Path) -> None:
         await w.press("escape")
         assert w.screen.prompt.text == "mine"
         assert "Changes a message" not in w.picture
+        assert "Up brings it back" in w.status
+        await w.press("up")
+        assert w.screen.prompt.text == "two changed"
         assert "‹" not in w.said
         assert len(w.server.seen) == 2
 

@@ -100,6 +100,8 @@ async def test_escape_leaves_it_as_it_was_with_the_draft_as_it_was(history: Path
         # In a text of its own Up looks back in what was said.
         await w.type("a draft")
         await w.press("up")
+        assert w.screen.prompt.text == "second!"
+        await w.press("up")
         assert w.screen.prompt.text == "second"
         assert "(being changed)" not in w.screen.queue_list.text
         assert w.screen.prompt.border_title == ""
@@ -158,7 +160,6 @@ async def test_the_next_start_shows_them_and_sends_nothing_by_itself(history: Pa
     async with window(history) as w:
         await answering(w, "second", "third")
         await w.press("up")
-        await w.type(" unfinished")
     async with window(history) as w:
         await w.until(lambda: waiting(w) == ["□ 1 second", "□ 2 third"])
         assert "2 prompts wait: Enter sends the next" in w.status

@@ -12,6 +12,7 @@ import pytest
 from tests.store.conftest import Disk
 from tests.store.histories import NOW, a_session, a_turn, opened, set_back, told
 from tests.store.other import Other
+from tui.drafts import Change
 from tui.errors import SessionBusy, StoreError
 from tui.model import Queued, Session, Turn, TurnStatus, new_id
 from tui.store import Store, schema
@@ -59,6 +60,24 @@ async def test_a_prompt_changed_keeps_its_place_and_one_taken_out_leaves_the_oth
         four = await store.queues.add(a_prompt(session, "four", turn), session)
         assert [one.prompt for one in await store.queues.get(session.id) or ()] == ["second", "three", "four"]
         assert four is not None
+
+
+async def test_what_was_made_of_a_prompt_is_no_longer_in_the_draft_once_it_is_put_back(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        turn = await store.begin(a_turn(session), session)
+        (one,) = await queued(store, session, "one", after=turn)
+        change = Change(one.id, None, "one, changed").kept
+        await store.update(session.id, draft=change)
+        for prompt, is_held, draft in (
+            ("one, changed", True, change),
+            ("one", False, change),
+            ("one, changed", False, ""),
+        ):
+            assert await store.queues.change(one, prompt, is_held=is_held)
+            kept = await store.session(session.id)
+            assert kept is not None
+            assert kept.draft == draft
 
 
 async def test_the_first_becomes_a_turn_and_the_others_follow_it(history: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.clock import SYSTEM, Clock
-from tui.drafts import sent
+from tui.drafts import unsent
 from tui.errors import LabelTaken, StoreError
 from tui.model import HolderKind, ItemState, Mapping, Session, TitleSource, Turn
 from tui.resending import Said, said_in
@@ -299,8 +299,9 @@ class Store(Access):
             self.overlay.add_session(session)
             known = session
         changes: dict[str, Any] = {"profile": turn.profile}
-        if sent(known.draft) == turn.prompt:
-            changes["draft"] = ""
+        left = unsent(known.draft, turn.prompt)
+        if left != known.draft:
+            changes["draft"] = left
         if known.title_source is TitleSource.NONE and title:
             changes |= {"title": title, "title_source": TitleSource.GENERATED}
         self.overlay.add_changes(session.id, changes)

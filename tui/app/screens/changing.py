@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from tui.app.screens.queue_screen import LEFT
 from tui.app.screens.session_actions import Stage as ActionStage
 from tui.app.widgets.prompt import Prompt
 from tui.chat import Chat
+from tui.drafts import Change, sent
 from tui.model import Provenance, Turn
 from tui.text import one_line
 
@@ -24,11 +26,16 @@ class Stage(ActionStage, Protocol):
 
 
 class Changing:
-    """Holds the turn being changed, with the draft that was in the input before."""
+    """Holds which turn is being changed, `at` which depth, with the draft that was in the input before.
+
+    What is being made of it is kept with that draft: going to another session, or leaving, ends no change.
+    """
 
     def __init__(self, chat: Chat, prompt: Prompt, stage: Stage) -> None:
-        self.turn: Turn | None = None
-        self.draft = ""
+        self.at: int | None = None
+        self._id = ""
+        self._said = ""
+        self._draft = ""
         self._chat = chat
         self._prompt = prompt
         self._stage = stage
@@ -41,18 +48,63 @@ class Changing:
             return
         self.leave()
         self._stage.leave_queued()
-        self.turn, self.draft = turn, self._prompt.kept
+        draft = self._prompt.kept
         self._prompt.replace_text(turn.prompt)
-        self._prompt.border_title = "Changes a message: Enter sends, Esc leaves it"
         self._prompt.focus()
+        self._begin(turn.depth, turn.id, turn.prompt, draft)
+
+    def _begin(self, at: int, turn_id: str, said: str, draft: str) -> None:
+        self.at, self._id, self._said, self._draft = at, turn_id, said, draft
+        self._prompt.border_title = "Changes a message: Enter sends, Esc leaves it"
         self._stage.refresh_bindings()
 
+    def go_on(self, change: Change, at: int) -> None:
+        """Take what is in the input for a change begun earlier."""
+        session = self._stage.session
+        if session is not None:
+            self._begin(at, change.of, "", change.draft)
+            self._stage.do(self._recognise(session.id, change, at))
+
+    async def _recognise(self, session_id: str, change: Change, at: int) -> None:
+        """Learn how the message was that is being changed; without it the change is a prompt of its own."""
+        turns = await self._chat.turns(session_id, at, at + 1)
+        session = self._stage.session
+        if session is None or session.id != session_id or (self._id, self.at) != (change.of, at):
+            return
+        if [turn.id for turn in turns] == [change.of]:
+            self._said = turns[0].prompt
+            return
+        self.drop()
+        if self._draft:
+            self._prompt.add_history(sent(self._draft))
+        self._stage.say("That message is no longer here; this would be a new one")
+
+    @property
+    def kept(self) -> str:
+        """What was typed, as a draft is kept: what was being written before, and what is being made of the message."""
+        if self.at is None or not self._prompt.is_rewritten(self._said):
+            return self._draft
+        return Change(self._id, self.at, self._prompt.kept, self._draft).kept
+
     def leave(self) -> None:
-        """Back to what was being written before."""
-        if self.turn is not None:
-            self.turn = None
+        """Back to what was being written before; what was made of the message Up brings back."""
+        if self.at is not None:
+            if self._prompt.is_rewritten(self._said):
+                self._prompt.put_by()
+                self._stage.say(LEFT)
+            self._prompt.replace_text("")
+            self.end()
+
+    def end(self) -> None:
+        """The change is sent: back to what was being written before, with what was typed since."""
+        self.drop()
+        self._prompt.restore(self._draft + self._prompt.kept)
+
+    def drop(self) -> None:
+        """Change nothing any more; what is in the input is something else."""
+        if self.at is not None:
+            self.at = None
             self._stage.show_forecast()
-            self._prompt.restore(self.draft)
             self._stage.refresh_bindings()
 
     def pick(self) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from textual import events, on
 from textual.binding import Binding
@@ -25,6 +24,7 @@ from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.prompt import Prompt
 from tui.app.widgets.sidebar import Sidebar
 from tui.chat import Chat
+from tui.drafts import Change
 from tui.errors import PalaverError
 from tui.model import Provenance, Session, TurnStatus
 from tui.store import Store
@@ -74,13 +74,13 @@ class ChatScreen(ComposerScreen):
     def _submit(self, event: Prompt.Submitted) -> None:
         if self._queued is not None:
             self.put_back(event.text)
-        elif self._session is not None and self._changing.turn is not None:
-            at = self._changing.turn.depth
+        elif self._session is not None and self._changing.at is not None:
+            at = self._changing.at
             if self._chat.is_running(self._session.id):
-                self.prompt.replace_text(event.text)
+                self.prompt.give_back(event.text)
                 self.say("This session is still answering; wait, then press Enter")
                 return
-            self._changing.leave()
+            self._changing.end()
             self.send_in_place(self._session, event.text, at)
         elif slash.run(event.text, self.slash_commands()):
             self.prompt.add_history(event.text)
@@ -94,7 +94,7 @@ class ChatScreen(ComposerScreen):
 
     def slash_commands(self) -> slash.Commands:
         """What can be typed after a slash here; what the server cannot do is not among it."""
-        if self._changing.turn is not None or self._queued is not None:
+        if self._changing.at is not None or self._queued is not None:
             return {}
         return self._commands.after_slash()
 
@@ -183,16 +183,22 @@ class ChatScreen(ComposerScreen):
         self._changing.pick()
 
     def show_forecast(self) -> None:
-        if self._changing.turn is None:
+        if self._changing.at is None:
             super().show_forecast()
 
     @property
     def draft(self) -> str:
-        return super().draft if self._changing.turn is None else self._changing.draft
+        return super().draft if self._changing.at is None else self._changing.kept
 
-    def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
-        self._changing.leave()
-        return super().visit(to)
+    def leave(self, left: Session) -> None:
+        super().leave(left)
+        self._changing.drop()
+
+    def go_on_changing(self, change: Change) -> None:
+        if change.depth is None:
+            super().go_on_changing(change)
+        else:
+            self._changing.go_on(change, change.depth)
 
     @on(TranscriptView.VariantWanted)
     def _leaf(self, event: TranscriptView.VariantWanted) -> None:
@@ -320,8 +326,7 @@ class ChatScreen(ComposerScreen):
         elif self._queued is not None:
             self.leave_queued()
         elif self.prompt.text:
-            self.prompt.keep_folded()
-            self.prompt.add_history(self.prompt.whole)
+            self.prompt.put_by()
             self.prompt.replace_text("")
             self.say("Cleared; Up brings it back")
         elif works := self.under_way():
@@ -387,18 +392,18 @@ class ChatScreen(ComposerScreen):
         match action:
             case "stop":
                 is_running = self._session is not None and self._chat.is_running(self._session.id)
-                return is_running and self._changing.turn is None and self._queued is None
+                return is_running and self._changing.at is None and self._queued is None
             case "leave_sidebar":
                 return not self.check_action("stop", ())
             case "leave_changing":
-                return self._changing.turn is not None or self._queued is not None
-            case "send_next" | "change_queued" | "unqueue" if self._changing.turn is not None:
+                return self._changing.at is not None or self._queued is not None
+            case "send_next" | "change_queued" | "unqueue" if self._changing.at is not None:
                 return False
             case "pick":
                 has_said = self._session is not None and self.transcript.count > 0
                 return (
                     has_said
-                    and self._changing.turn is None
+                    and self._changing.at is None
                     and self._queued is None
                     and self.prompt.has_focus
                     and not self.prompt.text

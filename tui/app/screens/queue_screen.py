@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
 
 from textual import on
 from textual.binding import Binding
@@ -14,8 +12,14 @@ from textual.widgets import TextArea
 from tui.app.screens.lease_screen import FRAME, LeaseScreen
 from tui.app.widgets.prompt import plain
 from tui.app.widgets.queue_list import told
+from tui.drafts import Change
 from tui.errors import PalaverError
 from tui.model import Queued, Session
+
+LEFT = "Left as it was; Up brings it back"
+"""What is said where something was made of a prompt, which is not to take its place."""
+
+WAITS_NO_MORE = "That prompt waits no more; this would be a new one"
 
 
 class QueueScreen(LeaseScreen):
@@ -29,7 +33,6 @@ class QueueScreen(LeaseScreen):
 
     _queue: tuple[Queued, ...] = ()
     _queued: Queued | None = None
-    _aside = ""
 
     # Showing
 
@@ -42,7 +45,7 @@ class QueueScreen(LeaseScreen):
             # It was sent meanwhile, or taken out in another window; what was made of it here is a prompt of its own.
             self._queued = None
             self.show_forecast()
-            self.say("That prompt waits no more; this would be a new one")
+            self.say(WAITS_NO_MORE)
         self.refresh_queue()
         if is_new and self.is_waiting:
             self.say(self.waiting_words)
@@ -109,21 +112,30 @@ class QueueScreen(LeaseScreen):
         before = self._before()
         if before is None:
             return
-        aside = self.prompt.kept
         if self._queued is not None:
-            aside = self._aside
             self.do(self._chat.put_back(self._queued))
-        self._aside, self._queued = aside, before
-        self.do(self._chat.hold(before))
         self.prompt.replace_text(before.prompt)
+        self._begin_changing(before)
+
+    def _begin_changing(self, queued: Queued) -> None:
+        self._queued = queued
+        self.do(self._chat.hold(queued))
         back, out = self.key("prompt.send"), self.key("queue.remove")
         self.prompt.border_title = Content(f"{back} puts it back · {out} takes it out")
         self.refresh_queue()
 
+    def go_on_changing(self, change: Change) -> None:
+        known = [one for one in self._queue if one.id == change.of]
+        if known:
+            self._begin_changing(known[0])
+        else:
+            self.say(WAITS_NO_MORE)
+
     def _before(self) -> Queued | None:
         """What Up in the input brings: the newest that waits, or the one before the one just brought."""
         if self._queued is None:
-            return self._queue[-1] if self._queue and not self.prompt.text else None
+            is_free = not self.prompt.text and not self.prompt.has_put_by
+            return self._queue[-1] if self._queue and is_free else None
         if self.prompt.whole != plain(self._queued.prompt) or not self.prompt.cursor_at_first_line:
             return None
         place = [one.id for one in self._queue].index(self._queued.id)
@@ -132,8 +144,7 @@ class QueueScreen(LeaseScreen):
     def put_back(self, text: str) -> None:
         """Put what was changed back into its place."""
         if self._queued is not None:
-            queued = self._end_changing()
-            self.do(self._put_back(queued, text))
+            self.do(self._put_back(self._end_changing(), text))
 
     async def _put_back(self, queued: Queued, text: str) -> None:
         try:
@@ -143,18 +154,26 @@ class QueueScreen(LeaseScreen):
             raise
         if not found:
             self.prompt.give_back(text)
-            self.say("That prompt waits no more; this would be a new one")
+            self.say(WAITS_NO_MORE)
 
     def leave_queued(self) -> None:
-        """Leave what waits as it was."""
+        """Leave what waits as it was; what was made of it Up brings back."""
         if self._queued is not None:
+            if self._is_rewritten:
+                self.prompt.put_by()
+                self.say(LEFT)
+            self.prompt.replace_text("")
             self.do(self._chat.put_back(self._end_changing()))
+
+    @property
+    def _is_rewritten(self) -> bool:
+        """Whether something has been made of the prompt that is being changed."""
+        return self._queued is not None and self.prompt.is_rewritten(self._queued.prompt)
 
     def _end_changing(self) -> Queued:
         assert self._queued is not None
         queued, self._queued = self._queued, None
         self.show_forecast()
-        self.prompt.restore(self._aside)
         self.refresh_queue()
         return queued
 
@@ -162,27 +181,40 @@ class QueueScreen(LeaseScreen):
         if not self._queue:
             return
         queued = self._queued or self._queue[-1]
-        if self._queued is not None:
-            self._end_changing()
-        self.do(self._unqueue(queued))
-
-    async def _unqueue(self, queued: Queued) -> None:
-        if await self._chat.unqueue(queued):
+        is_rewritten = self._is_rewritten
+        if is_rewritten:
             self.prompt.add_history(queued.prompt)
-            self.say("Taken out" if self._queue else "Taken out; Up brings it back")
+            self.prompt.put_by()
+        if self._queued is not None:
+            self.prompt.replace_text("")
+            self._end_changing()
+        self.do(self._unqueue(queued, is_rewritten))
+
+    async def _unqueue(self, queued: Queued, is_rewritten: bool) -> None:
+        if await self._chat.unqueue(queued):
+            if not is_rewritten:
+                self.prompt.add_history(queued.prompt)
+            self.say("Taken out; Up brings it back" if is_rewritten or not self._queue else "Taken out")
 
     # Around
 
     @property
     def draft(self) -> str:
-        return self.prompt.kept if self._queued is None else self._aside
+        if self._queued is None:
+            return super().draft
+        return Change(self._queued.id, None, self.prompt.kept).kept if self._is_rewritten else ""
 
-    def visit(self, to: Session | Coroutine[Any, Any, Session]) -> Coroutine[Any, Any, None]:
-        self.leave_queued()
-        return super().visit(to)
+    def leave(self, left: Session) -> None:
+        """What something has been made of is not sent meanwhile."""
+        is_rewritten = self._is_rewritten
+        super().leave(left)
+        if self._queued is not None:
+            queued = self._end_changing()
+            if not is_rewritten:
+                self.do(self._chat.put_back(queued))
 
     async def on_unmount(self) -> None:
-        if self._queued is not None:
+        if self._queued is not None and not self._is_rewritten:
             with suppress(PalaverError):
                 await self._chat.put_back(self._queued)
 

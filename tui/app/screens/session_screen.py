@@ -21,6 +21,8 @@ from tui.app.screens.keeper import Keeper
 from tui.app.screens.standing_screen import StandingScreen
 from tui.app.transcript.view import TranscriptView
 from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, TurnChanged
+from tui.drafts import Change as PromptChange
+from tui.drafts import change_in
 from tui.errors import PalaverError, StoreError
 from tui.model import Queued, Session, Turn, TurnStatus
 from tui.store import Store
@@ -145,14 +147,17 @@ class SessionScreen(StandingScreen):
         keys = self._first_keys
         self.transcript.name_keys(f"{keys['view.next']}, then {keys['transcript.resend']}")
         self.transcript.hint = hint(self._chat, session, self._first_keys)
+        change = change_in(session.draft)
         if session.draft:
-            self.prompt.restore(session.draft + self.prompt.kept)
+            self.prompt.restore((session.draft if change is None else change.text) + self.prompt.kept)
         self.remove_class("-over")
         self._standing.clear()
         self._forecast.clear()
         self._forecast.ask_soon()
         self._refresh_all()
         self.show_queue(session.id, queue)
+        if change is not None:
+            self.go_on_changing(change)
 
     async def show_again(self, session_id: str) -> None:
         """Show a session's turns as they are now, if it is the one shown: others are on its present branch."""
@@ -260,6 +265,10 @@ class SessionScreen(StandingScreen):
 
     def send_text(self, session: Session, text: str) -> None:
         """Say something in a session."""
+        raise NotImplementedError
+
+    def go_on_changing(self, change: PromptChange) -> None:
+        """Take what is in the input for what is being made of another prompt."""
         raise NotImplementedError
 
     def show_queue(self, session_id: str, queue: tuple[Queued, ...]) -> None:

@@ -129,6 +129,20 @@ class Prompt(FoldingArea):
     def add_history(self, prompt: str) -> None:
         self._recall.add(prompt)
 
+    def put_by(self) -> None:
+        """Have Up bring back the text, which is about to make way."""
+        self.keep_folded()
+        self._recall.put_by(self.whole)
+
+    @property
+    def has_put_by(self) -> bool:
+        """Whether Up brings back what was put by last."""
+        return self._recall.is_put_by
+
+    def is_rewritten(self, text: str) -> bool:
+        """Whether something else has been made of a text that was put here."""
+        return bool(self.text.strip()) and self.whole != plain(text) and self.kept != self._as_folded(text)
+
     def keep_folded(self) -> None:
         """Remember what is folded in the text: it is so again when the text comes back."""
         if self._known:

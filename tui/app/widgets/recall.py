@@ -8,7 +8,8 @@ from collections.abc import Iterable
 class Recall:
     """Prompts, oldest first, and how many steps back from what is being written one is.
 
-    What is being written is put aside with the first step and given again with the last.
+    What is being written is put aside with the first step and given again with the last. `is_put_by` is whether the first
+    step back leads to what was put by a moment ago.
     """
 
     def __init__(self) -> None:
@@ -16,12 +17,14 @@ class Recall:
         self._others: list[str] | None = None
         self._back = 0
         self._aside = ""
+        self.is_put_by = False
 
     def set(self, prompts: Iterable[str]) -> None:
         """Begin anew, in a session where this was said."""
         self._own = _in_a_row(prompts)
         self._others = None
         self._back = 0
+        self.is_put_by = False
 
     def fill(self, earlier: Iterable[str]) -> None:
         """Add what was said before what is known so far; who has begun to recall stays where they are."""
@@ -35,6 +38,12 @@ class Recall:
         """Something was said just now."""
         self._own = _in_a_row([*self._own, prompt])
         self._back = 0
+        self.is_put_by = False
+
+    def put_by(self, prompt: str) -> None:
+        """Something was written, and given up without being said."""
+        self.add(prompt)
+        self.is_put_by = True
 
     def leave(self) -> None:
         """What is in the input now is a text of its own."""
@@ -64,6 +73,7 @@ class Recall:
         if not self._back:
             self._aside = aside
         self._back = back
+        self.is_put_by = False
         return self._all[-back] if back else self._aside
 
     @property

@@ -53,6 +53,8 @@ def change_queued(conn: Connection, queued: Queued, prompt: str, is_held: bool) 
     found = conn.execute(
         "UPDATE queue SET prompt = ?, held = ? WHERE id = ?", (storable(prompt), int(is_held), queued.id)
     )
+    if found.rowcount and not is_held:
+        sessions.drop_draft(conn, queued.session_id, prompt)
     sessions.tell_of(conn, queued.session_id)
     return found.rowcount > 0
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlite3 import Connection, IntegrityError
 from typing import Any
 
-from tui.drafts import sent
+from tui.drafts import unsent
 from tui.errors import LabelTaken
 from tui.model import Provenance, Scroll, Session, TitleSource, TurnStatus, new_id
 from tui.text import storable
@@ -204,10 +204,11 @@ def name_session(conn: Connection, session_id: str, title: str) -> Session | Non
 
 
 def drop_draft(conn: Connection, session_id: str, prompt: str) -> None:
-    """Forget a session's draft, if it is what is being sent."""
+    """Forget what is being sent, if it is in a session's draft."""
     for (draft,) in conn.execute("SELECT draft FROM sessions WHERE id = ? AND draft != ''", (session_id,)).fetchall():
-        if sent(draft) == storable(prompt):
-            conn.execute("UPDATE sessions SET draft = '' WHERE id = ?", (session_id,))
+        left = unsent(draft, storable(prompt))
+        if left != draft:
+            conn.execute("UPDATE sessions SET draft = ? WHERE id = ?", (left, session_id))
 
 
 def tell_of(conn: Connection, session_id: str) -> None:
