@@ -75,18 +75,21 @@ class Queues(Turns):
         """
         return await self._change(queued, queued.prompt, is_held=True)
 
-    async def put_back(self, queued: Queued, prompt: str = "") -> bool:
+    async def put_back(self, queued: Queued, prompt: str = "", *, goes_on: bool = True) -> bool:
         """Hold a prompt no longer, changed or not: it has kept its place. False where it waits no more.
+
+        Without `goes_on` it is not sent because of that, though its turn has come.
 
         Raises:
             StoreError: That cannot be kept.
         """
-        return await self._change(queued, prompt or queued.prompt, is_held=False)
+        return await self._change(queued, prompt or queued.prompt, is_held=False, goes_on=goes_on)
 
-    async def _change(self, queued: Queued, prompt: str, *, is_held: bool) -> bool:
+    async def _change(self, queued: Queued, prompt: str, *, is_held: bool, goes_on: bool = True) -> bool:
         found = await self._store.queues.change(queued, prompt, is_held=is_held)
         await self.queue(queued.session_id)
-        await self._go_on(queued.session_id)
+        if goes_on:
+            await self._go_on(queued.session_id)
         return found
 
     async def unqueue(self, queued: Queued) -> bool:

@@ -111,6 +111,49 @@ async def test_escape_after_coming_back_has_the_draft_and_up_the_change(history:
         assert w.screen.prompt.text == "mine"
 
 
+async def test_looking_through_what_was_said_loses_no_draft(history: Path) -> None:
+    async with window(history) as w:
+        await two_sessions(w)
+        await w.type("mine")
+        await w.press("up")
+        assert w.screen.prompt.text == "two"
+        await there_and_back(w)
+        assert w.screen.prompt.text == "mine"
+        await w.press("up")
+    async with window(history) as w:
+        assert w.screen.prompt.text == "mine"
+        await w.press("up")
+        assert w.screen.prompt.text == "two"
+        await w.press("ctrl+c", "up")
+        assert w.screen.prompt.text == "mine"
+
+
+async def test_looking_through_what_was_said_loses_no_change(history: Path) -> None:
+    async with window(history) as w:
+        await two_sessions(w)
+        await rewrite(w)
+        await w.press("up")
+        assert w.screen.prompt.text == "two"
+        await there_and_back(w)
+        assert w.screen.prompt.text == REWRITTEN
+        assert is_changing(w)
+        await w.press("up", "escape", "up")
+        assert w.screen.prompt.text == REWRITTEN
+
+
+async def test_what_was_brought_back_over_a_draft_is_kept_and_up_has_the_draft(history: Path) -> None:
+    async with window(history) as w:
+        await two_sessions(w)
+        await w.type("mine")
+        await rewrite(w)
+        await w.press("escape", "up")
+        assert w.screen.prompt.text == REWRITTEN
+        await there_and_back(w)
+        assert w.screen.prompt.text == REWRITTEN
+        await w.press("up")
+        assert w.screen.prompt.text == "mine"
+
+
 async def test_one_that_was_only_looked_at_is_left(history: Path) -> None:
     async with window(history) as w:
         await two_sessions(w)
@@ -335,6 +378,19 @@ async def test_one_being_changed_is_held_while_another_session_is_shown(history:
         await w.until(lambda: not w.talk.chat.running())
         assert sent(w) == ["first", "second!", "third"]
         assert await draft_on_disk(w) == ""
+
+
+async def test_leaving_sends_no_prompt_that_was_looked_at(history: Path) -> None:
+    async with window(history) as w:
+        first = await answering(w, "second")
+        await w.press("up")
+        ends_well(first)
+        await w.until(lambda: not w.talk.chat.running())
+    assert sent(w) == ["first"]
+    async with window(history) as w:
+        await w.until(lambda: waiting(w) == ["□ 1 second"])
+        assert w.screen.prompt.text == ""
+        assert [one.is_held for one in w.screen.queue] == [False]
 
 
 async def test_one_only_looked_at_goes_on_while_another_session_is_shown(history: Path) -> None:

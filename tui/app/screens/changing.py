@@ -48,7 +48,7 @@ class Changing:
             return
         self.leave()
         self._stage.leave_queued()
-        draft = self._prompt.kept
+        draft = self._prompt.written
         self._prompt.replace_text(turn.prompt)
         self._prompt.focus()
         self._begin(turn.depth, turn.id, turn.prompt, draft)
@@ -84,7 +84,7 @@ class Changing:
         """What was typed, as a draft is kept: what was being written before, and what is being made of the message."""
         if self.at is None or not self._prompt.is_rewritten(self._said):
             return self._draft
-        return Change(self._id, self.at, self._prompt.kept, self._draft).kept
+        return Change(self._id, self.at, self._prompt.written, self._draft).kept
 
     def leave(self) -> None:
         """Back to what was being written before; what was made of the message Up brings back."""

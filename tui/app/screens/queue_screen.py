@@ -202,7 +202,7 @@ class QueueScreen(LeaseScreen):
     def draft(self) -> str:
         if self._queued is None:
             return super().draft
-        return Change(self._queued.id, None, self.prompt.kept).kept if self._is_rewritten else ""
+        return Change(self._queued.id, None, self.prompt.written).kept if self._is_rewritten else ""
 
     def leave(self, left: Session) -> None:
         """What something has been made of is not sent meanwhile."""
@@ -216,7 +216,7 @@ class QueueScreen(LeaseScreen):
     async def on_unmount(self) -> None:
         if self._queued is not None and not self._is_rewritten:
             with suppress(PalaverError):
-                await self._chat.put_back(self._queued)
+                await self._chat.put_back(self._queued, goes_on=False)
 
     @on(TextArea.Changed, "#prompt")
     def _typed_beside_queue(self) -> None:

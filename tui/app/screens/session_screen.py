@@ -319,7 +319,7 @@ class SessionScreen(StandingScreen):
     @property
     def draft(self) -> str:
         """What was typed and is to be kept."""
-        return self.prompt.kept
+        return self.prompt.written
 
     async def on_unmount(self) -> None:
         self._unsubscribe()

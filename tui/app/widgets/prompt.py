@@ -12,7 +12,7 @@ from textual.widgets import TextArea
 from tui.app.widgets.folding_area import FoldingArea, Place
 from tui.app.widgets.offer_list import Offer, OfferList
 from tui.app.widgets.recall import Recall
-from tui.drafts import OPEN, Folded, fold, is_long, without_marks, written
+from tui.drafts import OPEN, Folded, fold, is_long, sent, without_marks, written
 from tui.text import typed
 
 MOST_FOLDED = 20
@@ -112,8 +112,9 @@ class Prompt(FoldingArea):
 
     @property
     def said(self) -> list[str]:
-        """What was said in this session, oldest first."""
-        return self._recall.said
+        """What was said in this session, oldest first; or written, where something else is in the input by now."""
+        aside = self._recall.aside
+        return [*self._recall.said, *([sent(aside)] if aside.strip() and aside != self.written else [])]
 
     def fill_history(self, prompts: list[str]) -> None:
         """Add what was said before what is known so far; who has begun to recall stays where they are."""
@@ -131,8 +132,9 @@ class Prompt(FoldingArea):
 
     def put_by(self) -> None:
         """Have Up bring back the text, which is about to make way."""
-        self.keep_folded()
-        self._recall.put_by(self.whole)
+        draft = self.written
+        self._keep_folded(draft)
+        self._recall.put_by(sent(draft))
 
     @property
     def has_put_by(self) -> bool:
@@ -141,12 +143,20 @@ class Prompt(FoldingArea):
 
     def is_rewritten(self, text: str) -> bool:
         """Whether something else has been made of a text that was put here."""
-        return bool(self.text.strip()) and self.whole != plain(text) and self.kept != self._as_folded(text)
+        draft = self.written
+        return bool(draft.strip()) and sent(draft) != plain(text) and draft != self._as_folded(text)
 
-    def keep_folded(self) -> None:
-        """Remember what is folded in the text: it is so again when the text comes back."""
-        if self._known:
-            self._folded[self.whole] = self.kept
+    @property
+    def written(self) -> str:
+        """What is being written, as a draft is kept: a prompt from before that is only looked at takes nothing's place."""
+        aside = self._recall.aside
+        is_looking = aside.strip() and not self._recall.is_unsaid and self.whole == self._recalled
+        return aside if is_looking else self.kept
+
+    def _keep_folded(self, draft: str) -> None:
+        """Remember what is folded in a text: it is so again when the text comes back."""
+        if OPEN in draft:
+            self._folded[sent(draft)] = draft
             for text in list(self._folded)[:-MOST_FOLDED]:
                 del self._folded[text]
 
@@ -182,7 +192,7 @@ class Prompt(FoldingArea):
         if self._pending:
             self._is_to_be_sent = True
         elif text.strip():
-            self.keep_folded()
+            self._keep_folded(self.kept)
             self.replace_text("")
             self.post_message(self.Submitted(text))
 

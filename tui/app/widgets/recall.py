@@ -18,6 +18,7 @@ class Recall:
         self._back = 0
         self._aside = ""
         self.is_put_by = False
+        self._put_by: set[str] = set()
 
     def set(self, prompts: Iterable[str]) -> None:
         """Begin anew, in a session where this was said."""
@@ -43,6 +44,7 @@ class Recall:
     def put_by(self, prompt: str) -> None:
         """Something was written, and given up without being said."""
         self.add(prompt)
+        self._put_by.add(prompt)
         self.is_put_by = True
 
     def leave(self) -> None:
@@ -63,6 +65,16 @@ class Recall:
     def is_back(self) -> bool:
         """Whether it is a prompt from before that is shown."""
         return self._back > 0
+
+    @property
+    def is_unsaid(self) -> bool:
+        """Whether what is shown was never said, so that it is nowhere else."""
+        return self._back > 0 and self._all[-self._back] in self._put_by
+
+    @property
+    def aside(self) -> str:
+        """What was being written before a prompt was shown; nothing, where none is."""
+        return self._aside if self._back else ""
 
     def step(self, step: int, aside: str) -> str | None:
         """The prompt before (-1) or after the present one; None where there is none that way. `aside` is what is being
