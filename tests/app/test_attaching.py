@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
+from textual._xterm_parser import XTermParser
 
 from tests.app.driving import Window, window
 from tests.app.driving import input_seen as seen
 from tests.app.driving import prompt_sent as sent
 from tests.chatting import answer_well, talk
 from tests.test_pictures import DOT, PICTURE, URL
-from tui.app.path_offers import MOST, Folders, path_word
+from tui.app.path_offers import MOST, Folders, named_file, path_word
 
 
 @pytest.fixture
@@ -251,3 +253,207 @@ async def test_escape_closes_the_list_and_an_address_opens_none(history: Path, f
         assert listed(w) == []
         await w.press("enter")
         assert await sent(w) == "@main me@ma"
+
+
+# What is typed at once, written elsewhere, pasted
+
+LARGE = "long.txt has 1,953 KB; a file may have up to 1,024 KB."
+
+
+@pytest.fixture
+def files(folder: Path) -> Path:
+    (folder / "日本.txt").write_text("klein\n")
+    (folder / "long.txt").write_text("a" * 2_000_000)
+    return folder
+
+
+def at_once(w: Window, text: str) -> None:
+    """Keys that arrive in one read."""
+    for event in XTermParser().feed(text):
+        w.app.post_message(event)
+
+
+async def pasted(w: Window, text: str) -> None:
+    w.app.post_message(events.Paste(text))
+    await w.pilot.pause()
+
+
+async def attached(w: Window, prompt: str) -> bool:
+    return f"{prompt}\n\n@日本.txt (5 bytes):\n\n```\nklein\n```" == await sent(w)
+
+
+@pytest.mark.parametrize(
+    "text", ["see @日本.txt now", "see @日本.txt", "(see “@日本.txt”, @日本.txt.)", "@日本.txt:\n1"]
+)
+async def test_what_is_typed_at_once_attaches(history: Path, files: Path, text: str) -> None:
+    text = text.replace("“", '"').replace("”", '"')
+    async with window(history) as w:
+        at_once(w, text)
+        await w.until(lambda: w.screen.prompt.unfolded == text)
+        w.screen.prompt.action_submit()
+        assert await attached(w, text)
+        assert len(w.server.seen) == 1
+
+
+async def test_a_blank_typed_at_once_makes_it_a_chip(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        at_once(w, "see @日本.txt ")
+        await w.until(lambda: seen(w) == "see [@日本.txt (5 bytes)]")
+        at_once(w, "and @long.txt ")
+        await w.until(lambda: LARGE in w.status)
+        assert w.server.seen == []
+        assert w.screen.prompt.unfolded == "see @日本.txt and @long.txt "
+
+
+async def test_what_cannot_be_attached_is_refused_before_it_is_sent(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        at_once(w, "see @long.txt\r")
+        await w.until(lambda: LARGE in w.status)
+        assert w.screen.prompt.text == "see @long.txt"
+        assert w.server.seen == []
+        await w.press("escape", "enter")
+        assert await sent(w) == "see @long.txt"
+
+
+@pytest.mark.parametrize("text", ["ask @alice and @src, @ me@main.py @missing/x", "/demo @main.py"])
+async def test_what_names_no_file_is_text(history: Path, files: Path, text: str) -> None:
+    async with window(history) as w:
+        at_once(w, text)
+        await w.until(lambda: w.screen.prompt.text == text)
+        w.screen.prompt.action_submit()
+        assert await sent(w) == text
+
+
+async def test_what_is_pasted_is_not_attached_but_told(history: Path, files: Path) -> None:
+    text = "look @日本.txt, @long.txt and @nothing now"
+    async with window(history) as w:
+        await pasted(w, text)
+        await w.until(lambda: "@日本.txt and 1 more are not attached: type them, or press Tab behind them" in w.status)
+        w.screen.say("")
+        await w.type(" ok")
+        await w.press("enter")
+        assert await sent(w) == f"{text} ok"
+        assert "not attached" not in w.status
+
+
+async def test_a_pasted_name_is_attached_with_tab_only(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        for key in ("enter", "space"):
+            await pasted(w, "look @日本.txt")
+            await w.until(lambda: "@日本.txt is not attached: type it, or press Tab behind it" in w.status)
+            await shows(w, "日本.txt")
+            await w.press(key)
+            if key == "space":
+                await w.press("enter")
+            exchange = await w.server.request()
+            assert exchange.json["input"][-1]["content"] == "look @日本.txt" + " " * (key == "space")
+            answer_well(exchange, "Fine.", f"resp_{key}")
+            await w.until(lambda: not w.talk.chat.running())
+        await pasted(w, "look @日本.txt")
+        await shows(w, "日本.txt")
+        await w.press("tab")
+        await w.until(lambda: seen(w) == "look [@日本.txt (5 bytes)]")
+        await w.press("enter")
+        assert await attached(w, "look @日本.txt")
+
+
+async def test_a_name_in_a_long_paste_is_told(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        await pasted(w, "line\n" * 30 + "see @日本.txt")
+        await w.until(lambda: "@日本.txt is not attached: type it" in w.status)
+        assert "Tab" not in w.status.partition("attached")[2]
+
+
+async def test_a_name_pasted_behind_an_at_sign_that_was_typed_is_meant(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        at_once(w, "see @")
+        await w.until(lambda: w.screen.prompt.text == "see @")
+        await pasted(w, f"{files}/日本.txt ")
+        await w.until(lambda: w.screen.prompt.text == f"see \ufdd0@{files}/日本.txt (5 bytes)\ufdd1 ")
+        assert "not attached" not in w.status
+
+
+async def test_what_is_typed_behind_a_pasted_name_does_not_attach_it(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        await pasted(w, "look @日本.txt")
+        at_once(w, ", please")
+        await w.until(lambda: w.screen.prompt.text == "look @日本.txt, please")
+        w.screen.prompt.action_submit()
+        assert await sent(w) == "look @日本.txt, please"
+
+
+async def test_what_is_recalled_is_sent_as_it_was(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        await pasted(w, "look @日本.txt now")
+        await w.press("enter")
+        answer_well(await w.server.request(), "Fine.", "resp_1")
+        await w.until(lambda: not w.talk.chat.running())
+        at_once(w, "@日本.txt too ")
+        await w.until(lambda: "5 bytes" in seen(w))
+        w.screen.prompt.replace_text("")
+        await w.press("up", "enter")
+        assert await sent(w) == "look @日本.txt now"
+
+
+async def test_a_draft_knows_what_was_meant_in_it(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        await w.exchange("hello", "hi")
+        first = w.label
+        at_once(w, "see @日本.txt")
+        await w.until(lambda: w.screen.prompt.text == "see @日本.txt")
+        await w.press("ctrl+n")
+        await w.until(lambda: w.label != first)
+        await pasted(w, "see @日本.txt now")
+        await w.press("alt+down")
+        await w.until(lambda: w.label == first)
+        w.screen.prompt.action_submit()
+        assert await attached(w, "see @日本.txt")
+
+
+async def test_taking_back_what_was_typed_keeps_what_is_meant(history: Path, files: Path) -> None:
+    async with window(history) as w:
+        at_once(w, "see @日本.txt")
+        await w.until(lambda: w.screen.prompt.text == "see @日本.txt")
+        w.screen.prompt.history.checkpoint()
+        at_once(w, "x")
+        await w.until(lambda: w.screen.prompt.text == "see @日本.txtx")
+        await w.press("ctrl+z")
+        assert w.screen.prompt.text == "see @日本.txt"
+        w.screen.prompt.action_submit()
+        assert await attached(w, "see @日本.txt")
+
+
+async def test_what_is_written_in_the_editor_attaches(
+    history: Path, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "editor"
+    script.write_text('#!/bin/sh\nprintf "see @日本.txt, and this: " | cat - "$1" > made && mv made "$1"\n')
+    script.chmod(0o700)
+    monkeypatch.setenv("VISUAL", str(script))
+    async with window(history) as w:
+        await pasted(w, "look @main.py now")
+        await w.until(lambda: "@main.py is not attached" in w.status)
+        await w.press("ctrl+g")
+        await w.until(lambda: seen(w) == "see [@日本.txt (5 bytes)], and this: look @main.py now")
+        await w.press("enter")
+        assert await attached(w, "see @日本.txt, and this: look @main.py now")
+
+
+@pytest.mark.parametrize(
+    ("word", "named"),
+    [
+        ("@main.py", ("@main.py", "main.py")),
+        ("@main.py).", ("@main.py", "main.py")),
+        ("@src/My\\ Docs/plan\\ b.md", ("@src/My\\ Docs/plan\\ b.md", "src/My Docs/plan b.md")),
+        ("@~/main.c", ("@~/main.c", "~/main.c")),
+        ("@src", ("", "")),
+        ("@src/", ("", "")),
+        ("@", ("", "")),
+        ("@.", ("", "")),
+        ("@missing", ("", "")),
+        ("@\x00", ("", "")),
+        ("@" + "a" * 300, ("", "")),
+    ],
+)
+def test_which_part_of_a_word_names_a_file(folder: Path, word: str, named: tuple[str, str]) -> None:
+    assert named_file(word) == named

@@ -5,22 +5,55 @@ from __future__ import annotations
 import heapq
 import os
 import re
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
 
 from tui.app.widgets.offer_list import Offer
+from tui.drafts import CLOSE, OPEN
 from tui.text import clean
 
 MOST = 100
 """Paths offered at once; more letters find the others."""
 
-_WORD = re.compile(r"(?:^|(?<=[\s(\[{<\"'`,;:=]))@((?:\\.|[^\s\\])*)$")
+_BEGIN = r"(?:^|(?<=[\s(\[{<\"'`,;:=]))@"
+_LETTER = rf"(?:\\.|[^\s\\{OPEN}{CLOSE}])"
+_WORD = re.compile(rf"{_BEGIN}({_LETTER}*)$")
+_WORDS = re.compile(rf"{_BEGIN}{_LETTER}*")
+_AFTER = ".,;:!?…)]}>\"'`”’»"
 _STEP = 1000
 
 
 def path_word(before: str) -> tuple[int, str] | None:
     """Where in a line the path begins that is being typed at its end, its `@` included, and the path; None without one."""
     match = _WORD.search(before)
-    return (match.start(), re.sub(r"\\(.)", r"\1", match[1])) if match is not None else None
+    return (match.start(), _path(match[1])) if match is not None else None
+
+
+def path_words(text: str) -> Iterator[re.Match[str]]:
+    """The words in a text that may name files, their `@` included."""
+    return _WORDS.finditer(text) if "@" in text else iter(())
+
+
+def named_file(word: str) -> tuple[str, str]:
+    """How much of a word names something that is there and no folder, and the path of that: all of it, or all but the signs
+    that a sentence or a bracket ends with. Empty where nothing of it does."""
+    for part in dict.fromkeys((word, word.rstrip(_AFTER))):
+        path = _path(part[1:])
+        if path and _is_there(place_of(path)):
+            return part, path
+    return "", ""
+
+
+def _path(written: str) -> str:
+    """A path without the backslashes before blanks and the like."""
+    return re.sub(r"\\(.)", r"\1", written)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def place_of(path: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from textual import on
 from textual.binding import Binding
 from textual.widgets import TextArea
 
 from tui.app.editor import Editor
-from tui.app.path_offers import Folders, path_word, place_of
+from tui.app.path_offers import Folders, named_file, path_word, place_of
 from tui.app.run import Wish
 from tui.app.screens import slash
 from tui.app.screens.queue_screen import QueueScreen
@@ -27,6 +29,15 @@ from tui.text import one_line
 
 READING = 10.0
 """Seconds a file may take to be read."""
+
+
+@asynccontextmanager
+async def _in_time(name: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(READING):
+            yield
+    except TimeoutError:
+        raise UsageError(f"{one_line(name, 200)} could not be read in {READING:.0f} s.") from None
 
 
 class ComposerScreen(QueueScreen):
@@ -83,15 +94,48 @@ class ComposerScreen(QueueScreen):
     async def _attach_file(self, chosen: Prompt.FileChosen) -> None:
         file: Folded | None = None
         try:
-            async with asyncio.timeout(READING):
-                read, picture = await aside(lambda: read_attachment(place_of(chosen.path), chosen.path))
-            if picture is not None:
-                await self._keep_picture(read, picture)
-            file = folded_file(read)
-        except TimeoutError:
-            raise UsageError(f"{one_line(chosen.path, 200)} could not be read in {READING:.0f} s.") from None
+            file = await self._read(chosen.path)
         finally:
             self.prompt.attach(chosen, file)
+
+    async def _read(self, path: str) -> Folded:
+        async with _in_time(path):
+            read, picture = await aside(lambda: read_attachment(place_of(path), path))
+        if picture is not None:
+            await self._keep_picture(read, picture)
+        return folded_file(read)
+
+    @on(TextArea.Changed, "#prompt")
+    def _attach_meant(self) -> None:
+        """Attach what was named in full before there was a list to take it from, as where much is typed at once."""
+        self.prompt.name_files(but_at_cursor=True)
+
+    @on(Prompt.FileNamed)
+    def _file_named(self, event: Prompt.FileNamed) -> None:
+        self.do(self._attach_named(event.word), may_be_left=True)
+
+    async def _attach_named(self, word: str) -> None:
+        part, file, is_refused = "", None, True
+        try:
+            async with _in_time(word):
+                part, path = await aside(lambda: named_file(word))
+            file = await self._read(path) if path else None
+            is_refused = False
+        finally:
+            self.prompt.attach_named(word, part, file, is_refused=is_refused)
+
+    @on(Prompt.Pasted)
+    def _pasted(self, event: Prompt.Pasted) -> None:
+        self.do(self._tell_pasted(event), may_be_left=True)
+
+    async def _tell_pasted(self, pasted: Prompt.Pasted) -> None:
+        """Say that files named in a paste are not attached: whoever wrote it, the user may not mean them."""
+        found = await aside(lambda: list(filter(None, (named_file(word)[0] for word in pasted.words))))
+        if found:
+            more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+            are, them = ("are", "them") if more else ("is", "it")
+            taking = "" if pasted.is_folded else f", or press {self.key('list.complete')} behind {them}"
+            self.say(f"{one_line(found[0], 60)}{more} {are} not attached: type {them}{taking}")
 
     async def _keep_picture(self, file: Attachment, picture: Picture) -> None:
         refuse_pictures(self._chat.profile_of(self.session), with_attachments("", [file]))
@@ -109,7 +153,10 @@ class ComposerScreen(QueueScreen):
         if made == before:
             self.say("The editor changed nothing")
         else:
-            self.prompt.retype(made)
+            prompt = self.prompt
+            known = {word for _, word in prompt.words()}
+            prompt.retype(made)
+            prompt.mean({word for _, word in prompt.words()} - known)
 
     async def on_unmount(self) -> None:
         await self._editor.close()

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import TextArea
 
 from tui.app.screens.lease_screen import FRAME, LeaseScreen
-from tui.app.widgets.prompt import plain
+from tui.app.widgets.naming_area import plain
 from tui.app.widgets.queue_list import told
 from tui.drafts import Change
 from tui.errors import PalaverError

@@ -149,7 +149,7 @@ class SessionScreen(StandingScreen):
         self.transcript.hint = hint(self._chat, session, self._first_keys)
         change = change_in(session.draft)
         if session.draft:
-            self.prompt.restore((session.draft if change is None else change.text) + self.prompt.kept)
+            self.prompt.restore_before(session.draft if change is None else change.text)
         self.remove_class("-over")
         self._standing.clear()
         self._forecast.clear()

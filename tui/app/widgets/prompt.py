@@ -9,17 +9,17 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import TextArea
 
-from tui.app.widgets.folding_area import FoldingArea, Place
+from tui.app.widgets.folding_area import Place
+from tui.app.widgets.naming_area import NamingArea, plain
 from tui.app.widgets.offer_list import Offer, OfferList
 from tui.app.widgets.recall import Recall
-from tui.drafts import OPEN, Folded, fold, is_long, sent, without_marks, written
-from tui.text import typed
+from tui.drafts import OPEN, Folded, fold, sent, written
 
 MOST_FOLDED = 20
 """How many texts it is remembered of what was folded in them."""
 
 
-class Prompt(FoldingArea):
+class Prompt(NamingArea):
     """Where the user writes. Enter sends; what was sent before is found with Up and Down."""
 
     DEFAULT_CSS = """
@@ -81,6 +81,7 @@ class Prompt(FoldingArea):
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:
         self._known = {}
+        self._meant_in = {}
         super().__init__(
             id=id,
             show_line_numbers=False,
@@ -170,6 +171,8 @@ class Prompt(FoldingArea):
         self.restore(self._as_folded(text))
 
     def restore(self, draft: str) -> None:
+        # Another text is not what was to be sent.
+        self._is_to_be_sent = False
         super().restore(draft)
         self._recall.leave()
 
@@ -179,8 +182,11 @@ class Prompt(FoldingArea):
         return self._folded.get(text) or written(text)
 
     def retype(self, text: str) -> None:
-        """Put `text` in place of everything as if it had been typed: it can be undone. What was folded stays so."""
+        """Put `text` in place of everything as if it had been typed: it can be undone. What was folded stays so, and files
+        are meant where they were."""
+        meant = self._meant
         self.replace(self.folded_again(plain(text)), (0, 0), self.document.end, maintain_selection_offset=False)
+        self._meant = meant
         self.move_cursor(self.document.end)
 
     def action_submit(self) -> None:
@@ -188,8 +194,9 @@ class Prompt(FoldingArea):
         if self.document.get_line(row)[:column].endswith("\\"):
             self.replace("\n", (row, column - 1), (row, column), maintain_selection_offset=False)
             return
+        self.name_files()
         text = self.whole
-        if self._pending:
+        if self._pending or self._asked:
             self._is_to_be_sent = True
         elif text.strip():
             self._keep_folded(self.kept)
@@ -227,10 +234,12 @@ class Prompt(FoldingArea):
         elif chosen.path:
             self._pending += 1
             end = self.cursor_location
+            self.do_not_mean(self.word_from(at))
             self.post_message(self.FileChosen(chosen.path, at, end, self.get_text_range(at, end)))
             self.offer([])
         else:
             self.replace(chosen.text, at, self.cursor_location, maintain_selection_offset=False)
+            self.mean([self.word_from(at)])
 
     def action_take_typed_out(self) -> None:
         """A blank after the whole path of a file attaches it."""
@@ -244,7 +253,16 @@ class Prompt(FoldingArea):
             self._is_to_be_sent = False
         elif self.get_text_range(chosen.start, chosen.end) == chosen.named:
             self.replace(fold(file, self._known), chosen.start, chosen.end)
-        if not self._pending and self._is_to_be_sent:
+        self._send_if_ready()
+
+    def attach_named(self, word: str, part: str, file: Folded | None, *, is_refused: bool) -> None:
+        """Put a file in place of the `part` of a word that names it. It may be none after all, or one that `is_refused`."""
+        if self.put_named(word, part, file):
+            self._is_to_be_sent &= not is_refused
+            self._send_if_ready()
+
+    def _send_if_ready(self) -> None:
+        if not self._pending and not self._asked and self._is_to_be_sent:
             self._is_to_be_sent = False
             self.action_submit()
 
@@ -254,6 +272,8 @@ class Prompt(FoldingArea):
 
     def action_close_offers(self) -> None:
         self._unwanted = self._offered_for
+        if self._offered_at is not None:
+            self.do_not_mean(self.word_from(self._offered_at))
         self.offer([], self._offered_for)
 
     def on_blur(self) -> None:
@@ -264,14 +284,16 @@ class Prompt(FoldingArea):
             return any(not folded.name for _, _, folded in self.placeholders())
         if action == "take_typed_out":
             at, file = self._offered_at, self._offers.chosen
-            if at is None or file is None or not file.path:
+            if at is None or file is None or not file.path or not self.is_meant(at):
                 return False
             return self.get_text_range(at, self.cursor_location) == file.text
         if action not in ("take_offer", "step_offer", "close_offers"):
             return super().check_action(action, parameters)
         chosen = self._offers.chosen
         if self._offered_at is not None:
-            return chosen is not None
+            # Where a file was pasted, and not meant, Enter sends.
+            is_enter = action == "take_offer" and parameters == (True,)
+            return chosen is not None and (not is_enter or self.is_meant(self._offered_at))
         # What is typed out already Enter sends, as it does without a list.
         return chosen is not None and (parameters != (True,) or chosen.text.rstrip() != self.text.rstrip())
 
@@ -335,14 +357,6 @@ class Prompt(FoldingArea):
     def action_paste(self) -> None:
         self.paste(self.app.clipboard)
 
-    def paste(self, text: str) -> None:
-        """Put in what was pasted: as it stands, or folded if it is long."""
-        text = plain(text)
-        if is_long(text):
-            self.insert_folded(Folded(text), *self.selection)
-        else:
-            self.insert_typed(text)
-
     def action_expand(self) -> None:
         """Show in full the paste at the cursor, or the one before it, or the first."""
         found = [one for one in self.placeholders() if not one[2].name]
@@ -350,8 +364,3 @@ class Prompt(FoldingArea):
             before = [one for one in found if one[0] <= self.cursor_location]
             start, end, folded = (before or found[:1])[-1]
             self.replace(folded.text, start, end, maintain_selection_offset=False)
-
-
-def plain(text: str) -> str:
-    """A text as it can stand in the input."""
-    return without_marks(typed(text))
