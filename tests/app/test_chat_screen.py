@@ -456,6 +456,27 @@ async def test_keys_that_mean_nothing_are_told(history: Path) -> None:
         await w.until(lambda: "there is no action 'session.nwe'" in w.status)
 
 
+async def test_in_a_narrow_window_the_keys_told_of_longest_are_those_that_stop_and_send(history: Path) -> None:
+    async with window(history, size=(40, 20)) as w:
+        await w.send("hello")
+        await w.server.request()
+        await w.until(lambda: "Stop" in w.picture.splitlines()[-1])
+        last = w.picture.splitlines()[-1]
+        assert all(key in last for key in ("⏎ Send", "esc Stop", "f1 Help")), last
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+async def test_the_help_can_be_read_at_any_width(history: Path, width: int) -> None:
+    async with window(history, size=(width, 60)) as w:
+        await w.press("f1")
+        await w.until(lambda: "─ Keys ─" in w.picture)
+        lines = [line.strip(" │▁▂▃▄▅▆▇█") for line in w.picture.splitlines()]
+        told = ["Ctrl+J Shift+Enter", "Alt+Enter"] if width > 80 else ["Ctrl+J Shift+Enter Alt+Enter"]
+        assert all(any(line.startswith(words) for line in lines) for words in told)
+        assert any(line.endswith("prompt.newline") for line in lines)
+        assert any(line.startswith("New line") or " New line " in line for line in lines)
+
+
 async def test_the_command_palette_offers_what_there_is(history: Path) -> None:
     async with window(history) as w:
         await w.press("ctrl+p")

@@ -61,7 +61,7 @@ def _list(config: Config) -> None:
         ("*" if name == config.default else "", name, profile.protocol, profile.base_url, profile.model, profile.source)
         for name, profile in config.profiles.items()
     ]
-    print_table(("", "NAME", "PROTOCOL", "URL", "MODEL", "FROM"), rows, "There are no profiles.")
+    print_table(("", "NAME", "PROTOCOL", "URL", "MODEL", "FROM"), rows, "There are no profiles.", cut=(1, 3, 4, 5))
 
 
 def _show(profile: Profile) -> None:

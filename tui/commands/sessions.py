@@ -221,7 +221,7 @@ async def _list(chat: Chat, args: argparse.Namespace) -> None:
         )
         for session in sessions
     ]
-    print_table(("LABEL", "TITLE", "TURNS", "STATE", "LAST USED"), rows, "There are no sessions yet.")
+    print_table(("LABEL", "TITLE", "TURNS", "STATE", "LAST USED"), rows, "There are no sessions yet.", cut=(0, 1))
 
 
 async def _show(chat: Chat, args: argparse.Namespace) -> None:
@@ -304,7 +304,9 @@ async def _branches(chat: Chat, args: argparse.Namespace) -> None:
         )
         for number, branch in enumerate(branches, 1)
     ]
-    print_table(("BRANCH", "", "FROM TURN", "TURNS", "LAST USED", "BEGINS WITH"), rows, "Nothing was said in it yet.")
+    print_table(
+        ("BRANCH", "", "FROM TURN", "TURNS", "LAST USED", "BEGINS WITH"), rows, "Nothing was said in it yet.", cut=(5,)
+    )
 
 
 async def _conversation(chat: Chat, args: argparse.Namespace) -> None:

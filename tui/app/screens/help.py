@@ -108,6 +108,17 @@ def _lines(keys: str) -> list[str]:
     return wrap(keys, KEYS_WIDE, break_long_words=False, break_on_hyphens=False) or [""]
 
 
+FRAME = 7
+"""Columns of a sheet for its frame, the space within and the scrollbar."""
+
+
+def _narrow(key: Key) -> Content:
+    """A key where there is no room for columns: what it does, and under it the keys, and the name to bind them by."""
+    grey = "$foreground 45%"
+    about = Content.styled(f"{key.text}\n  {key.shown}", "" if key.is_active else grey)
+    return about + Content.styled(f"\n  {key.name}", grey)
+
+
 class HelpScreen(Sheet):
     """All keys, those that do nothing at this moment in grey."""
 
@@ -116,6 +127,23 @@ class HelpScreen(Sheet):
     def __init__(self, groups: dict[str, list[Key]]) -> None:
         super().__init__()
         self._groups = groups
+        self._is_narrow = False
+
+    @property
+    def _room(self) -> int:
+        """The columns there are for text."""
+        return int(self.app.size.width * 0.98) - FRAME
+
+    @property
+    def _has_little_room(self) -> bool:
+        """Whether the columns for keys, what they do and names do not fit beside each other."""
+        every = [key for keys in self._groups.values() for key in keys]
+        widest = max((len(key.text) for key in every), default=0) + max((len(key.name) for key in every), default=0)
+        return self._room < KEYS_WIDE + 3 + widest
+
+    def on_resize(self) -> None:
+        if self._is_narrow is not self._has_little_room:
+            self.refresh(recompose=True)
 
     @property
     def _again(self) -> str:
@@ -125,18 +153,26 @@ class HelpScreen(Sheet):
 
     def compose(self) -> ComposeResult:
         texts = max((len(key.text) for keys in self._groups.values() for key in keys), default=8)
+        self._is_narrow = self._has_little_room
+        gap = " " * (1 if self._room < 72 else 2)
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             for heading, keys in self._groups.items():
                 yield Static(Content(heading), classes="sheet--title")
-                lines = [
-                    Content.styled(
-                        f"{first:<{KEYS_WIDE}}  {key.text:<{texts}}", "" if key.is_active else "$foreground 45%"
-                    )
-                    + Content.styled("".join([f"  {key.name}", *(f"\n{more}" for more in others)]), "$foreground 45%")
-                    for key in keys
-                    for first, *others in [_lines(key.shown)]
-                ]
+                lines = (
+                    [_narrow(key) for key in keys]
+                    if self._is_narrow
+                    else [
+                        Content.styled(
+                            f"{first:<{KEYS_WIDE}}  {key.text:<{texts}}", "" if key.is_active else "$foreground 45%"
+                        )
+                        + Content.styled(
+                            "".join([f"{gap}{key.name}", *(f"\n{more}" for more in others)]), "$foreground 45%"
+                        )
+                        for key in keys
+                        for first, *others in [_lines(key.shown)]
+                    ]
+                )
                 yield Static(Content("\n").join(lines))
             yield Static(Content("Marks"), classes="sheet--title")
             again = self._again

@@ -19,6 +19,11 @@ class Hint(NamedTuple):
     shown: str
     key: str
     text: str
+    action: str = ""
+
+
+LONGEST = {"stop": 0, "submit": 1, "help": 2}
+"""Actions whose keys are told of for as long as there is room, by how important they are."""
 
 
 @runtime_checkable
@@ -61,7 +66,7 @@ class KeyBar(BaseStyled):
             node = active.node
             if not isinstance(node, Sparing) or node.is_offered(binding.action):
                 shown = self.app.get_key_display(binding)
-                hints[binding.action] = Hint(shown, key, binding.description)
+                hints[binding.action] = Hint(shown, key, binding.description, binding.action)
         if list(hints.values()) != self._hints:
             self._hints = list(hints.values())
             self.refresh()
@@ -76,17 +81,23 @@ class KeyBar(BaseStyled):
         segments = [Segment(" ")]
         self._places = []
         at = 1
-        # Where not all of them fit, the one that shows them all still does.
-        fixed = [hint for hint in self._hints if hint.key == "f1"]
-        room = self.size.width - sum(map(_width, fixed))
-        for hint in [*(hint for hint in self._hints if hint not in fixed), *fixed]:
+        for hint in self._fitting():
             width = _width(hint)
-            if at + width > (self.size.width + 2 if hint in fixed else room):
-                continue
             segments += [Segment(hint.shown, key_style), Segment(f" {hint.text}  ")]
             self._places.append((at, at + width - 2, hint.key))
             at += width
         return Strip(segments).adjust_cell_length(self.size.width).apply_style(self.base_style)
+
+    def _fitting(self) -> list[Hint]:
+        """Those there is room for, in order; what shows all keys is the last. Those of `LONGEST` come before others."""
+        room = self.size.width - 1
+        kept: list[Hint] = []
+        for hint in sorted(self._hints, key=lambda hint: LONGEST.get(hint.action, len(LONGEST))):
+            if _width(hint) <= room:
+                room -= _width(hint)
+                kept.append(hint)
+        ordered = [hint for hint in self._hints if hint in kept]
+        return sorted(ordered, key=lambda hint: hint.action == "help")
 
     def on_click(self, event: events.Click) -> None:
         for start, end, key in self._places:
