@@ -192,7 +192,7 @@ def typing_shown(folder: Path, some: list[str], *, module: str = "tui") -> Found
         s.until_gone("─ Model ─")
         s.says("/profile")
         s.t.shows("─ Profile ─")
-        s.sees("profile names", "guide — ", "here — ")
+        s.sees("profile names", "guide — ", "here (now) — ")
         s.t.type("\x1b")
         s.until_gone("─ Profile ─")
         # What can be exported.

@@ -112,11 +112,20 @@ FRAME = 7
 """Columns of a sheet for its frame, the space within and the scrollbar."""
 
 
+_GREY = "$foreground 45%"
+
+
+def _in_columns(key: Key, texts: int, gap: str) -> Content:
+    """A key in a line: what to press, what it does in so many columns, and after a gap the name to bind it by."""
+    first, *others = _lines(key.shown)
+    about = Content.styled(f"{first:<{KEYS_WIDE}}  {key.text:<{texts}}", "" if key.is_active else _GREY)
+    return about + Content.styled("".join([f"{gap}{key.name}", *(f"\n{more}" for more in others)]), _GREY)
+
+
 def _narrow(key: Key) -> Content:
     """A key where there is no room for columns: what it does, and under it the keys, and the name to bind them by."""
-    grey = "$foreground 45%"
-    about = Content.styled(f"{key.text}\n  {key.shown}", "" if key.is_active else grey)
-    return about + Content.styled(f"\n  {key.name}", grey)
+    about = Content.styled(f"{key.text}\n  {key.shown}", "" if key.is_active else _GREY)
+    return about + Content.styled(f"\n  {key.name}", _GREY)
 
 
 class HelpScreen(Sheet):
@@ -127,7 +136,7 @@ class HelpScreen(Sheet):
     def __init__(self, groups: dict[str, list[Key]]) -> None:
         super().__init__()
         self._groups = groups
-        self._is_narrow = False
+        self._shown: list[tuple[Static, list[Key]]] = []
 
     @property
     def _room(self) -> int:
@@ -142,8 +151,16 @@ class HelpScreen(Sheet):
         return self._room < KEYS_WIDE + 3 + widest
 
     def on_resize(self) -> None:
-        if self._is_narrow is not self._has_little_room:
-            self.refresh(recompose=True)
+        for shown, keys in self._shown:
+            shown.update(self._told(keys))
+
+    def _told(self, keys: list[Key]) -> Content:
+        """Keys with what they do and their names: in columns, where there is room for them."""
+        if self._has_little_room:
+            return Content("\n").join([_narrow(key) for key in keys])
+        texts = max((len(key.text) for keys in self._groups.values() for key in keys), default=8)
+        gap = " " * (1 if self._room < 72 else 2)
+        return Content("\n").join([_in_columns(key, texts, gap) for key in keys])
 
     @property
     def _again(self) -> str:
@@ -152,28 +169,13 @@ class HelpScreen(Sheet):
         return f"{first.get('view.next', 'Tab')}, then {first.get('transcript.resend', 'r')}"
 
     def compose(self) -> ComposeResult:
-        texts = max((len(key.text) for keys in self._groups.values() for key in keys), default=8)
-        self._is_narrow = self._has_little_room
-        gap = " " * (1 if self._room < 72 else 2)
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             for heading, keys in self._groups.items():
                 yield Static(Content(heading), classes="sheet--title")
-                lines = (
-                    [_narrow(key) for key in keys]
-                    if self._is_narrow
-                    else [
-                        Content.styled(
-                            f"{first:<{KEYS_WIDE}}  {key.text:<{texts}}", "" if key.is_active else "$foreground 45%"
-                        )
-                        + Content.styled(
-                            "".join([f"{gap}{key.name}", *(f"\n{more}" for more in others)]), "$foreground 45%"
-                        )
-                        for key in keys
-                        for first, *others in [_lines(key.shown)]
-                    ]
-                )
-                yield Static(Content("\n").join(lines))
+                shown = Static(self._told(keys))
+                self._shown.append((shown, keys))
+                yield shown
             yield Static(Content("Marks"), classes="sheet--title")
             again = self._again
             yield Static(Content("\n".join(f"{mark}  {text.replace(AGAIN, again)}" for mark, text in MARKS)))
