@@ -74,6 +74,38 @@ def test_five_hundred_sizes(write_config: Write) -> None:
             assert t.strange() == []
 
 
+RESIZED_AMID_IT = """
+import fcntl, signal, struct, sys, termios
+from tui.app.driver import Driver
+from tui.cli import main
+
+asked = Driver._get_terminal_size
+
+def size(self):
+    found = asked(self)
+    if found == (90, 20):
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        signal.raise_signal(signal.SIGWINCH)
+    return found
+
+Driver._get_terminal_size = size
+sys.exit(main(["-p", "guide"]))
+"""
+"""The window, where the size changes once more while it is asked for."""
+
+
+def test_a_size_that_has_changed_again_by_the_time_it_is_told(write_config: Write) -> None:
+    write_config("")
+    t = Terminal([sys.executable, "-c", RESIZED_AMID_IT])
+    try:
+        t.shows("Type a message")
+        t.process.setwinsize(20, 90)
+        t.type("what")
+        t.until(lambda lines: "│ what" in lines[-4] and lines[-1].startswith(" ⏎ Send"))
+    finally:
+        t.close()
+
+
 @pytest.mark.fault("G18", "U04")
 def test_a_paste_of_ten_megabytes_is_a_draft(write_config: Write, history: Path) -> None:
     lines = "".join(f"line {number} of what was pasted\n" for number in range(330_000))

@@ -23,6 +23,7 @@ from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
 from textual.message import Message
 
 from tui.app.cells import placed
@@ -166,8 +167,19 @@ class Driver(LinuxDriver):
         self._is_on = True
         self.exit_event = _WakingEvent(self._wake_writer)
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        signal.signal(signal.SIGWINCH, self._resized)
         if isinstance(self._writer_thread, Writer):
             self._writer_thread.on_caught_up = self._paint_on
+
+    def _resized(self, _number: int, _frame: object) -> None:
+        """Tell of another size. It is asked for later: a signal may come while another one is being handled, and be done
+        before that one, whose size is an older one by then."""
+        self._loop.call_soon_threadsafe(self._tell_size)
+
+    def _tell_size(self) -> None:
+        if not self._in_band_window_resize:
+            size = Size(*self._get_terminal_size())
+            self.send_message(events.Resize(size, size))
 
     def stop_application_mode(self) -> None:
         """Restore the terminal, once."""
