@@ -174,8 +174,8 @@ class AgentServer(Service):
         last = after
         while True:
             run.changed.clear()
-            status = run.status
-            for number in range(last + 1 if last else 0, len(run.events)):
+            status, count = run.status, len(run.events)
+            for number in range(last + 1 if last else 0, count):
                 yield _frame({**run.events[number], "sequence_number": number, "response_id": run.id})
                 last = number
                 if run.breaks and number == 4:
@@ -185,7 +185,9 @@ class AgentServer(Service):
                 yield b"data: [DONE]\n\n"
             if status != "in_progress":
                 return
-            await run.changed.wait()
+            # While it was told, another one who follows may have heard of a change, and awaits the next.
+            if (status, count) == (run.status, len(run.events)):
+                await run.changed.wait()
 
     def _retrieve(self, run_id: str, query: Any) -> Answer:
         if self.down:

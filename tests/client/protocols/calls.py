@@ -43,8 +43,10 @@ class Visit:
 
     async def say(self, prompt: str = PROMPT, profile: Profile | None = None, **request: Any) -> str:
         """A turn, and the words it ends with."""
-        async with asyncio.timeout(20):
-            return (await take(self.client, profile or self.profile, prompt, **request)).words
+        async with asyncio.timeout(20) as limit:
+            told = await take(self.client, profile or self.profile, prompt, **request)
+        assert not limit.expired(), "the turn did not end by itself"
+        return told.words
 
     async def before(self, prompt: str = "one", **request: Any) -> Told:
         """A turn at the server itself."""
