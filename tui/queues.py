@@ -179,18 +179,7 @@ class Queues(Turns):
         if done is not None and (first.is_held or first.follows != done):
             return None
         profile = self.profile_of(session)
-        turn = Turn(
-            id=new_id(),
-            session_id=session_id,
-            depth=session.turns,
-            prompt=first.prompt,
-            created_at=self._clock.now(),
-            profile=profile.name,
-            protocol=profile.protocol,
-            model=profile.model,
-            origin=profile.origin,
-            principal=profile.principal,
-        )
+        turn = self._new_turn(session_id, session.turns, first.prompt, profile)
         if self._closed or self._between.get(session_id):
             return None
         title = "" if profile.titles == "off" else title_from(first.prompt)

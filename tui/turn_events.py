@@ -12,7 +12,7 @@ from typing import Any
 from tui.attachments import pictures_in
 from tui.client import Client, Request
 from tui.clock import Clock
-from tui.config import Config
+from tui.config import Config, Profile
 from tui.continuity import MOVED, Start, has_moved, point_after, take_up
 from tui.errors import StoreError
 from tui.events import (
@@ -124,13 +124,17 @@ class TurnEvents(TurnViews):
         session_id, profile, at = run_.turn.session_id, run_.profile, run_.turn.depth
         if not profile.traits.names_point:
             return None
-        address = (session_id, profile.origin, profile.protocol, profile.principal)
-        known = await self._store.conversations.get(*address, must_read=True)
+        known = await self._conversation(session_id, profile, must_read=True)
         if known is None or known.state is not MappingState.LIVE:
             return None
         for last in await self._store.turns(session_id, at - 1, at, must_read=True):
             return point_after(last, profile)
         return None
+
+    async def _conversation(self, session_id: str, profile: Profile, *, must_read: bool) -> Mapping | None:
+        """The conversation a profile's server keeps for a session."""
+        address = (session_id, profile.origin, profile.protocol, profile.principal)
+        return await self._store.conversations.get(*address, must_read=must_read)
 
     def _is_on_disk(self, session_id: str) -> bool:
         """Whether there is anything of a session to be read, as far as is known."""
@@ -150,8 +154,7 @@ class TurnEvents(TurnViews):
                 return []
             return await self.turns(turn.session_id, after + 1, turn.depth, must_read=self._is_on_disk(turn.session_id))
 
-        address = (turn.session_id, profile.origin, profile.protocol, profile.principal)
-        mapping = await self._store.conversations.get(*address, must_read=self._is_on_disk(turn.session_id))
+        mapping = await self._conversation(turn.session_id, profile, must_read=self._is_on_disk(turn.session_id))
         if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
             request = replace(request, preface=IMPORTED_PREFACE)
         pictures = self._store.pictures.get

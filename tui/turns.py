@@ -82,11 +82,18 @@ class Turns(TurnEvents):
     ) -> Turn:
         profile, key = request.profile, request.session_id
         self._refuse_busy(key)
-        turn = Turn(
+        depth = at if at is not None else session.turns if session else 0
+        turn = self._new_turn(key, depth, request.prompt, profile)
+        self._start(Run(session, turn, profile, at=at), request, with_history)
+        return turn
+
+    def _new_turn(self, session_id: str, depth: int, prompt: str, profile: Profile) -> Turn:
+        """A turn as it is before anything has come of it."""
+        return Turn(
             id=new_id(),
-            session_id=key,
-            depth=at if at is not None else session.turns if session else 0,
-            prompt=request.prompt,
+            session_id=session_id,
+            depth=depth,
+            prompt=prompt,
             created_at=self._clock.now(),
             profile=profile.name,
             protocol=profile.protocol,
@@ -94,8 +101,6 @@ class Turns(TurnEvents):
             origin=profile.origin,
             principal=profile.principal,
         )
-        self._start(Run(session, turn, profile, at=at), request, with_history)
-        return turn
 
     def _refuse_busy(self, session_id: str) -> None:
         if session_id in self._runs:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,17 +85,16 @@ async def test_what_is_typed_right_after_a_label_goes_where_it_is_meant_to(histo
 async def test_a_dialog_can_be_left_while_its_answer_is_waited_for(history: Path) -> None:
     async with window(history) as w:
         await w.exchange("hello", "hi")
-        before, never = w.label, asyncio.Event()
-
-        async def wait(_label: str) -> None:
-            await never.wait()
-
-        w.talk.chat.check_free = wait  # type: ignore[method-assign,assignment]
+        before = w.label
         await w.send("/fork")
         await asked(w)
-        await w.press("enter", "escape")
-        await w.until(lambda: w.app.screen is w.screen)
-        assert w.label == before
+        with closing(sqlite3.connect(history, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            await w.press("enter", "escape")
+            await w.until(lambda: w.app.screen is w.screen)
+            assert other.in_transaction
+        await w.until(lambda: w.label == before)
+        assert [session.label for session in await w.talk.chat.sessions()] == [before]
 
 
 @pytest.mark.parametrize("form", list(Form))
