@@ -109,7 +109,8 @@ def _stall(report: Report, t: Terminal, said: _Answer, call: Call, history: Path
     _until(lambda: said.rushed.is_set() and kept()[1] >= said.rush, LONGER, "what came at first is not kept")
     _until(lambda: t.unread >= FULL, LONGER, "the terminal takes all there is")
     said.is_stuck.set()
-    memory.append(_memory(t))
+    # What has come and is kept may have to be laid out still.
+    memory.append(_settled(t))
     unread, rushed = t.unread, len(said.text)
     assert said.waited.wait(seconds + LONGER), "the answer was not read to its end"
     memory.append(_memory(t))
@@ -135,6 +136,19 @@ def _stall(report: Report, t: Terminal, said: _Answer, call: Call, history: Path
 
 def _memory(t: Terminal) -> float:
     return float(psutil.Process(t.pid).memory_info().rss) / 1e6
+
+
+def _settled(t: Terminal) -> float:
+    """Memory once it has grown by less than half a megabyte for a second: a paragraph now and then adds less."""
+    now, since = _memory(t), time.monotonic()
+    deadline = since + LONGER
+    while time.monotonic() - since < 1:
+        assert time.monotonic() < deadline, "memory goes on growing"
+        time.sleep(0.05)
+        later = _memory(t)
+        if later - now > 0.5:
+            now, since = later, time.monotonic()
+    return now
 
 
 def _until(ready: Callable[[], bool], seconds: float, otherwise: str) -> None:
