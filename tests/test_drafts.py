@@ -65,6 +65,7 @@ def test_a_change_is_kept_beside_a_draft(depth: int | None) -> None:
     assert change_in(change.kept) == change
     assert change_in("only a draft") is None
     assert change_in(f"a{CHANGE}damaged") == Change("damaged", None, "", "a")
+    assert change_in(f"a{CHANGE}damaged{NAME}{'9' * 5000}{NAME}b") == Change("damaged", None, "b", "a")
 
 
 def test_what_is_left_of_a_draft_once_something_was_sent() -> None:

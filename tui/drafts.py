@@ -22,6 +22,9 @@ OPEN, CLOSE, NAME, PICTURE = "\ufdd0", "\ufdd1", "\ufdd2", "\ufdd3"
 CHANGE = "\ufdd4"
 """The mark between a draft and a prompt that is being changed."""
 
+DIGITS = 9
+"""How many digits a depth has, at most."""
+
 PASTE_LINES, PASTE_CHARACTERS = 20, 2000
 """A paste with more than that is folded."""
 
@@ -76,7 +79,7 @@ def change_in(draft: str) -> Change | None:
         return None
     of, _, rest = change.partition(NAME)
     depth, _, text = rest.partition(NAME)
-    return Change(of, int(depth) if depth.isdecimal() else None, text, own)
+    return Change(of, int(depth) if depth.isdecimal() and len(depth) <= DIGITS else None, text, own)
 
 
 def unsent(draft: str, prompt: str) -> str:

@@ -128,6 +128,55 @@ async def test_looking_through_what_was_said_loses_no_draft(history: Path) -> No
         assert w.screen.prompt.text == "mine"
 
 
+async def test_sending_what_was_recalled_brings_back_what_was_being_written(history: Path) -> None:
+    async with window(history) as w:
+        await two_sessions(w)
+        await w.type("mine")
+        await w.press("up", "enter")
+        assert w.screen.prompt.text == "mine"
+        answer_well(await w.server.request(), "an answer once more", "resp_4")
+        await w.until(lambda: "an answer once more" in w.said)
+        await w.type(", too")
+        await w.press("up")
+        assert w.screen.prompt.text == "two"
+        await w.type("more")
+        await w.press("enter")
+        assert w.screen.prompt.text == "mine, too"
+        exchange = await w.server.request()
+        assert [one["content"] for one in exchange.json["input"]] == ["moretwo"]
+        answer_well(exchange, "the last one", "resp_5")
+        await w.until(lambda: "the last one" in w.said)
+        here = w.label
+        await w.press("alt+down")
+        await w.until(lambda: w.label != here and w.screen.prompt.text == "")
+        await w.press("alt+up")
+        await w.until(lambda: w.label == here and w.screen.prompt.text == "mine, too")
+    async with window(history) as w:
+        assert w.screen.prompt.text == "mine, too"
+
+
+async def test_what_is_sent_is_not_a_draft_as_well(history: Path) -> None:
+    async with window(history) as w:
+        await two_sessions(w)
+        await w.type("two")
+        await w.press("up", "enter")
+        assert w.screen.prompt.text == ""
+
+
+async def test_a_prompt_recalled_in_place_of_a_change_leaves_the_change_to_up(history: Path) -> None:
+    async with window(history) as w:
+        await two_sessions(w)
+        await w.type("mine")
+        await rewrite(w)
+        await w.press("up", "enter")
+        exchange = await w.server.request()
+        assert [one["content"] for one in exchange.json["input"]] == ["two"]
+        assert not is_changing(w)
+        assert w.screen.prompt.text == "mine"
+        await w.press("up", "up")
+        assert w.screen.prompt.text == REWRITTEN
+
+
 async def test_looking_through_what_was_said_loses_no_change(history: Path) -> None:
     async with window(history) as w:
         await two_sessions(w)

@@ -95,10 +95,15 @@ class Changing:
             self._prompt.replace_text("")
             self.end()
 
-    def end(self) -> None:
-        """The change is sent: back to what was being written before, with what was typed since."""
+    def end(self, aside: str = "") -> None:
+        """The change is over: back to what was being written before, with what was typed since.
+
+        What was being made of the message when another prompt was taken for it is `aside`, and Up brings it back.
+        """
         self.drop()
-        self._prompt.restore(self._draft + self._prompt.kept)
+        if aside.strip():
+            self._prompt.add_history(sent(aside))
+        self._prompt.restore(self._draft + self._prompt.kept.removeprefix(aside))
 
     def drop(self) -> None:
         """Change nothing any more; what is in the input is something else."""

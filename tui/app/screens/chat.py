@@ -80,7 +80,7 @@ class ChatScreen(ComposerScreen):
                 self.prompt.give_back(event.text)
                 self.say("This session is still answering; wait, then press Enter")
                 return
-            self._changing.end()
+            self._changing.end(event.aside)
             self.send_in_place(self._session, event.text, at)
         elif slash.run(event.text, self.slash_commands()):
             self.prompt.add_history(event.text)

@@ -52,11 +52,12 @@ class Prompt(NamingArea):
     ]
 
     class Submitted(Message):
-        """The user wants this sent."""
+        """The user wants this sent. What was being written when it was recalled is `aside`, and in the input again."""
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str, aside: str) -> None:
             super().__init__()
             self.text = text
+            self.aside = aside
 
     class OthersWanted(Message):
         """What was said in other sessions is wanted."""
@@ -200,8 +201,9 @@ class Prompt(NamingArea):
             self._is_to_be_sent = True
         elif text.strip():
             self._keep_folded(self.kept)
-            self.replace_text("")
-            self.post_message(self.Submitted(text))
+            aside = self._recall.aside if sent(self._recall.aside) != text else ""
+            self.restore(aside)
+            self.post_message(self.Submitted(text, aside))
 
     def action_newline(self) -> None:
         self._replace_via_keyboard("\n", *self.selection)
