@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,25 @@ async def test_a_session_that_answers_stays_on_its_branch(history: Path) -> None
             t.chat.send(session, "uno", at=0)
         answer_well(exchange, "ja", "resp_drei")
         await t.chat.settled(session.id)
+
+
+async def test_what_a_prompt_takes_the_place_of_is_gone_from_its_session_at_once(history: Path) -> None:
+    async with talk(history) as t:
+        session, _ = await three(t)
+        reading = asyncio.create_task(t.chat.turns(session.id))
+        await asyncio.sleep(0)
+        t.chat.send(session, "zwei", at=1)
+        expected = ["one", "zwei"]
+        assert [one.prompt for one in await reading] == expected
+        count = asyncio.create_task(t.chat.count(session.id))
+        assert [one.prompt for one in await t.chat.turns(session.id)] == expected
+        assert await count == 2
+        exchange = await t.server.request()
+        assert [one.prompt for one in await t.chat.turns(session.id)] == expected
+        answer_well(exchange, "ja", "resp_zwei")
+        await t.chat.settled(session.id)
+        assert [one.prompt for one in await t.chat.turns(session.id)] == expected
+        assert await t.chat.count(session.id) == 2
 
 
 async def test_other_windows_are_told_of_a_branch(history: Path) -> None:

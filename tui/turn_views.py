@@ -28,8 +28,12 @@ class TurnViews(Sessions):
 
     async def count(self, session_id: str) -> int:
         """How many turns a session has."""
-        live = [run_.turn.depth + 1 for run_ in self._of(session_id)]
-        return max([await self._store.count(session_id), *live])
+        coming = self._coming(session_id)
+        saved = await self._store.count(session_id)
+        coming = self._coming(session_id) or coming
+        if coming is not None:
+            return coming.turn.depth + 1
+        return max([saved, *(run_.turn.depth + 1 for run_ in self._of(session_id))])
 
     async def turns(
         self, session_id: str, start: int = 0, stop: int | None = None, *, must_read: bool = False
@@ -39,8 +43,13 @@ class TurnViews(Sessions):
         Raises:
             StoreError: They cannot be read, and they `must`.
         """
-        turns = {turn.id: turn for turn in await self._store.turns(session_id, start, stop, must_read=must_read)}
-        for run_ in self._of(session_id):
+        coming = self._coming(session_id)
+        saved = await self._store.turns(session_id, start, stop, must_read=must_read)
+        coming = self._coming(session_id) or coming
+        if coming is not None:
+            saved = [turn for turn in saved if turn.depth < coming.turn.depth]
+        turns = {turn.id: turn for turn in saved}
+        for run_ in self._of(session_id) if coming is None else [coming]:
             if run_.turn.depth >= start and (stop is None or run_.turn.depth < stop):
                 turns[run_.turn.id] = run_.turn
         return sorted(turns.values(), key=lambda turn: turn.depth)
@@ -132,6 +141,11 @@ class TurnViews(Sessions):
             return self.profile_of(session).traits
         except ConfigError:
             return Traits(keeps=False)
+
+    def _coming(self, session_id: str) -> Run | None:
+        """The running turn that is about to take the place of others, where those are still to be read in it."""
+        run_ = self._runs.get(session_id)
+        return run_ if run_ is not None and run_.at is not None and run_.saved is None else None
 
     def _of(self, session_id: str) -> list[Run]:
         """What runs in a session, or has just ended and is being saved."""

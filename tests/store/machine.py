@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.store.conftest import Disk
-from tests.store.histories import NOW, a_mapping
+from tests.store.histories import NOW, a_mapping, rows
 from tests.store.model import CRASHED, Model
 from tui.clock import Clock
 from tui.config import Config
@@ -313,8 +313,7 @@ class StoreMachine(RuleBasedStateMachine):
     def hand_on(self, window: int, which: int) -> None:
         session = self.model.session(self.pick(which))
         said = [turn for turn in self.model.said(session.id) if turn.status in WRITTEN]
-        done = [turn.depth for turn in said if turn.status is TurnStatus.DONE]
-        if not done:
+        if not said:
             return
         file = self.folder / f"{self.name('e')}.palaver.jsonl"
         exchange = Exchange(self.windows[window], Config({}, ""), self.clock, changed=lambda _: None)
@@ -327,16 +326,17 @@ class StoreMachine(RuleBasedStateMachine):
             return
         assert outcome.result is Result.IMPORTED
         taken = self.do(self.windows[window].turns(outcome.session.id))
-        wanted = [turn for turn in said if turn.depth <= done[-1]]
         assert [(one.prompt, one.text, one.status) for one in taken] == [
-            (one.prompt, one.text, one.status) for one in wanted
+            (one.prompt, one.text, one.status) for one in said
         ]
         assert not self.model.taken(outcome.session.label)
         for turn in taken:
             self.model.turns[turn.id] = turn
             self.model.touched.add(turn.id)
         self.model.add(outcome.session, [turn.id for turn in taken])
-        self.model.threads[outcome.session.id].line.begun = 0
+        line = self.model.threads[outcome.session.id].line
+        line.begun = 0
+        self.model.lines |= {turn.id: line for turn in taken}
         self.imported[source] = outcome.session.id
 
     @both_work()
@@ -422,11 +422,13 @@ class StoreMachine(RuleBasedStateMachine):
             self.do(self.windows[window]._heal())
         self.do(self.windows[1 - window]._heal())
         self.ailing = self.seen_before = None
+        order = [str(one) for (one,) in rows(self.file, "SELECT id FROM sessions ORDER BY touched DESC, id DESC")]
         for deleted in (False, True):
             ids = [one.id for one in self.do(self.windows[window].sessions(deleted=deleted))]
             used = [one in self.used_ailing for one in ids]
             assert used == sorted(used, reverse=True), "a session that was used last is not above the others"
-            self.model.order(ids)
+            assert ids == [one for one in order if one in ids]
+        self.model.order(order)
 
     async def all_of(self, store: Store) -> list[Any]:
         sessions = [*await store.sessions(), *await store.sessions(deleted=True)]

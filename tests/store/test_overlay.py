@@ -324,6 +324,40 @@ async def test_a_session_spoken_in_meanwhile_is_the_one_used_last(history: Path,
         assert [one.label for one in await store.sessions()] == ["old", "new"]
 
 
+async def test_what_is_saved_late_of_another_branch_is_not_shown_on_this_one(history: Path, disk: Disk) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session)
+        left = await store.begin(a_turn(session, "left"), session)
+        here = await store.begin(a_turn(session, "here"), session, at=0)
+        async with disk.broken(store):
+            assert not await store.save(said(left, "late", status=TurnStatus.CANCELLED), left, session)
+            assert [turn.prompt for turn in await store.turns(session.id)] == ["here"]
+            assert await store.prompts(session.id) == ["here"]
+            assert await store.count(session.id) == 1
+            shown = await store.session(session.id)
+            assert shown is not None
+            assert (shown.turns, shown.last_status) == (1, TurnStatus.PENDING)
+        assert await store.save(said(here, "now", status=TurnStatus.DONE), here, session)
+        assert not store.health.unsaved
+        assert not store.overlay.elsewhere
+        assert await store.branches.variants(session.id)
+    assert found(history, "late") == ["late"]
+
+
+async def test_the_clock_set_back_meanwhile_makes_no_session_older(history: Path, disk: Disk) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        async with disk.broken(store):
+            await told(store, session, created_at=NOW + 200.0)
+            await told(store, session, created_at=NOW + 100.0)
+            unsaved = await store.session(session.id)
+        await store._heal()
+        assert await store.session(session.id) == unsaved
+        assert unsaved is not None
+        assert (unsaved.last_turn_at, unsaved.turns) == (NOW + 200.0, 2)
+
+
 # What a command names while the history cannot be read
 
 

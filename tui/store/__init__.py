@@ -326,6 +326,8 @@ class Store(Access):
             if mapping is not None:
                 self.overlay.add_mapping(mapping)
             self.not_saved(error)
+            if await self.read(sql.turns.is_elsewhere, False, turn.id):
+                self.overlay.elsewhere.add(turn.id)
             return False
         if not turn.status.is_final:
             self.written[turn.id] = turn

@@ -27,6 +27,7 @@ class Overlay:
 
     `homes` are the sessions that unsaved turns belong to, in case the file has lost them. `blind` are those sessions that
     were made while it could not be read whether there is one of their label: each means that one, if there is.
+    `elsewhere` are turns on another branch than the one their session is on: they are no part of what it shows.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class Overlay:
         self.changes: dict[str, dict[str, Any]] = {}
         self.turns: dict[str, Turn] = {}
         self.homes: dict[str, Session] = {}
+        self.elsewhere: set[str] = set()
         self.blind: set[str] = set()
         self.mappings: dict[Address, Mapping] = {}
         self.pictures: dict[str, Picture] = {}
@@ -48,6 +50,7 @@ class Overlay:
         other.changes = {key: dict(changes) for key, changes in self.changes.items()}
         other.turns = dict(self.turns)
         other.homes = dict(self.homes)
+        other.elsewhere = set(self.elsewhere)
         other.blind = set(self.blind)
         other.mappings = dict(self.mappings)
         other.pictures = dict(self.pictures)
@@ -122,6 +125,7 @@ class Overlay:
                 self.changes.pop(session_id, None)
         if not self.turns:
             self.homes.clear()
+        self.elsewhere &= self.turns.keys()
         self.blind &= self.sessions.keys()
 
     def add_session(self, session: Session, *, is_blind: bool = False) -> None:
@@ -160,7 +164,7 @@ class Overlay:
 
     def merged_turns(self, session_id: str, start: int, stop: int | None, saved: list[Turn]) -> list[Turn]:
         """`saved`, with what is newer in memory put over it, in the session's order."""
-        mine = [turn for turn in self.turns.values() if turn.session_id == session_id]
+        mine = self._in(session_id)
         if not mine:
             return saved
         by_id = {turn.id: turn for turn in saved}
@@ -169,21 +173,26 @@ class Overlay:
 
     def turns_in(self, session_id: str) -> int:
         """One more than the depth of the newest unsaved turn of a session; 0 where there is none."""
-        return max((turn.depth + 1 for turn in self.turns.values() if turn.session_id == session_id), default=0)
+        return max((turn.depth + 1 for turn in self._in(session_id)), default=0)
+
+    def _in(self, session_id: str) -> list[Turn]:
+        """The unsaved turns on the branch a session is on."""
+        return [one for one in self.turns.values() if one.session_id == session_id and one.id not in self.elsewhere]
 
     def _merged(self, session: Session) -> Session:
         changes = self.changes.get(session.id)
         if changes:
             session = replace(session, **changes)
-        newest = max(
-            (turn for turn in self.turns.values() if turn.session_id == session.id),
-            key=lambda turn: turn.depth,
-            default=None,
-        )
-        if newest is not None and newest.depth + 1 >= session.turns:
-            at = max(session.last_turn_at or 0.0, newest.created_at)
-            session = replace(session, turns=newest.depth + 1, last_turn_at=at, last_status=newest.status)
-        return session
+        mine = self._in(session.id)
+        if not mine:
+            return session
+        # The clock may have been set back between two of them.
+        at = max(session.last_turn_at or 0.0, *(turn.created_at for turn in mine))
+        session = replace(session, last_turn_at=at)
+        newest = max(mine, key=lambda turn: turn.depth)
+        if newest.depth + 1 < session.turns:
+            return session
+        return replace(session, turns=newest.depth + 1, last_status=newest.status)
 
 
 def address_of(mapping: Mapping) -> Address:

@@ -40,6 +40,15 @@ def get_turn(conn: Connection, turn_id: str) -> Turn | None:
     return None
 
 
+def is_elsewhere(conn: Connection, turn_id: str) -> bool:
+    """Whether a turn is on another branch than the one its session is on."""
+    found = conn.execute("SELECT session_id, branch_id, depth FROM turns WHERE id = ?", (turn_id,)).fetchone()
+    if found is None:
+        return False
+    session_id, branch, depth = found
+    return not any(one == branch and low <= depth < high for one, low, high in sessions.lineage(conn, session_id))
+
+
 def changed_turns(conn: Connection, since: int, limit: int = 200) -> list[Turn]:
     """The turns changed after a revision, newest change last."""
     found = conn.execute(
