@@ -75,11 +75,11 @@ def start(taken: Taken, peer: Peer, url: str) -> None:
 
 
 def opening(messages: int) -> Callable[[Taken, Peer, str], None]:
-    """From the key that opens a long conversation to its end being shown."""
+    """From the key that opens a long conversation to its end being shown. Where it once is not, it is not tried again."""
     work = f"open {messages:,} messages"
 
     def measure(taken: Taken, peer: Peer, url: str) -> None:
-        if peer.opens is None:
+        if peer.opens is None or (work, peer.name) in taken.troubles:
             return
         env = peer.prepare(messages, url, _model(1000))
         with Watched(peer.argv(_model(1000), peer.begins), env=env) as program:
@@ -92,7 +92,8 @@ def opening(messages: int) -> Callable[[Taken, Peer, str], None]:
             since = program.mark()
             used, pressed = program.cpu(), program.type(last)
             seen = program.wait_for(histories.end_of(f"long-{messages}"), since, _PATIENCE)
-            taken.add("B2", work, "ms", peer, seen and (seen - pressed) * 1e3, _why(program))
+            why = f"{peer.known}; {_why(program)}" if peer.known else _why(program)
+            taken.add("B2", work, "ms", peer, seen and (seen - pressed) * 1e3, why)
             if seen is None:
                 return
             program.wait_idle(seconds=60)
@@ -105,11 +106,15 @@ def opening(messages: int) -> Callable[[Taken, Peer, str], None]:
 
 
 def streaming(rate: int, seconds: int) -> Callable[[Taken, Peer, str], None]:
-    """An answer of mixed Markdown at a rate: whether it keeps up, what it costs, how typing feels."""
+    """An answer of mixed Markdown at a rate: whether it keeps up, what it costs, how typing feels. Where its end once is not
+    shown, it is not tried again."""
     work = f"stream {rate:,} tokens/s for {seconds} s"
+    ending = f"{work}: end shown after it was sent"
     model = _model(rate, 4 * rate * seconds)
 
     def measure(taken: Taken, peer: Peer, _url: str) -> None:
+        if (ending, peer.name) in taken.troubles:
+            return
         with Stand() as stand:
             env = peer.prepare(100, stand.url, model)
             with Watched(peer.argv(model), env=env) as program:
@@ -123,7 +128,7 @@ def streaming(rate: int, seconds: int) -> Callable[[Taken, Peer, str], None]:
                 pressed = program.type(last)
                 about = stand.newest(0, "first")
                 if "first" not in about:
-                    taken.add("B4", f"{work}: CPU", "s", peer, None, f"nothing was asked; {_why(program)}")
+                    taken.add("B4", ending, "s", peer, None, f"nothing was asked; {_why(program)}")
                     return
                 end = None
                 while end is None and not program.is_over and time.monotonic() < pressed + seconds + _PATIENCE:
@@ -132,7 +137,7 @@ def streaming(rate: int, seconds: int) -> Callable[[Taken, Peer, str], None]:
                     end = program.wait_for(END, since, 0.1)
                 sent = stand.newest(0, "last").get("last")
                 late = end - sent if end and sent else None
-                taken.add("B4", f"{work}: end shown after it was sent", "s", peer, late, _why(program))
+                taken.add("B4", ending, "s", peer, late, _why(program))
                 taken.add("B4", f"{work}: CPU", "s", peer, program.cpu() - used)
                 taken.add("B4", f"{work}: memory", "MB", peer, program.memory())
 

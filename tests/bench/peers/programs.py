@@ -27,7 +27,8 @@ class Peer:
     `ready` stands on the screen once it can be used; `enters` are the keys that then lead to where one types. `opens` are
     the keys that open the long conversation, `begins` the words it is started with for that, `sends` the keys that ask for
     an answer, `asks` the words of a command that prints one; None where the program has no such thing. `pause` is how long
-    it needs between two keys, in seconds.
+    it needs between two keys, in seconds. `known` says what is known of why the long conversation does not open, if it
+    does not.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Peer:
     begins: tuple[str, ...] | None = None
     enters: tuple[str, ...] = ()
     pause: float = 0.4
+    known: str = ""
     has_screen: bool = True
 
     def install(self) -> str:
@@ -120,6 +122,7 @@ PEERS: Mapping[str, Peer] = {
             opens=("\x13", DOWN, DOWN, ENTER),
             sends=("hello", ENTER),
             pause=1.0,
+            known="0.10 tells its app which chat was chosen from the list, and the app tells no one",
         ),
         Peer(
             name="llm",
