@@ -8,8 +8,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.store.machine import StoreMachine
 
 SAMPLE = settings(
-    max_examples=8,
-    stateful_step_count=25,
+    max_examples=60,
+    stateful_step_count=50,
     derandomize=True,
     database=None,
     deadline=None,
