@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.chatting import Talk, answer_well, talk
-from tests.fake_server import CHAT_PROFILE
+from tests.fake_server import CHAT_PROFILE, delta
 from tui.chat import SessionChanged
 from tui.errors import UsageError
-from tui.model import Session, Turn
+from tui.model import Session, Turn, TurnStatus
 
 
 async def three(t: Talk) -> tuple[Session, list[Turn]]:
@@ -99,6 +101,24 @@ async def test_what_a_prompt_takes_the_place_of_is_gone_from_its_session_at_once
         await t.chat.settled(session.id)
         assert [one.prompt for one in await t.chat.turns(session.id)] == expected
         assert await t.chat.count(session.id) == 2
+
+
+async def test_what_is_kept_before_a_place_is_shown_as_it_ended_though_it_is_not_saved_yet(history: Path) -> None:
+    async with talk(history) as t:
+        session, _ = await three(t)
+        t.chat.send(session, "four")
+        (await t.server.request()).respond().event(delta("half"))
+        await t.until(lambda: t.turns[-1].text == "half")
+        with closing(sqlite3.connect(history, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            t.chat.cancel(session.id)
+            await t.until(lambda: not t.chat.running())
+            t.chat.send(session, "five", at=4)
+            *_, ended, begun = await t.chat.turns(session.id)
+            assert (ended.prompt, ended.status) == ("four", TurnStatus.CANCELLED)
+            assert begun.prompt == "five"
+        answer_well(await t.server.request(), "ja", "resp_five")
+        await t.chat.settled(session.id)
 
 
 async def test_other_windows_are_told_of_a_branch(history: Path) -> None:

@@ -46,10 +46,13 @@ class TurnViews(Sessions):
         coming = self._coming(session_id)
         saved = await self._store.turns(session_id, start, stop, must_read=must_read)
         coming = self._coming(session_id) or coming
+        runs = self._of(session_id)
         if coming is not None:
             saved = [turn for turn in saved if turn.depth < coming.turn.depth]
+            # It may have come and ended while this was read.
+            runs = [*(run_ for run_ in runs if run_.turn.depth < coming.turn.depth), coming]
         turns = {turn.id: turn for turn in saved}
-        for run_ in self._of(session_id) if coming is None else [coming]:
+        for run_ in runs:
             if run_.turn.depth >= start and (stop is None or run_.turn.depth < stop):
                 turns[run_.turn.id] = run_.turn
         return sorted(turns.values(), key=lambda turn: turn.depth)
