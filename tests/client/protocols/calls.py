@@ -62,6 +62,11 @@ class Visit:
                 await asyncio.sleep(0.002)
         return told
 
+    async def ended(self) -> None:
+        """Wait until what was left running has ended by itself."""
+        async with asyncio.timeout(20):
+            await asyncio.gather(*self._talking)
+
     async def ask(self, question: Callable[[Any, Http], Awaitable[Any]]) -> str:
         """A small call, and the words it fails with."""
         try:
@@ -125,7 +130,9 @@ async def _named_run(visit: Visit) -> str:
 
 async def _taken_up(visit: Visit) -> Action:
     run = await _named_run(visit)
+    # The run is over: whether it were at the first look would differ from time to time, and so would the requests.
     visit.running.service.go_on.set()
+    await visit.ended()
     return lambda: visit.say(f"hang {PROMPT}", run=run)
 
 

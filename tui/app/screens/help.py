@@ -152,15 +152,15 @@ class HelpScreen(Sheet):
 
     def on_resize(self) -> None:
         for shown, keys in self._shown:
-            shown.update(self._told(keys))
+            shown.update(Content("\n").join(self._told(keys)))
 
-    def _told(self, keys: list[Key]) -> Content:
+    def _told(self, keys: list[Key]) -> list[Content]:
         """Keys with what they do and their names: in columns, where there is room for them."""
         if self._has_little_room:
-            return Content("\n").join(_narrow(key) for key in keys)
+            return [_narrow(key) for key in keys]
         texts = max((len(key.text) for keys in self._groups.values() for key in keys), default=8)
         gap = " " * (1 if self._room < 72 else 2)
-        return Content("\n").join(_in_columns(key, texts, gap) for key in keys)
+        return [_in_columns(key, texts, gap) for key in keys]
 
     @property
     def _again(self) -> str:
@@ -173,7 +173,7 @@ class HelpScreen(Sheet):
             box.border_title = Content("Keys")
             for heading, keys in self._groups.items():
                 yield Static(Content(heading), classes="sheet--title")
-                shown = Static(self._told(keys))
+                shown = Static(Content("\n").join(self._told(keys)))
                 self._shown.append((shown, keys))
                 yield shown
             yield Static(Content("Marks"), classes="sheet--title")
