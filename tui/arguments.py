@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 
-def counted(text: str) -> int:
+def whole_number(text: str) -> int:
     """What is counted from 1.
 
     Raises:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tui import config_file, logs, paths
-from tui.arguments import counted, seconds
+from tui.arguments import seconds, whole_number
 from tui.aside import aside
 from tui.ask_approvals import Approvals
 from tui.ask_input import read_prompt
@@ -43,7 +43,9 @@ _CUT_SHORT = ("length", "max_output_tokens", "max_tokens", "max_messages", "cont
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", nargs="*", metavar="PROMPT", help="what to ask")
     parser.add_argument("-s", "--session", metavar="LABEL", help="keep it as a turn of this session (made if new)")
-    parser.add_argument("--at", metavar="TURN", type=counted, help="in the place of this turn, on a branch (with -s)")
+    parser.add_argument(
+        "--at", metavar="TURN", type=whole_number, help="in the place of this turn, on a branch (with -s)"
+    )
     parser.add_argument("--take-over", action="store_true", help="stop what another process answers in it (with -s)")
     parser.add_argument("--fresh", action="store_true", help="in a new conversation on the server (with -s)")
     parser.add_argument("-p", "--profile", default="", help="the server to ask, by its profile's name")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from tui.errors import UsageError
 from tui.patterns import pattern
 from tui.pictures import Picture, picture_of
-from tui.text import one_line, typed
+from tui.text import counted, one_line, typed
 from tui.values import dataclass
 
 LARGEST = 1024 * 1024
@@ -107,7 +107,7 @@ def pictures_in(prompt: str) -> tuple[str, ...]:
 def size_words(size: int) -> str:
     """A number of bytes as people read it."""
     if size < 1000:
-        return f"{size} byte{'' if size == 1 else 's'}"
+        return counted(size, "byte")
     return f"{max(1, round(size / 1024)):,} KB"
 
 

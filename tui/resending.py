@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui.model import Turn, messages_of
+from tui.text import counted
 from tui.values import dataclass
 
 BYTES_A_TOKEN = 4
@@ -55,7 +56,7 @@ class Resending:
             return "New conversation: it is not told what was said before" if self.is_new else ""
         messages = "1 message" if self.said.messages == 1 else f"{self.said.messages:,} messages"
         verb = "is" if self.said.messages == 1 else "are"
-        tokens = f"{self.tokens:,} token{'' if self.tokens == 1 else 's'}"
+        tokens = counted(self.tokens, "token")
         along = f"{messages} (≈ {tokens}) {verb} sent along"
         return f"New conversation: {along}" if self.is_new else along
 
@@ -64,7 +65,7 @@ class Resending:
         ways = [self.text]
         if self.text and self.is_told:
             tokens = f"{self.tokens:,}" if self.tokens < 10_000 else f"{self.tokens // 1000:,}k"
-            count = f"{self.said.messages:,} message{'' if self.said.messages == 1 else 's'}, ≈ {tokens} tokens"
+            count = f"{counted(self.said.messages, 'message')}, ≈ {tokens} tokens"
             ways += [f"New conversation: {count}", f"New: {count}"] if self.is_new else [count]
         elif self.text:
             ways.append("New conversation: it is told nothing")

@@ -98,6 +98,11 @@ def one_line(text: str, limit: int = 500) -> str:
     return line[: limit - 1].rstrip() + "…"
 
 
+def counted(count: int, thing: str) -> str:
+    """A number of things in words: "1 turn", "2,000 turns"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def shell_word(text: str) -> str:
     """`text` as a word of a shell's command line that means it exactly, without anything in it that a terminal obeys."""
     import shlex

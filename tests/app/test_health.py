@@ -75,6 +75,6 @@ async def test_only_what_was_not_saved_is_told_to_be_saved_again(
             await w.until(lambda: "NOT SAVED" in w.picture)
             other.do("free_lock")
         await w.talk.store._heal()
-        await w.until(lambda: "Everything is saved again." in w.status)
+        await w.until(lambda: "The history is saved again." in w.status)
         assert "NOT SAVED" not in w.picture
         assert corner(w) == []

@@ -280,6 +280,29 @@ def test_memory_has_a_limit_and_the_newest_stays(monkeypatch: pytest.MonkeyPatch
     huge = replace(a_turn(session, "h" * 5000, depth=9), status=TurnStatus.DONE)
     kept.add_turn(huge, session)
     assert list(kept.turns.values()) == [running, huge]
+    assert kept.given_up == 5
+
+
+@pytest.mark.fault("D21")
+async def test_turns_that_memory_had_no_room_for_are_told_of(
+    history: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "LIMIT", 1000)
+    session = a_session()
+    async with opened(history) as store:
+        async with disk.broken(store):
+            await told(store, session, "one", "x" * 600)
+            assert "given up" not in store.health.message
+            await told(store, session, "two", "x" * 600, depth=1)
+            assert store.health.message.endswith("Memory has no room for all of it: 1 turn is given up.")
+            await told(store, session, "three", "x" * 600, depth=2)
+            assert store.health.message.endswith("Memory has no room for all of it: 2 turns are given up.")
+        await store._heal()
+        assert store.health.message == ""
+        assert store.health.notices == (
+            "2 turns are not in the history: memory had no room for them while it could not be written.",
+        )
+        assert [one.prompt for one in await store.turns(session.id)] == ["three"]
 
 
 async def test_a_first_label_that_is_taken_is_refused(history: Path, disk: Disk) -> None:

@@ -10,7 +10,7 @@ from tui import paths
 from tui.commands.doctor_lines import Line, Mark
 from tui.moments import moment
 from tui.store import place, upkeep
-from tui.text import shell_word
+from tui.text import counted, shell_word
 
 FULL = 1 << 20
 """Bytes of room with which a history may not be saved any more."""
@@ -44,8 +44,7 @@ def history() -> Iterator[Line]:
         yield from (Line(Mark.NOTE, "history", remark) for remark in place.remarks(file))
         return
     found = upkeep.check(file)
-    sessions, turns = found.sessions, found.turns
-    counts = f"{sessions:,} session{'' if sessions == 1 else 's'}, {turns:,} turn{'' if turns == 1 else 's'}"
+    counts = f"{counted(found.sessions, 'session')}, {counted(found.turns, 'turn')}"
     if not found.wrong:
         yield Line(Mark.OK, "history", f"nothing is wrong in it: {counts}")
     for number, wrong in enumerate(found.wrong[:SHOWN], 1):

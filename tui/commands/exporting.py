@@ -11,7 +11,7 @@ from tui.console import print_error, write_out
 from tui.errors import Exit
 from tui.exchange import Form, Plan, form_of
 from tui.signals import run
-from tui.text import one_line
+from tui.text import counted, one_line
 
 _FORMS = {form.value: form for form in Form} | {"json": Form.BUNDLE, "md": Form.MARKDOWN}
 
@@ -56,7 +56,6 @@ async def _main(args: argparse.Namespace) -> int:
 def _tell(plan: Plan) -> None:
     """Say what is not in it, and what may be in it."""
     if plan.left_out:
-        turns = f"{plan.left_out:,} turn{'s' if plan.left_out > 1 else ''}"
-        print_error(f"palaver: {turns} that failed or had not ended left out")
+        print_error(f"palaver: left out {counted(plan.left_out, 'turn')} that failed or had not ended")
     for name in plan.unread:
         print_error(f"palaver: the key of {one_line(name, 60)} could not be read, so it was not looked for in the text")

@@ -13,7 +13,7 @@ from tui.errors import Exit, StoreError
 from tui.signals import run
 from tui.store import place, upkeep
 from tui.store.check import Findings
-from tui.text import one_line
+from tui.text import counted, one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +101,5 @@ async def _repair(file: Path, *, as_json: bool) -> int:
     return int(Exit.DONE)
 
 
-def _amount(counted: Findings | upkeep.Copy | upkeep.Repaired) -> str:
-    sessions, turns = counted.sessions, counted.turns
-    return f"{sessions:,} session{'' if sessions == 1 else 's'}, {turns:,} turn{'' if turns == 1 else 's'}"
+def _amount(of: Findings | upkeep.Copy | upkeep.Repaired) -> str:
+    return f"{counted(of.sessions, 'session')}, {counted(of.turns, 'turn')}"

@@ -16,7 +16,7 @@ from tui.console import print_error
 from tui.errors import Exit
 from tui.exchange import Outcome, Result, summary
 from tui.signals import run
-from tui.text import one_line
+from tui.text import counted, one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -69,7 +69,7 @@ def _light(outcome: Outcome) -> Outcome:
 def _tell(outcome: Outcome) -> None:
     name, session = one_line(outcome.name, 80), outcome.session
     if outcome.result is Result.IMPORTED and session is not None:
-        print_line(f"{one_line(session.label)}  {session.turns:,} turn{'s' if session.turns != 1 else ''}  {name}")
+        print_line(f"{one_line(session.label)}  {counted(session.turns, 'turn')}  {name}")
     elif outcome.result is Result.KNOWN and session is not None:
         where = "in the trash, as" if session.deleted_at is not None else "as"
         print_error(f"palaver: {name} is already here, {where} {one_line(session.label)}")

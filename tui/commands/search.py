@@ -8,7 +8,7 @@ import sys
 from contextlib import aclosing
 from typing import Any
 
-from tui.arguments import counted
+from tui.arguments import whole_number
 from tui.chat import Chat
 from tui.commands.sessions import history
 from tui.commands.table import print_json, print_line, print_styled
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _limit(text: str) -> int:
-    if counted(text) > 10_000:
+    if whole_number(text) > 10_000:
         raise argparse.ArgumentTypeError("has to be from 1 to 10000")
     return int(text)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from tui import config_file, logs, paths
 from tui.account import account_lines, account_object
-from tui.arguments import counted
+from tui.arguments import whole_number
 from tui.chat import Chat
 from tui.client import Client
 from tui.commands.table import print_json, print_line, print_table
@@ -19,7 +19,7 @@ from tui.moments import moment
 from tui.objects import branch_object, iso, queued_object, session_object, turn_json, without_keys
 from tui.signals import run
 from tui.store import Store
-from tui.text import clean, one_line
+from tui.text import clean, counted, one_line
 
 FEW_FIGURES = 20
 """Turns of which people are told what they came to in numbers."""
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     branches.add_argument("--json", action="store_true", help="print JSON")
     choose = commands.add_parser("choose", help="go on with another branch")
     choose.add_argument("label", metavar="LABEL")
-    choose.add_argument("branch", metavar="BRANCH", type=counted, help="its number, as `branches` has it")
+    choose.add_argument("branch", metavar="BRANCH", type=whole_number, help="its number, as `branches` has it")
     conversation = commands.add_parser("conversation", help="what is known of a session's conversations with servers")
     conversation.add_argument("label", metavar="LABEL")
     conversation.add_argument("--json", action="store_true", help="print JSON")
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_place(parser: argparse.ArgumentParser, help_text: str) -> None:
-    parser.add_argument("--at", metavar="TURN", type=counted, help=help_text)
+    parser.add_argument("--at", metavar="TURN", type=whole_number, help=help_text)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -114,9 +114,8 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
     """Change a session. Gives what has happened, in words, which are true once it is known to be saved."""
     if args.command == "adopt":
         session = await chat.conversations.adopt(args.label, args.conversation, chat.config.profile(args.profile))
-        return (
-            f"{one_line(session.label)} goes on from {one_line(args.conversation)}; {_turns(session.turns)} came along"
-        )
+        told = counted(session.turns, "turn")
+        return f"{one_line(session.label)} goes on from {one_line(args.conversation)}; {told} came along"
     session = await named(chat, args.label, deleted=args.command == "restore")
     name = one_line(args.label)
     match args.command:
@@ -127,7 +126,7 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
             return f"{one_line(session.label)}: {one_line(session.title) or 'no title of its own'}"
         case "fork":
             forked = await chat.conversations.fork(session, args.new, args.at)
-            said = f"{one_line(forked.session.label)} goes on from {_turns(forked.session.turns)} of {name}"
+            said = f"{one_line(forked.session.label)} goes on from {counted(forked.session.turns, 'turn')} of {name}"
             return f"{said}\n{forked.note}" if forked.note else said
         case "choose":
             branches = await chat.branches(session.id)
@@ -137,7 +136,7 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
                     hint="see `palaver sessions branches`",
                 )
             session = await chat.choose(session.id, branches[args.branch - 1].turn_id)
-            return f"{name} goes on with branch {args.branch}, after {_turns(session.turns)}"
+            return f"{name} goes on with branch {args.branch}, after {counted(session.turns, 'turn')}"
         case "takeover":
             taken = await chat.take_over(session.id)
             if taken is None:
@@ -183,10 +182,6 @@ async def history() -> AsyncIterator[Chat]:
         await store.close()
         for notice in store.notices:
             print_error(f"palaver: {notice}")
-
-
-def _turns(count: int) -> str:
-    return f"{count:,} turn{'s' if count != 1 else ''}"
 
 
 async def named(chat: Chat, label: str, *, deleted: bool = False) -> Session:

@@ -14,7 +14,7 @@ from tui.exchange.outline import Outline
 from tui.markup import new_parser
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
 from tui.pictures import Picture
-from tui.text import clean, one_line
+from tui.text import clean, counted, one_line
 
 ENDINGS = {TurnStatus.CANCELLED: "Stopped here.", TurnStatus.INTERRUPTED: "Broke off here."}
 """What is said below an answer that did not come to its end."""
@@ -40,7 +40,7 @@ class MarkdownWriter:
     def head(self, outline: Outline) -> str:
         lines = [f"# {_plain(outline.name)}", ""]
         count = len(outline.turns)
-        facts = [f"{count:,} turn{'s' if count != 1 else ''}", moment(outline.turns[0].at) if outline.turns else ""]
+        facts = [counted(count, "turn"), moment(outline.turns[0].at) if outline.turns else ""]
         facts += [_plain(one_line(model, 60)) for model in outline.models[:5]]
         return "\n".join([*lines, " · ".join(filter(None, facts)), "", ""])
 

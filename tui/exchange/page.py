@@ -13,7 +13,7 @@ from tui.exchange.page_style import STYLE
 from tui.exchange.prose import prose
 from tui.model import Item, ItemKind, Turn
 from tui.pictures import Picture
-from tui.text import clean, one_line
+from tui.text import clean, counted, one_line
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -58,7 +58,7 @@ class PageWriter:
         self._number = 0
         first, last = (moment(turn.at) for turn in (outline.turns[0], outline.turns[-1])) if outline.turns else ("", "")
         when = first if first == last or not last else f"{first} – {last}"
-        facts = [_count(outline), when, *(one_line(model, 60) for model in outline.models[:5])]
+        facts = [counted(len(outline.turns), "turn"), when, *(one_line(model, 60) for model in outline.models[:5])]
         return _HEAD.format(
             policy=escape(POLICY),
             title=_shown(outline.name),
@@ -85,7 +85,7 @@ class PageWriter:
         return "\n".join([*parts, "</section>", "</article>", ""])
 
     def foot(self, outline: Outline) -> str:
-        return _FOOT.format(count=_count(outline))
+        return _FOOT.format(count=counted(len(outline.turns), "turn"))
 
 
 def _said(prompt: str, pictures: Mapping[str, Picture]) -> str:
@@ -131,11 +131,6 @@ def _contents(outline: Outline) -> str:
     )
     is_open = " open" if len(outline.turns) <= 12 else ""
     return f"<nav><details{is_open}><summary>Contents</summary>\n<ol>\n{links}\n</ol>\n</details></nav>\n"
-
-
-def _count(outline: Outline) -> str:
-    count = len(outline.turns)
-    return f"{count:,} turn{'s' if count != 1 else ''}"
 
 
 def _shown(text: str, limit: int = 500) -> str:

@@ -22,6 +22,7 @@ from tui.store import sql
 from tui.store.keeper import Keeper, NotOpen
 from tui.store.lock import Locked
 from tui.store.overlay import Address, Overlay
+from tui.text import counted
 from tui.values import dataclass
 
 if TYPE_CHECKING:
@@ -154,6 +155,10 @@ class Access:
         new = tuple(self.notices[self._first_notices :])
         waiting = WAITING if self._is_waiting else ""
         message = self._cannot_write or waiting or self._cannot_read
+        if lost := self.overlay.given_up:
+            message += (
+                f" Memory has no room for all of it: {counted(lost, 'turn')} {'is' if lost == 1 else 'are'} given up."
+            )
         return Health(message, bool(self.overlay), new, bool(self._cannot_read))
 
     @property
@@ -251,6 +256,7 @@ class Access:
         self._tell_wanted()
         if not self.overlay:
             self._cannot_write = ""
+            self._tell_given_up()
         self._tell()
         return done
 
@@ -270,6 +276,13 @@ class Access:
         self._tell()
 
     # Within
+
+    def _tell_given_up(self) -> None:
+        if lost := self.overlay.given_up:
+            self.overlay.given_up = 0
+            are, them = ("is", "it") if lost == 1 else ("are", "them")
+            room = f"memory had no room for {them} while it could not be written"
+            self.notices.append(f"{counted(lost, 'turn')} {are} not in the history: {room}.")
 
     def _forget_file(self) -> None:
         """Another file is in the place of the one known so far."""

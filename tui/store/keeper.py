@@ -17,7 +17,7 @@ from tui.store.files import Damaged, identity, set_aside
 from tui.store.lease import Lease
 from tui.store.lock import Lock, Locked
 from tui.store.place import is_on_network, remarks
-from tui.text import one_line
+from tui.text import counted, one_line
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -225,7 +225,7 @@ class Keeper:
                 try:
                     db = self._keep(Database(self.file, self._lock))
                     count = db.write(lambda conn: salvage(aside, conn))
-                    notice += f" {count:,} turn{'' if count == 1 else 's'} could be read from it into {self.file}."
+                    notice += f" {counted(count, 'turn')} could be read from it into {self.file}."
                 finally:
                     # Whole at once: the loop looks at them meanwhile.
                     self.notices.append(notice)

@@ -27,7 +27,8 @@ class Overlay:
 
     `homes` are the sessions that unsaved turns belong to, in case the file has lost them. `blind` are those sessions that
     were made while it could not be read whether there is one of their label: each means that one, if there is.
-    `elsewhere` are turns on another branch than the one their session is on: they are no part of what it shows.
+    `elsewhere` are turns on another branch than the one their session is on: they are no part of what it shows. `given_up`
+    counts the turns there was no room for.
     """
 
     def __init__(self) -> None:
@@ -39,6 +40,7 @@ class Overlay:
         self.blind: set[str] = set()
         self.mappings: dict[Address, Mapping] = {}
         self.pictures: dict[str, Picture] = {}
+        self.given_up = 0
 
     def __bool__(self) -> bool:
         return bool(self.sessions or self.changes or self.turns or self.mappings or self.pictures)
@@ -146,6 +148,7 @@ class Overlay:
             if one.status.is_final and one.id != turn.id:
                 size -= _size(one)
                 del self.turns[one.id]
+                self.given_up += 1
 
     def add_mapping(self, mapping: Mapping) -> None:
         self.mappings[address_of(mapping)] = mapping

@@ -28,6 +28,7 @@ from tui.drafts import Change
 from tui.errors import PalaverError
 from tui.model import Provenance, Session, TurnStatus
 from tui.store import Store
+from tui.text import counted
 
 
 class ChatScreen(ComposerScreen):
@@ -317,10 +318,10 @@ class ChatScreen(ComposerScreen):
             self.clear_selection()
         elif typed := self.prompt.selected_text:
             self.app.copy_to_clipboard(typed)
-            self.say(f"Copied {len(typed):,} characters")
+            self.say(f"Copied {counted(len(typed), 'character')}")
         elif self._session is not None and self._chat.lets_go_of(self._session.id):
             self._chat.cancel(self._session.id, lets_go=True)
-            self.say("Let go of; the server goes on")
+            self.say("Left running: the server goes on")
         elif self._session is not None and self._chat.cancel(self._session.id):
             self.say("Stopping…")
         elif self._queued is not None:
@@ -371,7 +372,7 @@ class ChatScreen(ComposerScreen):
         """Copy what the transcript shows, without keys: wherever it is pasted, they are not wanted."""
         masked = self._chat.exchange.masked(text)
         self.app.copy_to_clipboard(masked)
-        amount = f"{len(masked):,} characters"
+        amount = counted(len(masked), "character")
         note = ", a key in it as ***" if masked != text else ""
         self.say(f"Copied {f'{what} ({amount})' if what else amount}{note}")
 

@@ -15,7 +15,7 @@ from tui.app.screens.sessions import SessionList
 from tui.chat import Chat
 from tui.errors import UsageError
 from tui.model import Session
-from tui.text import one_line
+from tui.text import counted, one_line
 
 if TYPE_CHECKING:
     from tui.exchange import Exported, Form, Outcome
@@ -119,7 +119,7 @@ class FileActions:
 
 def _written(exported: Exported) -> str:
     count = len(exported.plan.outline.turns)
-    said = f"Wrote {count:,} turn{'s' if count != 1 else ''} to {one_line(str(exported.file), 200)}"
+    said = f"Wrote {counted(count, 'turn')} to {one_line(str(exported.file), 200)}"
     if exported.plan.unread:
         said += "; not all keys could be read, so look whether one is in it"
     return said

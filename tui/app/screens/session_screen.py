@@ -237,7 +237,7 @@ class SessionScreen(StandingScreen):
         was_troubled = bool(self._standing.trouble)
         self._standing.trouble = NOT_SAVED if health.message else ""
         if health.message or was_troubled:
-            self.say(health.message or "Everything is saved again.")
+            self.say(health.message or "The history is saved again.")
         if self._notices_told is None:
             return  # they are among what is told at the start
         for notice in health.notices[self._notices_told :]:

@@ -8,7 +8,7 @@ from tui.chat import Chat
 from tui.errors import ConfigError
 from tui.model import Session, Turn, TurnStatus
 from tui.runs import NO_SILENCE, Silence
-from tui.text import one_line
+from tui.text import counted, one_line
 
 LONG_SILENCE = 30.0
 """Seconds without text after which the silence is mentioned."""
@@ -40,7 +40,7 @@ def progress(turn: Turn, now: float, silence: Silence = NO_SILENCE) -> str:
         return f"{stands} · no data for {silence.of_data:.0f} s"
     if silence.of_text >= LONG_SILENCE:
         return f"{stands} · server is alive, no text for {silence.of_text:.0f} s"
-    return f"{stands} · {words:,} words" if words else stands
+    return f"{stands} · {counted(words, 'word')}" if words else stands
 
 
 def outcome(turn: Turn) -> str:
@@ -54,7 +54,7 @@ def outcome(turn: Turn) -> str:
         case TurnStatus.DONE:
             return f"done in {took}"
         case TurnStatus.INTERRUPTED if turn.run:
-            return f"let go after {took}; it goes on"
+            return f"left running after {took}"
         case TurnStatus.CANCELLED:
             return f"stopped after {took}"
         case TurnStatus.INTERRUPTED:
