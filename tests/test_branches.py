@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.chatting import Talk, answer_well, talk
-from tests.fake_server import CHAT_PROFILE, delta
+from tests.fake_server import CHAT_PROFILE, completed, delta
+from tests.store.other import Other
 from tui.chat import SessionChanged
 from tui.errors import UsageError
 from tui.model import Session, Turn, TurnStatus
@@ -134,3 +135,26 @@ async def test_other_windows_are_told_of_a_branch(history: Path) -> None:
                 for change in other.changes
             )
         )
+
+
+async def test_an_answer_asked_again_while_it_is_being_saved_is_on_its_own_branch_at_once(history: Path) -> None:
+    async with talk(history) as t:
+        session = await t.chat.open("work")
+        t.chat.send(session, "one")
+        exchange = (await t.server.request()).respond().event(delta("hi"))
+        await t.until(lambda: t.turns[-1].text == "hi")
+        with Other(history) as other:
+            other.do("take_lock")
+            exchange.event(delta(" you"))
+            await t.until(lambda: t.turns[-1].text == "hi you" and t.store._writing.locked())
+            exchange.event(completed("hi you", "resp_1")).end()
+            await t.until(lambda: not t.chat.running())
+            t.chat.send(session, "one again", at=0)
+            await t.until(lambda: [one.turn.prompt for one in t.chat._of(session.id)] == ["one", "one again"])
+            other.do("free_lock")
+        while not t.server.seen[1:]:
+            assert [one.prompt for one in await t.chat.turns(session.id)] in (["one"], ["one again"])
+            assert await t.chat.count(session.id) == 1
+        answer_well(await t.server.request(), "ja", "resp_2")
+        await t.chat.settled(session.id)
+        assert [one.prompt for one in await t.chat.turns(session.id)] == ["one again"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.chatting import Talk, answer_well, talk
 from tests.fake_server import CHAT_PROFILE, PROFILE, Exchange, completed, delta
+from tests.store.other import Other
 from tests.virtual_time import skip
 from tui.chat import SessionChanged, TurnChanged
 from tui.clock import Clock
@@ -769,3 +770,76 @@ async def test_without_a_session_nothing_is_kept(history: Path) -> None:
         assert turn.status is TurnStatus.DONE
         assert await t.chat.sessions() == []
         assert await t.chat.mappings() == []
+
+
+# A new session, changed while it is just being made
+
+
+async def test_a_session_stopped_while_it_was_made_is_a_session_as_any_other(history: Path) -> None:
+    async with talk(history) as t:
+        session = await t.chat.new()
+        t.chat.send(session, "hello")
+        await asyncio.sleep(0)
+        t.chat.cancel(session.id)
+        await t.chat.settled(session.id)
+        assert (await t.chat.rename(session.id, "mine")).label == "mine"
+        await t.chat.keep_place(session.id, "hello", Scroll())
+        assert (await t.chat.new()).id != session.id
+        found = await t.chat.find("mine")
+        assert found is not None
+        assert (found.id, found.draft) == (session.id, "hello")
+
+
+async def test_what_is_changed_while_a_session_is_made_stays_changed(history: Path) -> None:
+    async with talk(history) as t:
+        session = await t.chat.new()
+        t.chat.send(session, "hello")
+        await asyncio.sleep(0)
+        await asyncio.gather(t.chat.keep_place(session.id, "the next", Scroll()), t.chat.rename(session.id, "mine"))
+        answer_well(await t.server.request(), "hi", "resp_1")
+        await t.chat.settled(session.id)
+        found = await t.chat.find("mine")
+        assert found is not None
+        assert (found.draft, found.turns) == ("the next", 1)
+
+
+async def test_a_label_that_was_made_up_is_in_no_ones_way(history: Path) -> None:
+    async with talk(history) as here, talk(history) as there:
+        mine, yours = await here.chat.new(), await there.chat.new()
+        assert mine.label == yours.label
+        await here.chat.keep_place(mine.id, "my draft", Scroll())
+        await there.chat.keep_place(yours.id, "your draft", Scroll())
+        assert {(one.label, one.draft) for one in await here.chat.sessions()} == {
+            ("chat-1", "my draft"),
+            ("chat-2", "your draft"),
+        }
+        assert there.sessions[-1].label == "chat-2"
+        third = await there.chat.new()
+        with pytest.raises(LabelTaken):
+            await there.chat.rename(third.id, "chat-1")
+        assert (await there.chat.pin(third.id)).label == third.label
+
+
+async def test_a_prompt_goes_on_from_an_answer_that_is_still_being_saved(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    async with talk(history) as t:
+        session = await t.chat.open("work")
+        t.chat.send(session, "one")
+        exchange = (await t.server.request()).respond().event(delta("hi"))
+        await t.until(lambda: t.turns[-1].text == "hi")
+        with Other(history) as other:
+            other.do("take_lock")
+            exchange.event(completed("hi", "resp_1")).end()
+            await t.until(lambda: not t.chat.running())
+            t.chat.send(session, "two")
+            second = await t.server.request()
+            assert second.json["previous_response_id"] == "resp_1"
+            answer_well(second, "well", "resp_2")
+            await t.until(lambda: not t.chat.running())
+            other.do("free_lock")
+        await t.chat.settled(session.id)
+        await t.store._heal()
+        ((_, mapping),) = await t.chat.mappings()
+        assert (mapping.conversation_id, mapping.depth) == ("resp_2", 1)

@@ -322,3 +322,41 @@ async def test_agent_server_15_sending_after_a_turn_that_was_stopped_says_what_t
             turn = await t.say(session, "two")
             assert turn.notes == ("The server still holds what was said last without an answer.",)
             assert (await t.say(session, "three")).notes == ()
+
+
+async def test_what_is_said_while_a_run_is_just_taken_up_waits_behind_it(server: Running, history: Path) -> None:
+    async with chatting(history, profile_of(server)) as t:
+        session = await t.chat.open("work")
+        await hanging(t, session)
+        await t.chat.aclose(INTERRUPTED)
+    server.service.go_on.set()
+    async with chatting(history, profile_of(server)) as t:
+        t.chat.stays = True
+        resuming = asyncio.create_task(t.chat.resume(session))
+        await t.until(lambda: t.store._writing.locked())
+        with pytest.raises(UsageError, match="still answering"):
+            t.chat.send(session, "next")
+        assert t.chat.is_running(session.id)
+        assert await t.chat.enqueue(session, "next")
+        assert await resuming
+        await t.until(lambda: t.newest().prompt == "next" and t.newest().status.is_final)
+        assert [(one.prompt, one.status) for one in await t.chat.turns(session.id)] == [
+            ("hang on", DONE),
+            ("next", DONE),
+        ]
+
+
+async def test_a_run_stopped_while_it_is_just_taken_up_is_stopped(server: Running, history: Path) -> None:
+    async with chatting(history, profile_of(server)) as t:
+        session = await t.chat.open("work")
+        await hanging(t, session)
+        await t.chat.aclose(INTERRUPTED)
+    async with chatting(history, profile_of(server)) as t:
+        resuming = asyncio.create_task(t.chat.resume(session))
+        await t.until(lambda: t.store._writing.locked())
+        assert t.chat.cancel(session.id)
+        await resuming
+        turn = await t.ended(session)
+        assert turn.status is CANCELLED
+        assert not t.chat.is_running(session.id)
+        assert await t.store.leases.all() == ()

@@ -7,13 +7,13 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from tests.chatting import Talk, answer_well, talk
-from tests.fake_server import Exchange, completed, delta
+from tests.fake_server import PROFILE, Exchange, completed, delta
 from tests.store.histories import change, rows
 from tests.store.other import Other
 from tui import leases
@@ -405,3 +405,63 @@ async def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> Non
         await store.leases.release("session")
     finally:
         await store.close()
+
+
+async def test_a_turn_begun_in_memory_lets_go_of_what_the_one_before_held(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the server is told to stop the one before, the session is still held for that."""
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    in_background = replace(PROFILE, options={"background": True})
+    response = {"id": "resp_1", "object": "response", "status": "in_progress", "background": True, "output": []}
+    async with talk(history, in_background) as t:
+        session = await t.chat.open("work")
+        t.chat.send(session, "one")
+        exchange = (await t.server.request()).respond()
+        exchange.event({"type": "response.created", "sequence_number": 0, "response": response}).event(delta("hi"))
+        await t.until(lambda: t.turns[-1].text == "hi")
+        t.chat.cancel(session.id)
+        stop = await t.server.request()
+        await t.chat.settled(session.id)
+        assert [lease.session_id for lease in await t.store.leases.all()] == [session.id]
+        with Other(history) as other:
+            other.do("take_lock")
+            turn = t.chat.send(session, "two")
+            await t.until(lambda: turn.id in t.store.overlay.turns)
+            other.do("free_lock")
+        stop.answer(200, {"id": "resp_1", "status": "cancelled"})
+        answer_well(await t.server.request(), "well", "resp_2")
+        await t.chat.settled(session.id)
+        await t.store._heal()
+        assert await t.store.leases.all() == ()
+
+
+# One place, two turns
+
+
+async def test_a_turn_whose_place_was_taken_comes_after_the_other_one(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one server was not told is not taken for told."""
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    async with two(history) as (here, there):
+        session = await here.chat.open("one")
+        await here.answered(session, "zero", "nought", "resp_0")
+        session = await here.chat.open("one")
+        with Other(history) as other:
+            other.do("take_lock")
+            here.chat.send(session, "mine here")
+            answer_well(await here.server.request(), "answer of here", "resp_h")
+            await here.until(lambda: not here.chat.running())
+            await here.chat.settled(session.id)
+            other.do("free_lock")
+        await there.answered(session, "mine there", "answer of there", "resp_t")
+        await here.store._heal()
+        prompts = ["zero", "mine there", "mine here"]
+        for t in (here, there):
+            await t.until(lambda t=t: [one.depth for one in t.turns if one.prompt == "mine here"][-1:] == [2])
+            assert [one.prompt for one in await t.chat.turns(session.id)] == prompts
+        here.chat.send(await here.chat.open("one"), "next")
+        asked = (await here.server.request()).json
+        assert asked["previous_response_id"] == "resp_t"
+        assert [one["content"] for one in asked["input"]] == ["mine here", "answer of here", "next"]

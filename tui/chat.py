@@ -94,7 +94,7 @@ class Chat(Leases):
 
         matcher = literal(text)
         live = {
-            run_.turn.depth: matcher.count(f"{run_.turn.prompt}\n{run_.turn.text}") for run_ in self._of(session_id)
+            run_.turn.depth: matcher.count(f"{run_.turn.prompt}\n{run_.turn.text}") for run_ in self._shown(session_id)
         }
         async for places in self._store.finds.places(session_id, text):
             counts = dict(places.counts)
@@ -119,12 +119,20 @@ class Chat(Leases):
         if Can.RESUME not in profile.traits.can:
             return False
         self._refuse_busy(session.id)
-        turn = await self._store.reopen(newest[-1].id)
-        if turn is None or session.id in self._runs:
+        # What is said meanwhile waits behind it.
+        self._between[session.id], self._done[session.id] = False, newest[-1].id
+        try:
+            turn = await self._store.reopen(newest[-1].id)
+        finally:
+            is_stopped = self._between.pop(session.id, False)
+            self._done.pop(session.id, None)
+        if turn is None:
             return False
         turn = replace(turn, status=TurnStatus.STREAMING, error=None, ended_at=None)
         run_ = Run(session, turn, profile, is_resumed=True, name=turn.run)
         self._start(run_, Request(profile, turn.prompt, session.id, run=turn.run))
+        if is_stopped:
+            self.cancel(session.id)
         return True
 
     def _profile_of_turn(self, turn: Turn) -> Profile | None:

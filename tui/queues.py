@@ -142,12 +142,14 @@ class Queues(Turns):
             if self._goes_on(turn.session_id):
                 # What is sent from now on comes after what waits.
                 self._between[turn.session_id] = False
+                run_.is_followed = True
 
     async def _after(self, run_: Run) -> None:
         session_id = run_.turn.session_id
         if run_.session is not None and session_id not in self._runs:
             await self.queue(session_id)
-            self._between.pop(session_id, None)
+            if run_.is_followed:
+                self._between.pop(session_id, None)
             await self._go_on(session_id)
             await self._let_go(session_id)
         await super()._after(run_)

@@ -10,7 +10,7 @@ from tui.model import ItemState, Session, Turn, TurnStatus
 from tui.traits import Can
 from tui.values import dataclass
 
-Outline = tuple[TurnStatus, float | None, str, tuple[ItemState, ...]]
+Outline = tuple[int, TurnStatus, float | None, str, tuple[ItemState, ...]]
 """What tells of a turn that has ended whether someone has changed it since."""
 
 
@@ -32,8 +32,9 @@ class Run:
     `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
     after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
     stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
-    so many of them. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer last
-    grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
+    so many of them. `moved_to` is the depth it has, where someone else has its place; `is_followed`, whether a prompt that
+    waits is sent after it. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer
+    last grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
     """
 
     session: Session | None
@@ -46,6 +47,8 @@ class Run:
     is_stateless: bool = False
     is_resumed: bool = False
     at: int | None = None
+    moved_to: int | None = None
+    is_followed: bool = False
     name: str = ""
     beaten: float = 0.0
     told: float = 0.0
@@ -56,6 +59,8 @@ class Run:
     def seen(self, turn: Turn) -> Turn:
         """`turn` with what was learnt beside its stream."""
         self.name = turn.run or self.name
+        if self.moved_to is not None:
+            turn = replace(turn, depth=self.moved_to)
         if self.notes:
             turn = replace(turn, notes=(*turn.notes, *self.notes))
         if self.states:
@@ -72,4 +77,4 @@ class Run:
 
 def outline(turn: Turn) -> Outline:
     """A turn's outline."""
-    return turn.status, turn.ended_at, turn.run, tuple(item.state for item in turn.items)
+    return turn.depth, turn.status, turn.ended_at, turn.run, tuple(item.state for item in turn.items)

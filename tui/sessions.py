@@ -144,12 +144,13 @@ class Sessions(Publisher):
         self._publish(SessionChanged(session))
         return session
 
-    async def keep_place(self, session_id: str, draft: str, scroll: Scroll) -> None:
-        """Keep what was typed and not sent, and the place the user was at. A place alone does not keep a new session."""
+    async def keep_place(self, session_id: str, draft: str | None, scroll: Scroll) -> None:
+        """Keep what was typed and not sent, None where that is as it was, and the place the user was at. A place alone does
+        not keep a new session."""
         session = await self.session(session_id)
         if session is None or (session_id in self._new and not draft):
             return
-        if session.draft != draft:
+        if draft is not None and session.draft != draft:
             await self._update(session_id, draft=draft, scroll=scroll)
         elif session.scroll != scroll:
             await self._store.update(session_id, scroll=scroll)
@@ -178,7 +179,7 @@ class Sessions(Publisher):
         new = self._new.pop(session_id, None)
         if new is not None:
             try:
-                session: Session | None = await self._store.create(replace(new, **changes))
+                session: Session | None = await self._store.make(new, changes)
             except StoreError:
                 self._new[session_id] = new
                 raise

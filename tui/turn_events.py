@@ -13,7 +13,7 @@ from tui.attachments import pictures_in
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config, Profile
-from tui.continuity import MOVED, Start, has_moved, point_after, take_up
+from tui.continuity import MOVED, Start, has_moved, mapping_after, point_after, take_up
 from tui.errors import StoreError
 from tui.events import (
     AttemptStarted,
@@ -155,6 +155,7 @@ class TurnEvents(TurnViews):
             return await self.turns(turn.session_id, after + 1, turn.depth, must_read=self._is_on_disk(turn.session_id))
 
         mapping = await self._conversation(turn.session_id, profile, must_read=self._is_on_disk(turn.session_id))
+        mapping = self._newest(mapping, turn, profile)
         if run_.session is not None and run_.session.provenance is Provenance.IMPORTED:
             request = replace(request, preface=IMPORTED_PREFACE)
         pictures = self._store.pictures.get
@@ -163,6 +164,21 @@ class TurnEvents(TurnViews):
         )
         run_.is_stateless = start.is_stateless
         return start
+
+    def _newest(self, mapping: Mapping | None, turn: Turn, profile: Profile) -> Mapping | None:
+        """The conversation before a turn: as it was read, or as turns left it that have ended and are not on disk yet."""
+        for run_ in self._shown(turn.session_id):
+            if run_.turn.id == turn.id or run_.turn.depth >= turn.depth or run_.moved_to is not None:
+                continue
+            left = mapping_after(
+                run_.turn, run_.profile.principal, is_stateless=run_.is_stateless, now=self._clock.now()
+            )
+            address = (profile.origin, profile.protocol, profile.principal)
+            if left is None or (left.origin, left.protocol, left.principal) != address:
+                continue
+            if mapping is None or mapping.depth < left.depth:
+                mapping = left
+        return mapping
 
     def _chore(self, work: Any) -> asyncio.Task[Any]:
         """Do something small beside all else, and have it done before closing."""

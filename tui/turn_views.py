@@ -33,7 +33,7 @@ class TurnViews(Sessions):
         coming = self._coming(session_id) or coming
         if coming is not None:
             return coming.turn.depth + 1
-        return max([saved, *(run_.turn.depth + 1 for run_ in self._of(session_id))])
+        return max([saved, *(run_.turn.depth + 1 for run_ in self._shown(session_id))])
 
     async def turns(
         self, session_id: str, start: int = 0, stop: int | None = None, *, must_read: bool = False
@@ -46,7 +46,7 @@ class TurnViews(Sessions):
         coming = self._coming(session_id)
         saved = await self._store.turns(session_id, start, stop, must_read=must_read)
         coming = self._coming(session_id) or coming
-        runs = self._of(session_id)
+        runs = self._shown(session_id)
         if coming is not None:
             saved = [turn for turn in saved if turn.depth < coming.turn.depth]
             # It may have come and ended while this was read.
@@ -149,6 +149,15 @@ class TurnViews(Sessions):
         """The running turn that is about to take the place of others, where those are still to be read in it."""
         run_ = self._runs.get(session_id)
         return run_ if run_ is not None and run_.at is not None and run_.saved is None else None
+
+    def _shown(self, session_id: str) -> list[Run]:
+        """What runs in a session, or is being saved, and lies on its present branch."""
+        shown: list[Run] = []
+        for run_ in self._of(session_id):
+            if run_.at is not None:
+                shown = [one for one in shown if one.turn.depth < run_.turn.depth]
+            shown.append(run_)
+        return shown
 
     def _of(self, session_id: str) -> list[Run]:
         """What runs in a session, or has just ended and is being saved."""

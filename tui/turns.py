@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from tui.changes import SessionChanged, TurnChanged
@@ -220,12 +221,26 @@ class Turns(TurnEvents):
         if session is None or is_refused:
             return
         principal, now = run_.profile.principal, self._clock.now()
-        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=now)
+        # What someone else has said in the turn's place, its conversation was not told.
+        is_whole = run_.moved_to is None
+        mapping = mapping_after(turn, principal, is_stateless=run_.is_stateless, now=now) if is_whole else None
         keeps = turn.status.is_final and self._keeps(turn.session_id)
         if keeps:
             self._kept.add(turn.session_id)
-        if await self._store.save(turn, run_.saved, session, mapping, keeps=keeps):
-            run_.saved, run_.beaten = turn, asyncio.get_running_loop().time()
+        stored = await self._store.save(turn, run_.saved, session, mapping, keeps=keeps)
+        if stored is None:
+            return
+        self._new.pop(turn.session_id, None)
+        run_.saved, run_.beaten = turn, asyncio.get_running_loop().time()
+        if stored.depth != turn.depth:
+            self._move(run_, stored.depth)
+
+    def _move(self, run_: Run, depth: int) -> None:
+        """Show a turn in the place it has: someone else has said something in that which it was to have."""
+        run_.moved_to = depth
+        run_.turn = replace(run_.turn, depth=depth)
+        self._mine[run_.turn.id] = outline(run_.turn)
+        self._publish(TurnChanged(run_.turn))
 
     async def _after(self, run_: Run) -> None:
         """What a session's row needs once its turn is over."""

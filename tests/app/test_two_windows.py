@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +20,7 @@ from tui import leases
 from tui.app.run import Wish
 from tui.app.screens.picker import Picker
 from tui.app.transcript.view import TranscriptView
-from tui.model import TurnStatus
+from tui.model import Scroll, TurnStatus
 
 LINE = re.compile(r"Answering in another window since \d\d:\d\d · F5 takes over")
 
@@ -392,3 +393,63 @@ def test_take_over_is_for_a_session() -> None:
     refused = palaver("ask", "--take-over", "hello")
     assert refused.returncode == 2
     assert "--take-over is for a session — name it with -s" in refused.stderr
+
+
+async def test_where_two_are_sent_at_once_both_are_shown(history: Path) -> None:
+    async with two(history) as (here, there):
+        await here.exchange("zero", "nought")
+        await there.until(lambda: "nought" in there.transcript)
+        here.screen.prompt.replace_text("mine here")
+        there.screen.prompt.replace_text("mine there")
+        await here.pilot.press("enter")
+        await there.pilot.press("enter")
+        asked = await here.server.request()
+        answer_well(asked, "well", "resp_2")
+        for w in (here, there):
+            await w.until(lambda w=w: "mine here" in w.transcript and "well" in w.transcript)
+        await there.until(lambda: "mine there" in there.transcript or there.screen.prompt.text == "mine there")
+
+
+async def test_a_draft_is_left_alone_by_the_window_that_only_scrolls(history: Path) -> None:
+    long = "\n\n".join(f"line {number}" for number in range(100))
+    async with window(history, wish=Wish(label="one")) as there:
+        await there.exchange("tell", long)
+        async with window(history, wish=Wish(label="one")) as here:
+            await here.type("a long thought")
+            await until_kept(here, "a long thought")
+            before = await place_on_disk(there)
+            await there.press("pageup")
+            while await place_on_disk(there) == before:
+                await there.pilot.pause(0.05)
+            await until_kept(there, "a long thought")
+
+
+async def test_a_draft_that_was_sent_does_not_come_back_by_the_window_that_still_shows_it(history: Path) -> None:
+    long = "\n\n".join(f"line {number}" for number in range(100))
+    async with window(history, wish=Wish(label="one")) as here:
+        await here.exchange("tell", long)
+        await here.type("send me once")
+        await until_kept(here, "send me once")
+        async with window(history, wish=Wish(label="one")) as there:
+            await there.until(lambda: there.screen.prompt.text == "send me once")
+            await here.press("enter")
+            answer_well(await here.server.request(), "done", "resp_2")
+            await until_kept(here, "")
+            before = await place_on_disk(there)
+            await there.press("pageup")
+            while await place_on_disk(there) == before:
+                await there.pilot.pause(0.05)
+            await until_kept(there, "")
+
+
+async def until_kept(w: Window, draft: str) -> None:
+    """Wait until the session shown has that draft on disk."""
+    async with asyncio.timeout(20):
+        while (kept := await w.talk.store.session(w.screen.session.id)) is None or kept.draft != draft:
+            await w.pilot.pause(0.05)
+
+
+async def place_on_disk(w: Window) -> Scroll:
+    kept = await w.talk.store.session(w.screen.session.id)
+    assert kept is not None
+    return kept.scroll

@@ -125,7 +125,7 @@ class Steps:
     async def say(self, label: str, text: str, status: str = "streaming") -> bool:
         before = self.turns[label]
         self.turns[label] = said(before, text, status=TurnStatus(status))
-        return await self.store.save(self.turns[label], before, await self._session(label))
+        return await self.store.save(self.turns[label], before, await self._session(label)) is not None
 
     async def many(self, label: str, count: int) -> int:
         """So many whole turns, each saved three times. Gives how many were really saved."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing, nullcontext, suppress
@@ -24,6 +25,7 @@ from tests.store.histories import (
     stream,
     told,
 )
+from tests.store.other import Other
 from tui.errors import StoreError
 from tui.model import Turn, TurnStatus
 from tui.store import Store
@@ -235,3 +237,60 @@ async def test_where_there_was_never_a_history_there_is_none_to_be_read(tmp_path
     async with opened(tmp_path, must_read=True) as store:
         assert store.health.message.startswith("History is off: ")
         assert await store.sessions() == []
+
+
+async def test_writes_give_up_in_the_order_of_the_calls(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older one that waited longer would come after the newer ones, and put its value over theirs."""
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.05)
+    session, elsewhere = a_session(), a_session("elsewhere")
+    async with opened(history) as store:
+        await store.create(session)
+        await store.create(elsewhere)
+        with Other(history) as other:
+            other.do("take_lock")
+            older = asyncio.ensure_future(store.update(session.id, draft="I type"))
+            await asyncio.sleep(0)
+            await store.begin(a_turn(elsewhere), elsewhere)
+            await store.update(session.id, draft="I type all of this")
+            other.do("free_lock")
+            await older
+        await store._heal()
+        assert rows(history, "SELECT draft FROM sessions WHERE label = 'work'") == [("I type all of this",)]
+
+
+async def test_what_a_cancelled_write_brought_to_disk_is_not_written_again(history: Path, disk: Disk) -> None:
+    session = a_session()
+    async with opened(history) as store, opened(history) as other:
+        await store.create(session)
+        async with disk.broken(store):
+            await store.update(session.id, draft="older")
+        writing = asyncio.ensure_future(store.update(session.id, pinned=True))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        async with asyncio.timeout(20):
+            while store.overlay:
+                await asyncio.sleep(0)
+        await other.update(session.id, draft="newer")
+        await store.update(session.id, pinned=False)
+        assert rows(history, "SELECT draft FROM sessions") == [("newer",)]
+
+
+async def test_what_is_cancelled_while_it_waits_for_a_lock_leaves_no_error_behind(history: Path) -> None:
+    found: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: found.append(context))
+    async with opened(history) as store:
+        with Other(history) as other:
+            other.do("take_lock")
+            writing = asyncio.ensure_future(store.update("none", draft="x"))
+            while not store._was_locked:
+                await asyncio.sleep(0)
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            other.do("free_lock")
+        await store.sessions()
+    gc.collect()
+    assert found == []

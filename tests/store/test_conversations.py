@@ -69,9 +69,23 @@ async def test_a_conversation_used_again_keeps_the_time_it_was_issued(history: P
     async with opened(history) as store:
         await keep(store, session, first, replace(first, depth=1, issued_at=NOW + 9, used_at=NOW + 9))
         assert await get(store, first) == replace(first, depth=1, used_at=NOW + 9)
-        gone = replace(first, conversation_id="another", issued_at=NOW + 20, used_at=NOW + 20)
+        gone = replace(first, conversation_id="another", depth=2, issued_at=NOW + 20, used_at=NOW + 20)
         await keep(store, session, gone)
         assert await get(store, first) == gone
+
+
+async def test_one_that_knows_less_takes_no_ones_place(history: Path) -> None:
+    """A window that was taken over, and wakes, saves the end of its answer after those that came since."""
+    session = a_session()
+    newer = a_mapping(session, "of the one that took over", depth=2)
+    async with opened(history) as store:
+        slept = await store.begin(a_turn(session, "slept"), session)
+        await store.save(said(slept, "hi", status=TurnStatus.INTERRUPTED), slept, session)
+        later = await told(store, session)
+        assert await store.save(later, later, session, newer)
+        done = said(slept, "hi", status=TurnStatus.DONE)
+        assert await store.save(done, None, session, a_mapping(session, "of the one that slept", depth=0))
+        assert await get(store, newer) == newer
 
 
 @pytest.mark.parametrize("state", list(MappingState))

@@ -995,7 +995,7 @@ async def test_ending_does_not_wait_for_a_lock_others_keep(history: Path, monkey
             )
             await asyncio.sleep(0)
             store.hasten()
-            assert await asyncio.gather(*waiting) == [False, False, False]
+            assert await asyncio.gather(*waiting) == [None, None, None]
             assert [turn.text for turn in await store.turns(session.id)] == ["all"]
     assert not store.health.unsaved
     assert texts(history) == ["hello", "all"]

@@ -116,9 +116,9 @@ async def test_a_look_costs_one_stat_while_nothing_happens(history: Path, monkey
             stats.append(self)
             return stat(self, follow_symlinks=follow_symlinks)
 
-        def counted_call(*args: Any) -> Any:
+        def counted_call(*args: Any, **more: Any) -> Any:
             calls.append(args)
-            return call(*args)
+            return call(*args, **more)
 
         monkeypatch.setattr(Path, "stat", counted_stat)
         monkeypatch.setattr(store, "_call", counted_call)

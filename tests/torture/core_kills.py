@@ -132,7 +132,7 @@ class Watched(Store):
 
     async def save(
         self, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None = None, *, keeps: bool = False
-    ) -> bool:
+    ) -> Turn | None:
         saved = await super().save(turn, since, session, mapping, keeps=keeps)
         if saved:
             self.tell({"kept": [turn.prompt, len(turn.text) // len(WORD), turn.status if turn.status.is_final else ""]})

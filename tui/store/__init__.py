@@ -138,6 +138,29 @@ class Store(Access):
         self.not_saved(trouble)
         return session
 
+    async def make(self, session: Session, changes: dict[str, Any]) -> Session:
+        """Keep a new session whose label is made up, with these changes; under another one like it, where that is taken.
+        One that is there already is changed. Gives it as it is now.
+
+        Raises:
+            LabelTaken: Another session has the label that it is to have by `changes`.
+        """
+        try:
+            return await self.write(sql.sessions.make_session, session, changes, is_awaited=True)
+        except LabelTaken:
+            raise
+        except StoreError as error:
+            trouble = error
+        if "label" in changes:
+            other = await self.find(changes["label"])
+            if other is not None and other.id != session.id:
+                raise LabelTaken(changes["label"])
+        if await self.session(session.id) is None:
+            self.overlay.add_session(session)
+        self.overlay.add_changes(session.id, changes)
+        self.not_saved(trouble)
+        return await self.session(session.id) or replace(session, **changes)
+
     async def update(self, session_id: str, *, touch: bool = False, **changes: Any) -> Session | None:
         """Change fields of a session. Gives it as it is now, or None if there is no such session.
 
@@ -311,29 +334,30 @@ class Store(Access):
 
     async def save(
         self, turn: Turn, since: Turn | None, session: Session, mapping: Mapping | None = None, *, keeps: bool = False
-    ) -> bool:
-        """Bring a turn, last saved as `since`, to disk; with the conversation it moved, in one go. False if it cannot be.
+    ) -> Turn | None:
+        """Bring a turn, last saved as `since`, to disk; with the conversation it moved, in one go. Gives it with its place in
+        the session, in which someone else may have said something meanwhile; None if it cannot be.
 
         Its session is let go of with the end of the turn, unless this `keeps` it. Never raises: what cannot be written is
         kept.
         """
         session = replace(session, turns=0)
         try:
-            known = await self.write(self._save_now, turn, since, session, mapping, keeps)
+            depth, known = await self.write(self._save_now, turn, since, session, mapping, keeps)
         except StoreError as error:
             self.written.pop(turn.id, None)
             self.overlay.add_turn(turn, session)
             if mapping is not None:
-                self.overlay.add_mapping(mapping)
+                self.overlay.add_mapping(mapping, turn.id)
             self.not_saved(error)
             if await self.read(sql.turns.is_elsewhere, False, turn.id):
                 self.overlay.elsewhere.add(turn.id)
-            return False
+            return None
         if not turn.status.is_final:
             self.written[turn.id] = turn
         if mapping is not None:
             self.known[address_of(mapping)] = known
-        return True
+        return turn if depth == turn.depth else replace(turn, depth=depth)
 
     async def count(self, session_id: str, unread: int = 0) -> int:
         """How many turns a session has; `unread`, where that cannot be read."""
@@ -385,15 +409,19 @@ class Store(Access):
         session: Session,
         mapping: Mapping | None,
         keeps: bool,
-    ) -> Mapping | None:
+    ) -> tuple[int, Mapping | None]:
         # What is on disk is `since` only if that was the last thing written of this turn, and to this file.
         written = self.written.pop(turn.id, None)
         since = since if written is since else None
         home = self.kept_in.get(session.id, session)
-        if sql.saving.put_turn(conn, replace(turn, session_id=home.id), since, home, self.writer(), keeps):
+        stored = replace(turn, session_id=home.id)
+        depth, is_wanted = sql.saving.put_turn(conn, stored, since, home, self.writer(), keeps)
+        if is_wanted:
             self._wanted.append(turn)
         if mapping is None:
-            return None
-        sql.conversations.put_mapping(conn, mapping, turn.id)
+            return depth, None
+        # What someone else has said in the turn's place, its conversation was not told.
+        if depth == turn.depth:
+            sql.conversations.put_mapping(conn, mapping, turn.id)
         # The session may be on another branch than the turn by now.
-        return sql.conversations.get_mapping(conn, *address_of(mapping))
+        return depth, sql.conversations.get_mapping(conn, *address_of(mapping))

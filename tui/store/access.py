@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from asyncio import Future
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tui.clock import SYSTEM, Clock
 from tui.errors import PalaverError, StoreError
@@ -48,6 +49,9 @@ SAID_AFTER = 1.0
 
 WAITING = "History is not saved yet: another process is using it."
 """What the user is told then."""
+
+LOCKED = "The history is locked by another process."
+"""What is wrong where that was in vain."""
 
 HEAL_EVERY = 10.0
 """Seconds between two attempts to write what is only in memory."""
@@ -107,6 +111,9 @@ class Access:
         self._is_waiting = False
         self._told = Health()
         self._writing = asyncio.Lock()
+        # When each of the writes that are under way is to give up; and whether the last attempt found the file locked.
+        self._deadlines: list[float] = []
+        self._was_locked = False
         self._healing: asyncio.Task[None] | None = None
 
     # Life
@@ -229,30 +236,36 @@ class Access:
             PalaverError: What `function` raises.
         """
         loop = asyncio.get_running_loop()
-        patience = BEGIN_PATIENCE if is_awaited or self.overlay else PATIENCE
-        begun, deadline = loop.time(), loop.time() + patience
+        begun = loop.time()
+        deadline = begun + (BEGIN_PATIENCE if is_awaited or self.overlay else PATIENCE)
+        self._deadlines.append(deadline)
         try:
-            async with asyncio.timeout_at(deadline) as waiting, self._writing:
+            async with self._writing:
                 while True:
-                    waiting.reschedule(None)
+                    if self._was_locked and loop.time() >= deadline:
+                        raise StoreError(LOCKED, transient=True)
                     unsaved = self.overlay.copy()
                     try:
-                        done: T = await self._call(self._keeper.write, self._write_now, unsaved, function, args)
+                        done: T = await self._call(
+                            self._keeper.write, self._write_now, unsaved, function, args, then=self._forget(unsaved)
+                        )
                         break
                     except Locked:
-                        waiting.reschedule(min(deadline, self._last_moment))
+                        self._was_locked = True
                         self._is_waiting = loop.time() - begun > SAID_AFTER
                         self._tell()
+                        # One that gave up later than those behind it would write its older value over their newer ones.
+                        if loop.time() >= min(*self._deadlines, self._last_moment):
+                            raise StoreError(LOCKED, transient=True) from None
                         await asyncio.sleep(0.01)
-        except TimeoutError:
-            raise StoreError("The history is locked by another process.", transient=True) from None
         except PalaverError:
             self._is_waiting = False
             self._tell()
             raise
         finally:
+            self._deadlines.remove(deadline)
             self._is_waiting = False
-        self.overlay.forget(unsaved)
+        self._was_locked = False
         self._tell_wanted()
         if not self.overlay:
             self._cannot_write = ""
@@ -289,14 +302,29 @@ class Access:
         self.written.clear()
         self.known.clear()
 
-    async def _call(self, function: Callable[..., T], *args: object) -> T:
-        """Run in the store's thread, to its end even if the caller is cancelled. What it refuses then is no one's concern."""
+    async def _call(
+        self, function: Callable[..., T], *args: object, then: Callable[[Future[Any]], object] | None = None
+    ) -> T:
+        """Run in the store's thread, to its end even if the caller is cancelled. What it refuses then is no one's concern;
+        `then` is called in any case."""
         assert self._thread is not None, "the store is not open"
         running = asyncio.get_running_loop().run_in_executor(self._thread, _attempt, function, args)
+        if then is not None:
+            running.add_done_callback(then)
         done = await asyncio.shield(running)
-        if isinstance(done, PalaverError):
+        if isinstance(done, PalaverError | Locked):
             raise done
         return done
+
+    def _forget(self, unsaved: Overlay) -> Callable[[Future[Any]], object]:
+        """What takes in that `unsaved` is on disk, once it is, whether or not anyone waits for that."""
+
+        def forget(running: Future[Any]) -> None:
+            is_done = not running.cancelled() and running.exception() is None
+            if is_done and not isinstance(running.result(), PalaverError | Locked):
+                self.overlay.forget(unsaved)
+
+        return forget
 
     def _write_now(self, conn: Connection, unsaved: Overlay, function: Callable[..., T], args: tuple[object, ...]) -> T:
         # Begun anew where the file was replaced meanwhile.
@@ -334,11 +362,11 @@ class Access:
         await self.read(sql.sessions.revision, 0)
 
 
-def _attempt(function: Callable[..., T], args: tuple[object, ...]) -> T | PalaverError:
+def _attempt(function: Callable[..., T], args: tuple[object, ...]) -> T | PalaverError | Locked:
     """What a function gives, or refuses. A future that fails with no one left to ask it counts as a mistake of ours."""
     try:
         return function(*args)
-    except PalaverError as error:
+    except (PalaverError, Locked) as error:
         return error
 
 

@@ -34,7 +34,7 @@ class Conversations:
             StoreError: It cannot be read and is not known, and it `must`.
         """
         access, address = self._access, (session_id, origin, protocol, principal)
-        kept = access.overlay.mappings.get(address)
+        kept = access.overlay.mapping(address)
         if kept is not None:
             return kept
         try:

@@ -27,8 +27,8 @@ class Overlay:
 
     `homes` are the sessions that unsaved turns belong to, in case the file has lost them. `blind` are those sessions that
     were made while it could not be read whether there is one of their label: each means that one, if there is.
-    `elsewhere` are turns on another branch than the one their session is on: they are no part of what it shows. `given_up`
-    counts the turns there was no room for.
+    `elsewhere` are turns on another branch than the one their session is on: they are no part of what it shows. `moved_by`
+    are the turns in which the conversations became what they are. `given_up` counts the turns there was no room for.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,7 @@ class Overlay:
         self.elsewhere: set[str] = set()
         self.blind: set[str] = set()
         self.mappings: dict[Address, Mapping] = {}
+        self.moved_by: dict[Address, str] = {}
         self.pictures: dict[str, Picture] = {}
         self.given_up = 0
 
@@ -55,6 +56,7 @@ class Overlay:
         other.elsewhere = set(self.elsewhere)
         other.blind = set(self.blind)
         other.mappings = dict(self.mappings)
+        other.moved_by = dict(self.moved_by)
         other.pictures = dict(self.pictures)
         return other
 
@@ -81,17 +83,23 @@ class Overlay:
             made = sql.sessions.get_session(conn, session_id) if session_id in self.blind else None
             if made is not None:
                 kept_in[session_id] = replace(made, turns=0)
-        wanted = []
+        wanted, moved = [], set()
         for turn in self.turns.values():
             home = kept_in.get(turn.session_id, self.homes[turn.session_id])
-            if sql.saving.put_turn(conn, replace(turn, session_id=home.id), None, home, writer):
+            depth, is_wanted = sql.saving.put_turn(conn, replace(turn, session_id=home.id), None, home, writer)
+            if is_wanted:
                 wanted.append(turn)
+            if depth != turn.depth:
+                moved.add(turn.id)
         for session_id, changes in self.changes.items():
             # A turn brings its session the profile it was sent to; another one was chosen since.
             if "profile" in changes:
                 sql.sessions.update_session(conn, session_id, {"profile": changes["profile"]})
-        for mapping in self.mappings.values():
-            sql.conversations.put_mapping(conn, mapping)
+        for address, mapping in self.mappings.items():
+            turn_id = self.moved_by.get(address, "")
+            # What someone else has said in the place of a turn, its conversation was not told.
+            if turn_id not in moved:
+                sql.conversations.put_mapping(conn, mapping, turn_id)
         for picture in self.pictures.values():
             sql.pictures.put_picture(conn, picture)
         return wanted
@@ -150,8 +158,13 @@ class Overlay:
                 del self.turns[one.id]
                 self.given_up += 1
 
-    def add_mapping(self, mapping: Mapping) -> None:
+    def add_mapping(self, mapping: Mapping, turn_id: str = "") -> None:
         self.mappings[address_of(mapping)] = mapping
+        self.moved_by[address_of(mapping)] = turn_id
+
+    def mapping(self, address: Address) -> Mapping | None:
+        """An unsaved conversation of the branch a session is on."""
+        return None if self.moved_by.get(address) in self.elsewhere else self.mappings.get(address)
 
     def merged_sessions(self, saved: list[Session]) -> list[Session]:
         """`saved`, with what is newer in memory put over it, and in front what is only there."""

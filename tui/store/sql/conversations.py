@@ -31,7 +31,10 @@ def get_mapping(conn: Connection, session_id: str, origin: str, protocol: str, p
 
 
 def put_mapping(conn: Connection, mapping: Mapping, turn_id: str = "") -> None:
-    """Keep a conversation's id, in place of the one known before: on the branch of a turn, or on the session's present one."""
+    """Keep a conversation's id, in place of the one known before: on the branch of a turn, or on the session's present one.
+
+    One that knows less of the branch, as that of a window which has slept since, takes no one's place.
+    """
     conn.execute(
         """
         INSERT INTO conversations (branch_id, session_id, origin, protocol, principal, conversation_id, depth, issued_at,
@@ -42,6 +45,7 @@ def put_mapping(conn: Connection, mapping: Mapping, turn_id: str = "") -> None:
             conversation_id = excluded.conversation_id, depth = excluded.depth, used_at = excluded.used_at,
             state = excluded.state,
             issued_at = CASE conversation_id WHEN excluded.conversation_id THEN issued_at ELSE excluded.issued_at END
+        WHERE excluded.depth >= conversations.depth
         """,
         (
             turn_id,

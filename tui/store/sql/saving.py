@@ -92,29 +92,34 @@ def set_item_state(conn: Connection, turn_id: str, key: str, state: ItemState) -
 
 def put_turn(
     conn: Connection, turn: Turn, since: Turn | None, session: Session, writer: Writer, keeps: bool = False
-) -> bool:
+) -> tuple[int, bool]:
     """Bring a stored turn to the state of `turn`, given that it was stored as `since`. Safe to repeat.
 
-    Without `since`, or where the turn is not there any more, all of it is written. It stays in the place it has. The
-    session is let go of once the turn has ended, unless this `keeps` it. Gives whether someone else wants it, or has taken
-    it: one turn at a time runs in it, so that this one is cut short then.
+    Without `since`, or where the turn is not there any more, all of it is written. It stays in the place it has; one that
+    was not there yet, and whose place someone else has taken, comes after that. The session is let go of once the turn has
+    ended, unless this `keeps` it. Gives the depth it is at, and whether someone else wants the session, or has taken it: one
+    turn at a time runs in it, so that this one is cut short then.
     """
     wants = "" if turn.status.is_final else sending.beat(conn, turn.session_id, turn.id, writer)
     if wants and not sending.is_held(conn, turn.session_id, writer):
         turn = replace(turn, status=TurnStatus.INTERRUPTED, error=recovery.SEIZED)
-    row = conn.execute("SELECT status FROM turns WHERE id = ?", (turn.id,)).fetchone()
+    row = conn.execute("SELECT status, depth FROM turns WHERE id = ?", (turn.id,)).fetchone()
     if row is None:
         sessions.ensure_session(conn, session)
         branch, low, free = branches.end_of(conn, turn.session_id)
         taken = conn.execute("SELECT 1 FROM turns WHERE branch_id = ? AND depth = ?", (branch, turn.depth)).fetchone()
         turn = replace(turn, depth=free if taken or turn.depth < low or turn.depth > free else turn.depth)
         _insert(conn, turn, branch, writer.holder)
+        if not turn.status.is_final:
+            sending.pass_on(conn, turn, writer)
         since = None
-    elif row[0] not in (TurnStatus.PENDING, TurnStatus.STREAMING):
-        if since is not None and since.status.is_final:
-            return bool(wants)
-        items.unindex(conn, turn.id)
-        since = None
+    else:
+        turn = replace(turn, depth=row[1])
+        if row[0] not in (TurnStatus.PENDING, TurnStatus.STREAMING):
+            if since is not None and since.status.is_final:
+                return turn.depth, bool(wants)
+            items.unindex(conn, turn.id)
+            since = None
     items.put_items(conn, turn, since)
     _put_attempts(conn, turn, since)
     now = sessions.next_revision(conn)
@@ -129,7 +134,7 @@ def put_turn(
         if not keeps:
             sending.let_go(conn, turn, writer)
     _touch(conn, turn, now)
-    return bool(wants)
+    return turn.depth, bool(wants)
 
 
 def insert_ended(conn: Connection, turn: Turn, branch: str, revision: int) -> None:

@@ -87,10 +87,15 @@ def is_held(conn: Connection, session_id: str, writer: Writer) -> bool:
     return lease is not None and lease.holder == writer.holder
 
 
+def pass_on(conn: Connection, turn: Turn, writer: Writer) -> None:
+    """Let this process hold a session, if it does, for another turn of it."""
+    if is_held(conn, turn.session_id, writer):
+        leases.take(conn, turn.session_id, turn.id, writer)
+
+
 def let_go(conn: Connection, turn: Turn, writer: Writer) -> None:
     """End the lease of a turn that has ended, unless it is another turn's by now."""
-    lease = leases.get_lease(conn, turn.session_id)
-    if lease is not None and lease.turn_id == turn.id:
+    if not running_turn(conn, turn.session_id, writer.holder):
         leases.free(conn, turn.session_id, writer.holder)
 
 

@@ -111,6 +111,21 @@ def put_session(conn: Connection, session: Session) -> Session:
     return session
 
 
+def make_session(conn: Connection, session: Session, changes: Fields[str, Any]) -> Session:
+    """Insert a session whose label is made up, with these changes; one that is there already is changed. Gives it as it is.
+
+    Raises:
+        LabelTaken: Another session has the label that it is to have by `changes`.
+    """
+    made = replace(session, **changes)
+    if conn.execute("SELECT 1 FROM sessions WHERE id = ?", (session.id,)).fetchone():
+        return update_session(conn, session.id, changes) or made
+    if "label" in changes:
+        return put_session(conn, made)
+    ensure_session(conn, made)
+    return get_session(conn, session.id) or made
+
+
 def fork_session(conn: Connection, session: Session, of: str, turns: int) -> Session | None:
     """Insert a session that goes on from the first `turns` turns of session `of`, which both share from then on.
 
