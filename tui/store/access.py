@@ -244,7 +244,7 @@ class Access:
                 while True:
                     if self._was_locked and loop.time() >= deadline:
                         raise StoreError(LOCKED, transient=True)
-                    unsaved = self.overlay.copy()
+                    unsaved, self._was_locked = self.overlay.copy(), False
                     try:
                         done: T = await self._call(
                             self._keeper.write, self._write_now, unsaved, function, args, then=self._forget(unsaved)
@@ -265,7 +265,6 @@ class Access:
         finally:
             self._deadlines.remove(deadline)
             self._is_waiting = False
-        self._was_locked = False
         self._tell_wanted()
         if not self.overlay:
             self._cannot_write = ""

@@ -136,6 +136,7 @@ class Overlay:
         if not self.turns:
             self.homes.clear()
         self.elsewhere &= self.turns.keys()
+        self.moved_by = {address: turn_id for address, turn_id in self.moved_by.items() if address in self.mappings}
         self.blind &= self.sessions.keys()
 
     def add_session(self, session: Session, *, is_blind: bool = False) -> None:
