@@ -27,8 +27,9 @@ _OTHERS = (
     "SSL_",
     "TEXTUAL",
     "NO_COLOR",
+    "PALAVER_",
 )
-
+_KEPT = ("TEXTUAL_SNAPSHOT", "PALAVER_REAL_SERVERS")
 
 _BEGUN = time.time()
 
@@ -80,7 +81,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of whoever runs the tests has any effect, and nothing is written outside the test's folder."""
     for name in list(os.environ):
-        if any(part in name.upper() for part in _OTHERS) and not name.startswith("TEXTUAL_SNAPSHOT"):
+        if any(part in name.upper() for part in _OTHERS) and not name.startswith(_KEPT):
             monkeypatch.delenv(name)
     for kind in ("CONFIG", "DATA", "LOG"):
         monkeypatch.setenv(f"PALAVER_{kind}_DIR", str(tmp_path / "palaver" / kind.lower()))
