@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -115,7 +115,6 @@ class Scene:
     size: tuple[int, int] = (100, 30)
     theme: str = ""
     profile: Profile = WORK
-    extra: dict[str, str] = field(default_factory=dict)
 
     async def play(self, pilot: Pilot[None]) -> None:
         """Play it in a window that `make_app` made."""
@@ -360,5 +359,3 @@ SCENES = {
     "composing": Scene(composing, size=(80, 24)),
     "switcher": Scene(switcher, size=(90, 24)),
 }
-
-__all__ = ["SCENES", "Scene", "SceneApp", "make_app"]

@@ -26,7 +26,6 @@ from tests.terminal import Terminal, is_restored, terminal, wait_for
 from tui.drafts import CLOSE, OPEN
 
 Write = Callable[[str], Path]
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.fault("C17")

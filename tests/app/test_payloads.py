@@ -16,7 +16,6 @@ from tests.terminal import Terminal
 Write = Callable[[str], Path]
 
 ALL = payloads()
-TEXT = "\n\n".join(ALL)
 LINE = " ".join(ALL).replace("\r", " ").replace("\n", " ")
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2060-\u206f\U000e0000-\U000e007f]")
 

@@ -101,7 +101,6 @@ class Session:
     lag: int = 0
     name: str = ""
     is_alive: bool = True
-    is_deleted: bool = False
     used_at: str = field(default_factory=now)
     prompts: list[str] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)

@@ -42,7 +42,7 @@ EVERY = 0.04
 LIVE = 0.25
 """Seconds after which what one window shows is in the other."""
 
-TAKE_OVER, CLEAR, SIDEBAR, SEND, QUIT = "\x1b[15~", "\x15", "\x02", "\r", "\x11"
+TAKE_OVER, CLEAR, SIDEBAR, SEND = "\x1b[15~", "\x15", "\x02", "\r"
 
 _TURNS = """
     SELECT t.status, (SELECT text FROM items WHERE turn_id = t.id AND position = 0),
