@@ -57,7 +57,7 @@ RUNS = {
     "kill-tui": Run("kill -9 of the window", "count", 2000, kills.window),
     "reattach": Run("kill -9 of the window in a run its server goes on with", "count", 30, reattach.run),
     "writers": Run("sixteen processes write one history", "seconds", 60, lambda s, _: hammering.writers(s)),
-    "network": Run("every answer breaks at every byte; every so manieth", "stride", 1, network.run),
+    "network": Run("every answer breaks at every N-th byte", "stride", 1, network.run),
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
     "agree": Run("two windows and a script in one session, which see the same", "seconds", 60, agree.run),
     "soak": Run("one turn after the other: threads, descriptors, memory", "count", 20_000, soak.run),

@@ -74,7 +74,7 @@ class Breaking:
         await self._server.__aexit__()
 
     def everywhere(self, stride: int = 1, first: int = 0, framings: tuple[str, ...] = FRAMINGS) -> Iterator[Fault]:
-        """Every fault at every so manieth byte of every answer."""
+        """Every fault at every `stride`-th byte of every answer."""
         for route, framing in self._framed:
             if framing not in framings:
                 continue
