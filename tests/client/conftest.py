@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,9 @@ def tasks() -> set[asyncio.Task[object]]:
     return {task for task in asyncio.all_tasks() if task is not here}
 
 
-@pytest.fixture
-async def nothing_left() -> AsyncIterator[None]:
-    """No socket and no task outlives the test."""
+@asynccontextmanager
+async def leaving_nothing() -> AsyncIterator[None]:
+    """No socket and no task of this loop outlives what is done within."""
     open_before, running_before = sockets(), tasks()
     yield
     for _ in range(200):
@@ -62,3 +63,10 @@ async def nothing_left() -> AsyncIterator[None]:
         await asyncio.sleep(0.005)
     assert sockets() <= open_before
     assert tasks() <= running_before
+
+
+@pytest.fixture
+async def nothing_left() -> AsyncIterator[None]:
+    """No socket and no task outlives the test."""
+    async with leaving_nothing():
+        yield

@@ -9,15 +9,17 @@ import gzip
 import json
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 import trustme
 
+from tests.client.conftest import leaving_nothing
 from tests.client.fault_server import (
     LAST_CHUNK,
     BlackHole,
@@ -42,6 +44,7 @@ from tests.client.protocols.recordings import recording, streamed
 from tests.client.protocols.test_recordings import WANTED
 from tests.client.turns import Bytes, Told, new_turn, take
 from tests.fake_server import PROFILE, Waits, completed, delta
+from tests.virtual_time import elapsed, play
 from tui.client import Client
 from tui.client.http import Http
 from tui.client.sse import LIMIT
@@ -52,6 +55,11 @@ from tui.model import TurnStatus
 from tui.text import clean
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+SETTLE = 0.05
+"""Real seconds in which what was sent over loopback, within this process, is sure to be there."""
 
 DONE, FAILED, INTERRUPTED, CANCELLED = (
     TurnStatus.DONE,
@@ -85,6 +93,26 @@ async def ask_once(*script: Step, profile: Profile | None = None, **request: Any
 
 def outcome(told: Told) -> tuple[TurnStatus, int, str]:
     return told.turn.status, told.exit_status, told.turn.text
+
+
+def in_virtual_time(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
+    """A test whose time passes only while all of it waits: a machine that is busy meanwhile makes no time-out pass."""
+
+    @wraps(test)
+    def played(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def scene() -> None:
+            async with leaving_nothing():
+                await test(*args, **kwargs)
+
+        async def at_once(work: Callable[[], T]) -> T:
+            return work()
+
+        with pytest.MonkeyPatch.context() as patch:
+            # A thread is nothing that virtual time waits for.
+            patch.setattr("tui.client.transport.aside", at_once)
+            play(scene, settle=SETTLE)
+
+    return played
 
 
 @pytest.fixture
@@ -169,7 +197,7 @@ async def test_the_newer_address_is_dead_and_the_older_one_alive(dead: str, reso
     async with FaultServer([Request(), *chunked(completed("fine"))]) as server:
         hole = BlackHole(socket.AF_INET6, server.port) if dead == "swallows" else None
         resolve("::1", "127.0.0.1")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             told = await ask(f"http://two-addresses.localhost:{server.port}/v1")
         if hole:
             hole.close()
@@ -297,10 +325,11 @@ async def test_http_to_a_server_of_tls(authority: Authority, with_key: Profile) 
 @pytest.mark.parametrize("end", [Fin(), Rst(), Never()], ids=["closes", "resets", "waits"])
 @pytest.mark.parametrize("protocol", ["responses", "chat"])
 @pytest.mark.fault("N07")
+@in_virtual_time
 async def test_http_to_a_server_of_something_else(greeting: bytes, end: Step, protocol: str) -> None:
     """What is not HTTP cannot have understood what it was asked."""
     async with FaultServer([Send(greeting), Request(), end]) as server:
-        told = await ask(server, replace(PROFILE, protocol=protocol, idle_timeout=0.2))
+        told = await ask(server, replace(PROFILE, protocol=protocol, idle_timeout=2.0))
     assert outcome(told) == (FAILED, 5, "")
     assert told.words == (f"127.0.0.1:{server.port} is not an HTTP server — check base_url (https:// or http://?)")
     assert len(told.turn.attempts) == 1
@@ -319,9 +348,10 @@ async def test_a_handshake_that_stalls() -> None:
 
 
 @pytest.mark.fault("N09")
+@in_virtual_time
 async def test_a_server_that_takes_the_request_and_says_nothing() -> None:
     async with FaultServer([Request(), Never()]) as server:
-        told = await ask(server, replace(PROFILE, idle_timeout=0.2))
+        told = await ask(server, replace(PROFILE, idle_timeout=2.0))
         await server.all_gone()
         assert len(server.received) == 1
     assert outcome(told) == (FAILED, 5, "")
@@ -330,17 +360,20 @@ async def test_a_server_that_takes_the_request_and_says_nothing() -> None:
 
 
 @pytest.mark.fault("N09", "N12")
+@in_virtual_time
 async def test_an_answer_may_be_longer_in_coming_than_it_may_fall_silent() -> None:
-    patient = replace(PROFILE, idle_timeout=0.1, begin_timeout=0.4)
-    async with FaultServer([Request(), Sleep(0.25), *chunked(delta("fine"), completed("fine"))]) as server:
+    patient = replace(PROFILE, idle_timeout=1.0, begin_timeout=4.0)
+    async with FaultServer([Request(), Sleep(2.5), *chunked(delta("fine"), completed("fine"))]) as server:
         assert outcome(await ask(server, patient)) == (DONE, 0, "fine")
     async with FaultServer([Request(), *HALF, Never()]) as server:
+        begun = elapsed()
         told = await ask(server, patient)
     assert outcome(told) == (INTERRUPTED, 7, HALF_SAID)
+    assert elapsed() - begun < 2
     async with FaultServer([Request(), Never()]) as server:
-        told = await ask(server, replace(patient, idle_timeout=0.1, begin_timeout=0.6))
+        told = await ask(server, replace(patient, begin_timeout=6.0))
     assert outcome(told) == (FAILED, 5, "")
-    assert "took the request and said nothing for 1 s" in told.words
+    assert "took the request and said nothing for 6 s" in told.words
 
 
 @pytest.mark.parametrize("end", [Fin(), Rst()], ids=["closes", "resets"])
@@ -424,7 +457,7 @@ HALF_SAID = "half an answer"
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
-        pytest.param([*HALF, Sleep(0.05), Rst()], "The connection was lost; the 3 words", id="reset"),
+        pytest.param([*HALF, Sleep(1.0), Rst()], "The connection was lost; the 3 words", id="reset"),
         pytest.param(HALF, "The connection was lost; the 3 words", id="no last chunk"),
         pytest.param([*HALF, Chunk(b"data: {", 500)], "The connection was lost; the 3 words", id="chunk cut in half"),
         pytest.param([*HALF, Send(b"1f")], "The connection was lost; the 3 words", id="chunk size cut in half"),
@@ -442,13 +475,14 @@ HALF_SAID = "half an answer"
             id="until it closes",
         ),
         pytest.param(
-            [head(200), Send(events(delta("half "), delta("an answer"))), Sleep(0.05), Rst()],
+            [head(200), Send(events(delta("half "), delta("an answer"))), Sleep(1.0), Rst()],
             "The connection was lost; the 3 words",
             id="until it closes, reset",
         ),
     ],
 )
 @pytest.mark.fault("N15", "N16", "N17", "N18", "N19")
+@in_virtual_time
 async def test_an_answer_that_breaks_off(steps: list[Step], words: str) -> None:
     async with FaultServer([Request(), *steps]) as server:
         told = await ask(server, conversation_id="resp_old")
@@ -472,6 +506,7 @@ async def test_a_malformed_body(junk: bytes) -> None:
 
 
 @pytest.mark.fault("N12", "N14")
+@in_virtual_time
 async def test_an_answer_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel is asked, too, to notice that the other end is gone."""
     options: list[tuple[Any, ...]] = []
@@ -482,12 +517,12 @@ async def test_an_answer_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> N
         really(self, *args)
 
     monkeypatch.setattr(socket.socket, "setsockopt", noted)
-    impatient = replace(PROFILE, idle_timeout=0.2)
+    impatient = replace(PROFILE, idle_timeout=2.0)
     async with FaultServer([Request(), *HALF, Never()]) as server:
         told = await ask(server, impatient)
         await server.all_gone()
     assert outcome(told) == (INTERRUPTED, 7, HALF_SAID)
-    assert "sent nothing for 0 s: stalled; the 3 words that came are kept" in told.words
+    assert "sent nothing for 2 s: stalled; the 3 words that came are kept" in told.words
     assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
     assert (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30) in options
     told = await ask_once(head(200, CHUNKED), Never(), profile=impatient)
@@ -495,10 +530,11 @@ async def test_an_answer_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> N
     assert "stalled, with no answer" in told.words
 
 
+@in_virtual_time
 async def test_signs_of_life_keep_an_answer_going() -> None:
-    steps = [step for _ in range(6) for step in (Chunk(b": ping\n\n"), Sleep(0.1))]
+    steps = [step for _ in range(6) for step in (Chunk(b": ping\n\n"), Sleep(2.0))]
     told = await ask_once(
-        head(200, CHUNKED), *steps, Chunk(events(completed("fine"))), profile=replace(PROFILE, idle_timeout=0.3)
+        head(200, CHUNKED), *steps, Chunk(events(completed("fine"))), profile=replace(PROFILE, idle_timeout=3.0)
     )
     assert outcome(told) == (DONE, 0, "fine")
 
@@ -769,8 +805,9 @@ class Tunnels:
 
 
 @pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "ALL_PROXY"])
-@pytest.mark.parametrize("idle_timeout", [20.0, 0.5])
+@pytest.mark.parametrize("idle_timeout", [20.0, 5.0])
 @pytest.mark.fault("N40")
+@in_virtual_time
 async def test_a_secure_connection_goes_through_a_proxy_that_hears_nothing_of_it(
     variable: str,
     idle_timeout: float,
@@ -779,12 +816,12 @@ async def test_a_secure_connection_goes_through_a_proxy_that_hears_nothing_of_it
     with_key: Profile,
 ) -> None:
     """A server that is slow to answer is given its own time, not that of the way through the proxy."""
-    slow = [Request(), Sleep(0.3), *chunked(completed("fine"))]
+    slow = [Request(), Sleep(3.0), *chunked(completed("fine"))]
     async with FaultServer(slow, tls=authority.server("api.example.test")) as server:
         tunnels = Tunnels(server)
         async with tunnels.serving() as proxy:
             proxy_settings(**{variable: f"http://user:pass@{proxy}"})
-            profile = replace(with_key, ca_file=authority.file, idle_timeout=idle_timeout, connect_timeout=0.25)
+            profile = replace(with_key, ca_file=authority.file, idle_timeout=idle_timeout, connect_timeout=2.5)
             told = await ask("https://api.example.test/v1", profile)
         assert CANARY.encode() in server.heard
     assert outcome(told) == (DONE, 0, "fine")
@@ -803,13 +840,14 @@ async def test_a_secure_connection_goes_through_a_proxy_that_hears_nothing_of_it
     ],
 )
 @pytest.mark.fault("N10", "N41")
+@in_virtual_time
 async def test_behind_a_proxy_that_has_connected_the_server_is_who_did_not_answer(
     steps: list[Step], words: str, authority: Authority, proxy_settings: Callable[..., None]
 ) -> None:
     async with FaultServer(steps, tls=authority.server("api.example.test")) as server:
         async with Tunnels(server).serving() as proxy:
             proxy_settings(HTTPS_PROXY=proxy)
-            told = await ask("https://api.example.test/v1", replace(PROFILE, ca_file=authority.file, idle_timeout=0.3))
+            told = await ask("https://api.example.test/v1", replace(PROFILE, ca_file=authority.file, idle_timeout=3.0))
         assert len(server.received) == 1
     assert outcome(told) == (FAILED, 5, "")
     assert told.words.startswith(words)
@@ -881,6 +919,7 @@ async def test_a_proxy_where_nothing_answers(scheme: str, proxy_settings: Callab
     ],
 )
 @pytest.mark.fault("N41")
+@in_virtual_time
 async def test_a_proxy_that_refuses(
     scheme: str,
     steps: list[Step],
@@ -892,7 +931,7 @@ async def test_a_proxy_that_refuses(
     """Before there is a way through it, the server has had nothing: it is tried again, and nothing may have arrived."""
     async with FaultServer([Expect(b"\r\n\r\n"), *steps]) as proxy:
         proxy_settings(ALL_PROXY=f"http://user:hunter2@127.0.0.1:{proxy.port}")
-        told = await ask(f"{scheme}://api.example.test/v1", replace(with_key, connect_timeout=0.2))
+        told = await ask(f"{scheme}://api.example.test/v1", replace(with_key, connect_timeout=2.0))
         if scheme == "https":
             assert CANARY.encode() not in proxy.heard
     assert outcome(told) == (FAILED, 5, "")
