@@ -76,8 +76,8 @@ def test_a_signal_ends_it_at_once_while_it_asks(server: Running, number: int, en
 
 
 def test_a_time_out_ends_it_while_it_asks(server: Running) -> None:
-    with terminal("ask", "-s", "work", "--timeout", "1", "approve it") as t:
+    with terminal("ask", "-s", "work", "--timeout", "2", "approve it") as t:
         t.shows(ASKS)
-        t.shows("palaver: no complete answer in 1 s")
+        t.shows("palaver: no complete answer in 2 s")
         assert t.leaves() == 7
     assert status() == "interrupted"

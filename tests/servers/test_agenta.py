@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import virtual_time
 from tests.chatting import chatting
 from tests.client.fault_server import Chunk, FaultServer, Sleep, head
 from tests.client.fault_server import Request as Asks
@@ -376,14 +377,18 @@ async def test_agenta_7_nor_does_one_that_is_watched(server: Running) -> None:
     assert (told.turn.status, told.turn.finish, len(server.service.asked)) == (DONE, "stolen", asked)
 
 
-async def test_agenta_8_keepalives_keep_an_answer_alive() -> None:
+def test_agenta_8_keepalives_keep_an_answer_alive() -> None:
     part = {"type": "text-delta", "id": "m1", "delta": "late"}
-    waiting = [step for _ in range(5) for step in (Chunk(b": keepalive\n\n"), Sleep(0.1))]
+    waiting = [step for _ in range(5) for step in (Chunk(b": keepalive\n\n"), Sleep(10.0))]
     end = b"".join(f"data: {json.dumps(one)}\n\n".encode() for one in (part, {"type": "finish"})) + b"data: [DONE]\n\n"
     script = [Asks(), head(200, "transfer-encoding: chunked"), *waiting, Chunk(end)]
-    async with FaultServer(script) as server:
-        profile = Profile("here", "agenta", server.url, idle_timeout=0.35)
-        told = await take(Client(sleep=Waits()), profile, "hello")
+
+    async def scene() -> Told:
+        async with FaultServer(script) as server:
+            profile = Profile("here", "agenta", server.url, idle_timeout=35.0)
+            return await take(Client(sleep=Waits()), profile, "hello")
+
+    told = virtual_time.play(scene, settle=0.05)
     assert (told.turn.status, told.turn.text) == (DONE, "late")
 
 
