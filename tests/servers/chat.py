@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from tests.servers.base import Answer, Asked, Broken, Service, event, json_answer, manner, stream_answer, words_of
+from tests.servers.openai import refusal, text_in
 
 MODELS = ("fake", "other")
 TABLE = "\n\n| city | n |\n|---|---|\n| Hamburg | 2496 |\n| Berlin | 960 |"
@@ -42,31 +43,31 @@ class Chat(Service):
 
     async def answer(self, asked: Asked) -> Answer:
         if self.key and asked.headers.get("authorization") != f"Bearer {self.key}":
-            return _error(401, "Incorrect API key provided.", code="invalid_api_key")
+            return refusal(401, "Incorrect API key provided.", code="invalid_api_key")
         match asked.method, asked.path:
             case "GET", "/v1/models":
                 return json_answer({"object": "list", "data": [{"id": name, "object": "model"} for name in MODELS]})
             case "POST", "/v1/chat/completions":
                 return self._create(asked.json)
-        return _error(404, f"Invalid URL ({asked.method} {asked.path})", code="unknown_url")
+        return refusal(404, f"Invalid URL ({asked.method} {asked.path})", code="unknown_url")
 
     def _create(self, body: Any) -> Answer:
         if not isinstance(body, dict):
-            return _error(400, "We could not parse the JSON body of your request.")
+            return refusal(400, "We could not parse the JSON body of your request.")
         strange = next((name for name in body if name not in KNOWN), "")
         if strange:
-            return _error(400, f"Unrecognized request argument supplied: {strange}")
+            return refusal(400, f"Unrecognized request argument supplied: {strange}")
         if not body.get("messages"):
-            return _error(
+            return refusal(
                 400, "Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter"
             )
         if body.get("model") not in MODELS:
             message = f"The model `{body.get('model')}` does not exist or you do not have access to it."
-            return _error(404, message, code="model_not_found")
-        prompts = [_text(one) for one in body["messages"] if one.get("role") == "user"]
+            return refusal(404, message, code="model_not_found")
+        prompts = [text_in(one) for one in body["messages"] if one.get("role") == "user"]
         prompt = prompts[-1] if prompts else ""
         if manner(prompt) == "fail first":
-            return _error(500, "The server had an error.", type_="server_error")
+            return refusal(500, "The server had an error.", type_="server_error")
         number = next(self._numbers)
         if not body.get("stream"):
             message = {"role": "assistant", "content": "".join(words_of(prompt, len(prompts))), "refusal": None}
@@ -123,17 +124,3 @@ def _usage(known: int) -> dict[str, Any]:
 
 def _compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _text(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content)
-    return str(content)
-
-
-def _error(
-    status: int, message: str, *, code: str = "", type_: str = "invalid_request_error", param: str = ""
-) -> Answer:
-    error = {"message": message, "type": type_, "param": param or None, "code": code or None}
-    return json_answer({"error": error}, status)

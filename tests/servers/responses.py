@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.servers.base import Answer, Asked, Broken, Service, event, json_answer, manner, stream_answer, words_of
+from tests.servers.openai import refusal, text_in
 
 
 def make(*, pace: float = 0.0, key: str = "") -> Responses:
@@ -49,7 +50,7 @@ class Responses(Service):
 
     async def answer(self, asked: Asked) -> Answer:
         if self.key and asked.headers.get("authorization") != f"Bearer {self.key}":
-            return _error(401, "Incorrect API key provided.", code="invalid_api_key")
+            return refusal(401, "Incorrect API key provided.", code="invalid_api_key")
         match asked.method, asked.path.removeprefix("/v1").strip("/").split("/"):
             case "GET", ["models"]:
                 return json_answer({"object": "list", "data": [{"id": "fake", "object": "model"}, {"id": "other"}]})
@@ -59,26 +60,26 @@ class Responses(Service):
                 return self._get(run_id, asked.query)
             case "POST", ["responses", run_id, "cancel"]:
                 return self._cancel(run_id)
-        return _error(404, f"Invalid URL ({asked.method} {asked.path})", code="unknown_url")
+        return refusal(404, f"Invalid URL ({asked.method} {asked.path})", code="unknown_url")
 
     def _create(self, body: Any) -> Answer:
         if not isinstance(body, dict) or not body.get("input"):
-            return _error(400, "Missing required parameter: 'input'.", param="input")
+            return refusal(400, "Missing required parameter: 'input'.", param="input")
         before: list[str] = []
         known = body.get("previous_response_id")
         if known:
             if known not in self._runs or self._runs[known].status != "completed":
                 message = f"Previous response with id '{known}' not found."
-                return _error(400, message, code="previous_response_not_found", param="previous_response_id")
+                return refusal(400, message, code="previous_response_not_found", param="previous_response_id")
             before = self._runs[known].prompts
         said = body["input"] if isinstance(body["input"], list) else [{"role": "user", "content": body["input"]}]
-        prompts = before + [_text(one) for one in said if one.get("role") == "user"]
+        prompts = before + [text_in(one) for one in said if one.get("role") == "user"]
         approvals = [one for one in said if one.get("type") == "mcp_approval_response"]
         prompt = prompts[-1] if prompts and said[-1].get("role") == "user" else ""
         if approvals:
             prompt = "yes" if approvals[-1].get("approve") else "no"
         if manner(prompt) == "fail first":
-            return _error(500, "The server had an error.", type_="server_error")
+            return refusal(500, "The server had an error.", type_="server_error")
         run = _Run(f"resp_{next(self._numbers):048x}", prompts, breaks=manner(prompt) == "cut")
         self._runs[run.id] = run
         run.task = asyncio.get_running_loop().create_task(self._work(run, prompt, str(body.get("model"))))
@@ -155,7 +156,7 @@ class Responses(Service):
     def _get(self, run_id: str, query: Any) -> Answer:
         run = self._runs.get(run_id)
         if run is None:
-            return _error(404, f"Response with id '{run_id}' not found.")
+            return refusal(404, f"Response with id '{run_id}' not found.")
         if query.get("stream") != "true":
             return json_answer({"id": run.id, "object": "response", "status": run.status})
         after = int(query.get("starting_after", -1)) + 1
@@ -164,7 +165,7 @@ class Responses(Service):
     def _cancel(self, run_id: str) -> Answer:
         run = self._runs.get(run_id)
         if run is None:
-            return _error(404, f"Response with id '{run_id}' not found.")
+            return refusal(404, f"Response with id '{run_id}' not found.")
         if run.status == "in_progress" and run.task is not None:
             run.task.cancel()
             run.status = "cancelled"
@@ -181,17 +182,3 @@ def _tool(what: str) -> list[dict[str, Any]]:
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name, "arguments": json.dumps(arguments)},
         {"type": "function_call_output", "id": "fo_1", "call_id": "call_1", "output": result},
     ]
-
-
-def _text(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content)
-    return str(content)
-
-
-def _error(
-    status: int, message: str, *, code: str = "", type_: str = "invalid_request_error", param: str = ""
-) -> Answer:
-    error = {"message": message, "type": type_, "param": param or None, "code": code or None}
-    return json_answer({"error": error}, status)
