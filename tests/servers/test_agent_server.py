@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from tests.client.turns import Told, new_turn, take
 from tests.fake_server import Waits
 from tests.servers import agent_server
 from tests.servers.agent_server import AgentServer
+from tests.servers.asking import mapped, text_of
 from tests.servers.base import Asked, Running, serving
 from tui.client import Client, Request
 from tui.client.protocols.agent_server_events import RESTARTED
@@ -26,7 +27,7 @@ from tui.config import Profile
 from tui.credentials import KeySource
 from tui.errors import UsageError
 from tui.events import Noted, RunNamed, Waiting
-from tui.model import AttemptKind, ItemKind, Session, TurnStatus
+from tui.model import AttemptKind, ItemKind, TurnStatus
 
 DONE, FAILED = TurnStatus.DONE, TurnStatus.FAILED
 CANCELLED, INTERRUPTED = TurnStatus.CANCELLED, TurnStatus.INTERRUPTED
@@ -44,12 +45,6 @@ def service(server: Running) -> AgentServer:
 
 def profile_of(server: Running, name: str = "here", *, background: bool = False) -> Profile:
     return Profile(name, "agent-server", server.url, options={"background": True} if background else {})
-
-
-@pytest.fixture
-async def t(server: Running, history: Path) -> AsyncIterator[Chatting]:
-    async with chatting(history, profile_of(server)) as made:
-        yield made
 
 
 async def ask(
@@ -78,15 +73,6 @@ def inputs(server: Running) -> list[list[tuple[str, str]]]:
 def stored(server: Running, session: str) -> list[str]:
     """Who has said something in a session, as the server keeps it."""
     return [str(item.get("role", item.get("type"))) for item in service(server).sessions[session]]
-
-
-def text_of(prompt: str, known: int = 1) -> str:
-    return f"{known} prompt{'s' if known > 1 else ''} so far. You said: {prompt}"
-
-
-async def mapped(t: Chatting, session: Session) -> str:
-    mapping = await t.chat.conversations.mapping(session)
-    return mapping.conversation_id if mapping else ""
 
 
 async def raw(server: Running, body: bytes, path: str = "/invocations") -> httpx.Response:

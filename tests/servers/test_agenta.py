@@ -22,6 +22,7 @@ from tests.client.turns import Told, new_turn, take
 from tests.fake_server import FakeServer, Waits, client_of
 from tests.loopback import palaver
 from tests.servers import agenta
+from tests.servers.asking import text_of
 from tests.servers.base import Running, serving
 from tui.client import Client, Request
 from tui.client.http import Http
@@ -62,10 +63,6 @@ def server() -> Iterator[Running]:
 def profile_of(server: Running, **options: str) -> Profile:
     where = {"service_url": f"{server.url}{agenta.SERVICE}"} | options
     return Profile("here", "agenta", f"{server.url}/api", options=where)
-
-
-def text_of(prompt: str, known: int = 1) -> str:
-    return f"{known} prompt{'s' if known > 1 else ''} so far. You said: {prompt}"
 
 
 async def ask(

@@ -14,10 +14,11 @@ import pytest
 
 from tests.chatting import chatting
 from tests.client.turns import Told, new_turn, take
-from tests.fake_server import CHAT_PROFILE, PROFILE, Waits
+from tests.fake_server import CHAT_PROFILE, PROFILE
 from tests.loopback import palaver
 from tests.servers import anthropic, chat
-from tests.servers.base import MANNERS, Asked, Running, serving
+from tests.servers.asking import asks, said
+from tests.servers.base import MANNERS, Running, serving
 from tui.client import Client
 from tui.config import Profile
 from tui.credentials import KeySource
@@ -38,12 +39,7 @@ def profile_of(server: Running, **more: Any) -> Profile:
     return replace(made, **more)
 
 
-async def ask(server: Running, prompt: str, *, profile: Profile | None = None, **request: Any) -> Told:
-    return await take(Client(sleep=Waits()), profile or profile_of(server), prompt, **request)
-
-
-def said(asked: Asked) -> list[tuple[str, str]]:
-    return [(one["role"], one["content"]) for one in asked.json["messages"]]
+ask = asks(profile_of)
 
 
 async def test_an_answer(server: Running) -> None:

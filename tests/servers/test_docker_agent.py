@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import pytest
 
-from tests.chatting import Chatting, chatting
+from tests.chatting import Chatting
 from tests.client.turns import Told, new_turn, take
 from tests.fake_server import PROFILE, FakeServer, Waits
 from tests.servers import docker_agent
+from tests.servers.asking import asks, text_of
 from tests.servers.base import Asked, Running, serving
 from tests.servers.docker_agent import DockerAgent
 from tests.servers.docker_agent_runs import Session as Kept
@@ -46,12 +46,6 @@ def profile_of(server: Running, model: str = "root", **more: Any) -> Profile:
     return replace(PROFILE, name="here", protocol="docker-agent", base_url=server.url, model=model, **more)
 
 
-@pytest.fixture
-async def t(server: Running, history: Path) -> AsyncIterator[Chatting]:
-    async with chatting(history, profile_of(server)) as made:
-        yield made
-
-
 def posted(server: Running, end: str) -> list[Asked]:
     """The requests whose path ends so."""
     return [asked for asked in server.service.asked if asked.method == "POST" and asked.path.endswith(end)]
@@ -63,12 +57,7 @@ def only(server: Running) -> Kept:
     return kept
 
 
-async def ask(server: Running, prompt: str, *, waits: Waits | None = None, **request: Any) -> Told:
-    return await take(Client(sleep=waits or Waits()), profile_of(server), prompt, **request)
-
-
-def text_of(prompt: str, known: int = 1) -> str:
-    return f"{known} prompt{'s' if known > 1 else ''} so far. You said: {prompt}"
+ask = asks(profile_of)
 
 
 def items(turn: Turn) -> list[tuple[str, str, str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from tests.chatting import Chatting, chatting
-from tests.client.turns import Told, take
+from tests.client.turns import take
 from tests.fake_server import PROFILE, Waits
 from tests.servers import docker_chat
+from tests.servers.asking import asks, said, text_of
 from tests.servers.base import Asked, Running, serving
 from tests.servers.docker_chat import DockerChat
 from tui.client import Client
@@ -43,12 +44,6 @@ def profile_of(server: Running, model: str = "root") -> Profile:
     return replace(PROFILE, name="here", protocol="docker-chat", base_url=f"{server.url}/v1", model=model)
 
 
-@pytest.fixture
-async def t(server: Running, history: Path) -> AsyncIterator[Chatting]:
-    async with chatting(history, profile_of(server)) as made:
-        yield made
-
-
 def completions(server: Running) -> list[Asked]:
     return [asked for asked in server.service.asked if asked.path == "/v1/chat/completions"]
 
@@ -58,12 +53,7 @@ def names(server: Running) -> list[str]:
     return [asked.headers["x-conversation-id"] for asked in completions(server)]
 
 
-def sent(asked: Asked) -> list[tuple[str, str]]:
-    return [(one["role"], one["content"]) for one in asked.json["messages"]]
-
-
-async def ask(server: Running, prompt: str, *, waits: Waits | None = None, **request: Any) -> Told:
-    return await take(Client(sleep=waits or Waits()), profile_of(server), prompt, **request)
+ask = asks(profile_of)
 
 
 async def raw(server: Running, body: Any, **headers: str) -> httpx.Response:
@@ -76,10 +66,6 @@ async def raw(server: Running, body: Any, **headers: str) -> httpx.Response:
 async def mapped(t: Chatting, session: Session) -> tuple[str, MappingState] | None:
     mapping = await t.chat.conversations.mapping(session)
     return (mapping.conversation_id, mapping.state) if mapping else None
-
-
-def text_of(prompt: str, known: int) -> str:
-    return f"{known} prompt{'s' if known > 1 else ''} so far. You said: {prompt}"
 
 
 # Names and histories
@@ -115,7 +101,7 @@ async def test_docker_2_everything_is_sent_each_time_and_remembered(keeps: bool,
             server.call(server.service.forget)
             turn = await t.say(session, "three")
     assert (turn.status, turn.text, turn.notes) == (DONE, text_of("three", 3), ())
-    assert [len(sent(asked)) for asked in completions(server)] == [1, 3, 5]
+    assert [len(said(asked)) for asked in completions(server)] == [1, 3, 5]
     assert len(set(names(server))) == 1
 
 
@@ -144,7 +130,7 @@ async def test_docker_5_after_a_failure_the_server_is_told_the_good_turns_and_th
     await t.say(session, "good one")
     await t.say(session, "fail first")
     await t.say(session, "new one")
-    assert sent(completions(server)[-1]) == [
+    assert said(completions(server)[-1]) == [
         ("user", "good one"),
         ("assistant", text_of("good one", 1)),
         ("user", "new one"),
@@ -344,7 +330,7 @@ async def test_docker_11_tools_are_shown_and_nothing_is_sent_back(t: Chatting, s
     assert shown == [("weather", '{"city":"Hamburg"}'), ("shell", '{"cmd":"ls > /tmp/out"}')]
     assert [item.kind for item in turn.items] == [ItemKind.TOOL_CALL, ItemKind.TOOL_CALL, ItemKind.MESSAGE]
     await t.say(session, "thanks")
-    assert [role for role, _ in sent(completions(server)[-1])] == ["user", "assistant", "user"]
+    assert [role for role, _ in said(completions(server)[-1])] == ["user", "assistant", "user"]
 
 
 @pytest.mark.parametrize("prompt", ["think about it", "approve it", "table of it", "long one"])

@@ -6,24 +6,21 @@ import json
 import os
 import signal
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.chatting import Chatting, chatting
-from tests.client.turns import Told, take
-from tests.fake_server import Waits
 from tests.loopback import palaver, start
 from tests.servers import genie
+from tests.servers.asking import asks, mapped, text_of
 from tests.servers.base import Running, serving
 from tests.servers.genie import ANSWERED_GONE
-from tui.client import Client
 from tui.config import Profile
 from tui.credentials import KeySource
-from tui.model import AttemptKind, ItemKind, Session, TurnStatus
+from tui.model import AttemptKind, ItemKind, TurnStatus
 
 Write = Callable[[str], Path]
 
@@ -42,28 +39,12 @@ def profile_of(server: Running, name: str = "here", **options: str) -> Profile:
     return Profile(name, "genie", server.url, options={"warehouse_id": "wh1"} | options)
 
 
-@pytest.fixture
-async def t(server: Running, history: Path) -> AsyncIterator[Chatting]:
-    async with chatting(history, profile_of(server)) as made:
-        yield made
-
-
-async def ask(server: Running, prompt: str, *, profile: Profile | None = None, **request: Any) -> Told:
-    return await take(Client(sleep=Waits()), profile or profile_of(server), prompt, **request)
+ask = asks(profile_of)
 
 
 def ids(server: Running) -> list[str | None]:
     """The conversations that were sent, in order; None where none was."""
     return [asked.json.get("conversationId") for asked in server.service.asked]
-
-
-def text_of(prompt: str, known: int = 1) -> str:
-    return f"{known} prompt{'s' if known > 1 else ''} so far. You said: {prompt}"
-
-
-async def mapped(t: Chatting, session: Session) -> str:
-    mapping = await t.chat.conversations.mapping(session)
-    return mapping.conversation_id if mapping else ""
 
 
 # Conversations

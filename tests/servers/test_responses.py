@@ -12,6 +12,7 @@ import pytest
 from tests.client.turns import Told, new_turn, take
 from tests.fake_server import PROFILE, FakeServer, Waits, client_of, completed
 from tests.servers import responses
+from tests.servers.asking import text_of
 from tests.servers.base import Running, serving
 from tui.client import Client, Request
 from tui.config import Profile
@@ -37,10 +38,6 @@ def client() -> Client:
 
 async def ask(server: Running, prompt: str, *, background: bool = False, **request: object) -> Told:
     return await take(client(), profile(server, background=background), prompt, **request)
-
-
-def text_of(prompt: str, known: int = 1) -> str:
-    return f"{known} prompt{'s' if known > 1 else ''} so far. You said: {prompt}"
 
 
 async def test_a_background_run_is_followed_through_a_connection_that_breaks(server: Running) -> None:
