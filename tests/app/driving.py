@@ -24,7 +24,7 @@ from tui.store import Store
 SIZE = (100, 30)
 
 
-async def until(pilot: Pilot[None], ready: Callable[[], object], seconds: float = 10) -> None:
+async def until(pilot: Pilot[None], ready: Callable[[], object], seconds: float = 30) -> None:
     """Let things happen until `ready` holds. It is asked again and again: what the store's thread does has no event here."""
     async with asyncio.timeout(seconds):
         while True:
