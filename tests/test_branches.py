@@ -158,3 +158,22 @@ async def test_an_answer_asked_again_while_it_is_being_saved_is_on_its_own_branc
         answer_well(await t.server.request(), "ja", "resp_2")
         await t.chat.settled(session.id)
         assert [one.prompt for one in await t.chat.turns(session.id)] == ["one again"]
+
+
+async def test_a_fork_is_of_what_was_looked_at_though_another_window_goes_on_from_an_earlier_turn(
+    history: Path,
+) -> None:
+    async with talk(history) as here, talk(history) as there:
+        session, _ = await three(here)
+        async with here.store._writing:
+            forking = asyncio.create_task(here.chat.conversations.fork(session, "copy"))
+            await asyncio.sleep(0.1)
+            there.chat.send(session, "zwei", at=1)
+            exchange = await there.server.request()
+        forked = (await forking).session
+        answer_well(exchange, "ja", "resp_zwei")
+        await there.chat.settled(session.id)
+        await there.answered(session, "drei", "ja", "resp_drei")
+        assert [one.prompt for one in await here.chat.turns(forked.id)] == ["one", "two", "three"]
+        await here.answered(forked, "four", "yes", "resp_four")
+        assert here.server.seen[-1].json["previous_response_id"] == "resp_three"

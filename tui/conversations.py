@@ -130,13 +130,12 @@ class Conversations:
             provenance=session.provenance if is_own else Provenance.FORKED,
             notice=session.notice if is_own else FORK_NOTICE,
         )
-        made = await self._store.fork(new, session.id, last.depth + 1)
-        kept = turns[: last.depth + 1]
-        note = await self._fork_conversation(session, made, kept, await self._store.count(session.id))
+        made = await self._store.fork(new, last.id)
+        note = await self._fork_conversation(session, made, turns[: last.depth + 1])
         self._changed(made)
         return Forked(made, note)
 
-    async def _fork_conversation(self, old: Session, new: Session, kept: list[Turn], count: int) -> str:
+    async def _fork_conversation(self, old: Session, new: Session, kept: list[Turn]) -> str:
         """Give a forked session a conversation of its own, if its server can make one. Gives a note for the user."""
         try:
             profile = self._profile_of(old)
@@ -154,7 +153,11 @@ class Conversations:
                 await self._store.conversations.keep(replace(point, session_id=new.id))
                 return ""
         elif Can.FORK in traits.can or Can.FORK_AT in traits.can:
-            is_whole = mapping.depth == last.depth and last.depth + 1 == count
+            # After the conversation: one that is of another branch by now is seen to be.
+            newest = [turn.id for turn in await self._store.turns(old.id, last.depth, last.depth + 2)]
+            if last.id not in newest:
+                return "The session went on from an earlier turn meanwhile; this one begins a new conversation."
+            is_whole = mapping.depth == last.depth and len(newest) == 1
             if not is_whole and Can.FORK_AT not in traits.can:
                 return "The server can fork whole conversations only; this one begins a new one there."
             told = None if is_whole else sum(turn.status is not TurnStatus.FAILED for turn in there)

@@ -549,6 +549,26 @@ async def test_docker_18_a_fork_of_everything_has_the_newest_answer_too(t: Chatt
     assert original.messages == before
 
 
+async def test_a_fork_takes_no_conversation_that_went_on_from_an_earlier_turn_meanwhile(
+    t: Chatting, server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await t.chat.open("work")
+    for prompt in ("one", "two"):
+        await t.say(session, prompt)
+    make = t.store.fork
+
+    async def fork(new: Session, last: str) -> Session:
+        await t.say(session, "zwei", at=1)
+        return await make(new, last)
+
+    monkeypatch.setattr(t.store, "fork", fork)
+    forked = await t.chat.conversations.fork(session, "branch")
+    assert "begins a new conversation" in forked.note
+    assert [turn.prompt for turn in await t.chat.turns(forked.session.id)] == ["one", "two"]
+    assert posted(server, "/fork") == []
+    assert await t.chat.conversations.mapping(forked.session) is None
+
+
 async def test_a_fork_that_cannot_be_made_whole_is_not_made(
     t: Chatting, server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,10 +182,12 @@ class StoreMachine(RuleBasedStateMachine):
         of = self.pick(which)
         said = self.model.said(of)
         turns = min(turns, next((turn.depth for turn in said if not turn.status.is_final), len(said)))
-        status = said[turns - 1].status if turns else None
-        session = Session(self.name("s"), label, created_at=self.now, last_status=status)
+        if not turns:
+            return
+        last = said[turns - 1]
+        session = Session(self.name("s"), label, created_at=self.now, last_status=last.status)
         try:
-            self.do(self.windows[window].fork(session, of, turns))
+            self.do(self.windows[window].fork(session, last.id))
         except LabelTaken:
             assert self.model.taken(label)
         else:
@@ -398,7 +400,7 @@ class StoreMachine(RuleBasedStateMachine):
     def want_what_needs_the_disk(self, which: int, label: str) -> None:
         store, of = self.windows[self.acting(0)], self.pick(which)
         with pytest.raises(StoreError):
-            self.do(store.fork(Session(self.name("s"), label, created_at=self.now), of, 0))
+            self.do(store.fork(Session(self.name("s"), label, created_at=self.now), "t"))
         turn = Turn(self.name("t"), of, 0, "again", created_at=self.now)
         with pytest.raises(StoreError):
             self.do(store.begin(turn, self.model.session(of), "", 0))

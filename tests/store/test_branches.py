@@ -148,7 +148,7 @@ async def test_a_fork_has_branches_of_its_own(history: Path) -> None:
     session, fork = a_session(), a_session("fork")
     async with opened(history) as store:
         one, two = [await told(store, session, prompt) for prompt in ("one", "two")]
-        fork = await store.fork(replace(fork, id=new_id()), session.id, 2)
+        fork = await store.fork(replace(fork, id=new_id()), two.id)
         new = await instead(store, fork, 1, "zwei")
         assert await prompts(store, fork) == ["one", "zwei"]
         assert await prompts(store, session) == ["one", "two"]
@@ -159,6 +159,30 @@ async def test_a_fork_has_branches_of_its_own(history: Path) -> None:
         await told(store, fork, "three")
         assert await prompts(store, fork) == ["one", "two", "three"]
         assert await prompts(store, session) == ["one", "two"]
+
+
+async def test_a_fork_goes_on_from_its_turn_whatever_the_session_goes_on_with(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        one, two, three = [await told(store, session, prompt) for prompt in ("one", "two", "three")]
+        zwei = await instead(store, session, 1, "zwei")
+        fork = await store.fork(a_session("fork"), three.id)
+        assert fork.turns == 3
+        await told(store, session, "drei")
+        await told(store, session, "vier")
+        assert await prompts(store, fork) == ["one", "two", "three"]
+        again = await store.fork(a_session("again"), one.id)
+        assert await prompts(store, again) == ["one"]
+        assert await prompts(store, await store.fork(a_session("other"), zwei.id)) == ["one", "zwei"]
+        assert (two.depth, zwei.depth) == (1, 1)
+
+
+async def test_where_the_turn_is_gone_there_is_no_fork(history: Path) -> None:
+    async with opened(history) as store:
+        await told(store, a_session(), "one")
+        with pytest.raises(StoreError, match="not in the history any more"):
+            await store.fork(a_session("fork"), "gone")
+        assert [one.label for one in await store.sessions()] == ["work"]
 
 
 async def test_a_conversation_belongs_to_its_branch(history: Path) -> None:

@@ -125,9 +125,9 @@ async def test_what_is_not_parted_by_blanks_is_found_within_the_text(history: Pa
 async def test_branches_and_forks_are_found_where_they_can_be_seen(history: Path) -> None:
     one = a_session("one")
     async with opened(history) as store:
-        await told(store, one, "her zebra", created_at=NOW)
+        first = await told(store, one, "her zebra", created_at=NOW)
         await told(store, one, "our zebra", created_at=NOW + 1)
-        fork = await store.fork(a_session("fork"), one.id, 1)
+        fork = await store.fork(a_session("fork"), first.id)
         await told(store, fork, "his zebra", created_at=NOW + 2)
         assert await hits(store, "zebra") == [("fork", 1, "user"), ("one", 1, "user"), ("one", 0, "user")]
         assert await hits(store, "label:fork zebra") == [("fork", 1, "user"), ("fork", 0, "user")]

@@ -60,6 +60,7 @@ class Script:
         self.session = a_session()
         self._tell = tell
         self._turn: Turn | None = None
+        self._begun: list[str] = []
         self._saved: Turn | None = None
         self._is_refused = False
 
@@ -85,6 +86,7 @@ class Script:
 
     async def begin(self, prompt: str) -> None:
         self._turn = self._saved = await self.store.begin(a_turn(self.session, prompt), self.session, "A title")
+        self._begun.append(self._turn.id)
 
     async def say(self, text: str, status: TurnStatus = TurnStatus.STREAMING, conversation_id: str = "") -> None:
         assert self._turn is not None
@@ -98,7 +100,7 @@ class Script:
 
     async def fork(self, turns: int) -> None:
         forked = a_session("forked")
-        await self._at_once(lambda: self.store.fork(forked, self.session.id, turns))
+        await self._at_once(lambda: self.store.fork(forked, self._begun[turns - 1]))
 
     async def take_in(self, *prompts: str) -> None:
         session = a_session("imported")

@@ -209,16 +209,16 @@ class Store(Access):
         """
         return await self.write(sql.sessions.name_session, session_id, title)
 
-    async def fork(self, session: Session, of: str, turns: int) -> Session:
-        """Keep a new session that goes on from the first `turns` turns of the session `of`.
+    async def fork(self, session: Session, last: str) -> Session:
+        """Keep a new session that goes on from the turn `last`, with all that leads to it.
 
         Raises:
             LabelTaken: Another session has its label.
-            StoreError: It cannot be kept.
+            StoreError: It cannot be kept, or there is no such turn.
         """
-        made = await self.write(sql.sessions.fork_session, session, of, turns)
+        made = await self.write(sql.sessions.fork_session, session, last)
         if made is None:
-            raise StoreError("There is no such session any more.")
+            raise StoreError("The turn to go on from is not in the history any more.")
         return made
 
     async def take_in(

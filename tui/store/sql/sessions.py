@@ -126,23 +126,23 @@ def make_session(conn: Connection, session: Session, changes: Fields[str, Any]) 
     return get_session(conn, session.id) or made
 
 
-def fork_session(conn: Connection, session: Session, of: str, turns: int) -> Session | None:
-    """Insert a session that goes on from the first `turns` turns of session `of`, which both share from then on.
+def fork_session(conn: Connection, session: Session, last: str) -> Session | None:
+    """Insert a session that goes on from the turn `last`, which it shares from then on, as all that leads to it.
 
-    Gives it as it is, or None where there is no session `of`.
+    Gives it as it is, or None where there is no such turn.
 
     Raises:
         LabelTaken: Another session has its label.
     """
-    line = lineage(conn, of)
-    if not line:
+    # By the turn, not by its place: the session it is of may be on another branch by now, with another turn there.
+    row = conn.execute("SELECT branch_id, depth FROM turns WHERE id = ?", (last,)).fetchone()
+    if row is None:
         return None
-    # The branch on which the last turn kept lies, so that a fork of a fork hangs on no branch it does not need.
-    parent = next((branch for branch, low, _ in line if low < turns), line[-1][0])
-    put_session(conn, replace(session, turns=turns))
+    branch, depth = row
+    put_session(conn, replace(session, turns=depth + 1))
     conn.execute(
         "UPDATE branches SET parent_id = ?, base = ? WHERE id = (SELECT branch_id FROM sessions WHERE id = ?)",
-        (parent, turns, session.id),
+        (branch, depth + 1, session.id),
     )
     return get_session(conn, session.id)
 
