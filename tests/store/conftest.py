@@ -12,15 +12,31 @@ import pytest
 from tui.store import Store
 
 
+class _Connection(sqlite3.Connection):
+    disk: Disk
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        done = super().execute(statement, *values)
+        if statement == self.disk.lied_about:
+            self.disk.lied_about = ""
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+            raise error
+        return done
+
+
 class Disk:
-    """Stands between every connection of this process and its file. `on_statement` is called before each statement."""
+    """Stands between every connection of this process and its file. `on_statement` is called before each statement. The next
+    statement that is `lied_about` is carried out, and reported as failed."""
 
     def __init__(self) -> None:
+        self.lied_about = ""
         self.on_statement: Callable[[str], object] = lambda _statement: None
         self._state: tuple[str, ...] = ()
 
     def connect(self, *args: Any, **options: Any) -> sqlite3.Connection:
-        conn = sqlite3.Connection(*args, **options)
+        conn = _Connection(*args, **options)
+        conn.disk = self
         self._apply(conn)
         conn.set_trace_callback(lambda statement: self.on_statement(statement))
         return conn

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.store.conftest import Disk
-from tests.store.histories import NOW, a_session, a_turn, opened, set_back, told
+from tests.store.histories import NOW, a_session, a_turn, opened, said, set_back, told
 from tests.store.other import Other
 from tui.drafts import Change
 from tui.errors import SessionBusy, StoreError
@@ -109,6 +109,23 @@ async def test_what_cannot_be_written_waits_on(history: Path, disk: Disk) -> Non
         assert await store.queues.get(session.id) == (one,)
         assert await store.prompts(session.id) == ["hello"]
         assert not store.health.unsaved
+
+
+async def test_what_was_written_though_that_was_reported_to_have_failed_is_gone_on_with(
+    history: Path, disk: Disk
+) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        first = await told(store, session)
+        one, two = await queued(store, session, "one", "two", after=first)
+        turn = a_turn(session, "one")
+        disk.lied_about = "COMMIT"
+        begun = await store.queues.begin(one, turn, session, "")
+        assert begun == replace(turn, depth=1)
+        assert disk.lied_about == ""
+        assert await store.queues.get(session.id) == (replace(two, follows=turn.id),)
+        assert await store.save(said(begun, "yes", status=TurnStatus.DONE), begun, session)
+        assert [turn.text for turn in await store.turns(session.id)] == [first.text, "yes"]
 
 
 @pytest.mark.parametrize("statement", ["INSERT INTO turns", "DELETE FROM queue", "COMMIT", ""])

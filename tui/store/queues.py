@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tui.errors import StoreError
 from tui.model import Queued, Session, Turn
 from tui.store import sql
 from tui.store.access import Access
@@ -60,15 +61,22 @@ class Queues:
             SessionBusy: Another window is answering in this session.
             StoreError: It cannot be kept: then it waits on.
         """
-        begun = await self._access.write(
-            sql.queues.begin_queued,
-            queued,
-            turn,
-            replace(session, turns=0),
-            title,
-            self._access.writer(),
-            is_awaited=True,
-        )
+        try:
+            begun = await self._access.write(
+                sql.queues.begin_queued,
+                queued,
+                turn,
+                replace(session, turns=0),
+                title,
+                self._access.writer(),
+                is_awaited=True,
+            )
+        except StoreError:
+            # It may be on disk all the same: a commit can fail after it was made. It waits no more then.
+            self._access.hurry()
+            begun = await self._access.read(sql.turns.get_turn, None, turn.id)
+            if begun is None:
+                raise
         if begun is not None:
             self._access.written[turn.id] = begun
         return begun
