@@ -9,14 +9,18 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.app.driving import Window, input_seen, window
 from tests.app.test_queue import answering, ends_well, sent, waiting
 from tests.chatting import answer_well
 from tests.loopback import loopback, profile_text
 from tests.store.histories import change
+from tests.store.other import Other
 from tests.terminal import terminal, wait_for
 from tui.app.run import Wish
 from tui.app.screens.shelf import MOST
+from tui.model import TurnStatus
 
 REWRITTEN = "one a long careful rewrite"
 
@@ -93,6 +97,62 @@ async def test_what_was_sent_in_place_is_no_longer_being_changed(history: Path) 
     async with window(history) as w:
         assert w.screen.prompt.text == ""
         assert not is_changing(w)
+
+
+@pytest.mark.parametrize("comes_back", [False, True])
+async def test_what_could_not_be_sent_from_a_session_that_is_not_shown_is_its_draft(
+    history: Path, monkeypatch: pytest.MonkeyPatch, comes_back: bool
+) -> None:
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.5)
+    monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 0.1)
+    async with window(history) as w:
+        await two_sessions(w)
+        here = w.screen.session
+        await rewrite(w)
+        with Other(history) as other:
+            other.do("hold")
+            await w.press("enter")
+            await w.press("alt+up")
+            await w.until(lambda: w.screen.session is not None and w.screen.session.id != here.id)
+            await w.until(lambda: w.talk.turns[-1].status is TurnStatus.FAILED)
+            assert w.screen.prompt.text == ""
+            if comes_back:
+                await w.press("alt+down")
+                await w.until(lambda: w.screen.session is not None and w.screen.session.id == here.id)
+                await w.until(lambda: w.screen.prompt.text == REWRITTEN)
+            other.do("let_go")
+        if not comes_back:
+            await w.until(lambda: any(one.id == here.id and one.draft for one in w.talk.sessions))
+            await w.press("alt+down")
+            await w.until(lambda: w.screen.session is not None and w.screen.session.id == here.id)
+            assert w.screen.prompt.text == REWRITTEN
+    async with window(history, wish=Wish(label=here.label)) as w:
+        await w.until(lambda: w.screen.prompt.text == REWRITTEN)
+        await w.press("enter")
+        answer_well(await w.server.request(), "sent now", "resp_4")
+        await w.until(lambda: "sent now" in w.said and not w.talk.chat.running())
+        assert await draft_on_disk(w) == ""
+
+
+async def test_a_draft_there_is_stays_where_another_prompt_could_not_be_sent(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.store.access.BEGIN_PATIENCE", 0.5)
+    monkeypatch.setattr("tui.store.database.BUSY_TIMEOUT", 0.1)
+    async with window(history) as w:
+        await two_sessions(w)
+        here = w.screen.session
+        await rewrite(w)
+        with Other(history) as other:
+            other.do("hold")
+            await w.press("enter")
+            await w.type("what comes next")
+            await w.press("alt+up")
+            await w.until(lambda: w.screen.session is not None and w.screen.session.id != here.id)
+            await w.until(lambda: w.talk.turns[-1].status is TurnStatus.FAILED)
+            other.do("let_go")
+    async with window(history, wish=Wish(label=here.label)) as w:
+        await w.until(lambda: w.screen.prompt.text == "what comes next")
 
 
 async def test_escape_after_coming_back_has_the_draft_and_up_the_change(history: Path) -> None:

@@ -22,7 +22,7 @@ from tui.app.screens.standing_screen import StandingScreen
 from tui.app.transcript.view import TranscriptView
 from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, TurnChanged
 from tui.drafts import Change as PromptChange
-from tui.drafts import change_in
+from tui.drafts import change_in, written
 from tui.errors import PalaverError, StoreError
 from tui.model import Queued, Session, Turn, TurnStatus
 from tui.store import Store
@@ -54,6 +54,8 @@ class SessionScreen(StandingScreen):
         self.begun = asyncio.Event()
         self._keeper = Keeper(chat, self.as_it_stands, partial(Once, self))
         self._forecast = Forecast(chat, lambda: self._session, partial(Once, self), self.do, self.show_forecast)
+        # Prompts that were not sent, as drafts, by their sessions: until they are kept, and for one on its way to be shown.
+        self._unsent: dict[str, str] = {}
         self._is_told = False
         self._notices_told: int | None = None
         self._since = 0
@@ -147,9 +149,11 @@ class SessionScreen(StandingScreen):
         keys = self._first_keys
         self.transcript.name_keys(f"{keys['view.next']}, then {keys['transcript.resend']}")
         self.transcript.hint = hint(self._chat, session, self._first_keys)
-        change = change_in(session.draft)
-        if session.draft:
-            self.prompt.restore_before(session.draft if change is None else change.text)
+        draft = self._unsent.pop(session.id, "")
+        draft = session.draft or draft
+        change = change_in(draft)
+        if draft:
+            self.prompt.restore_before(draft if change is None else change.text)
         self.remove_class("-over")
         self._standing.clear()
         self._forecast.clear()
@@ -220,6 +224,9 @@ class SessionScreen(StandingScreen):
                 self._refresh_status()
             # From here on the clock is enough.
             self._is_told = turn.has_output and not turn.status.is_final
+        elif _is_unsent(turn) and self._chat.is_mine(turn.id):
+            self._unsent[turn.session_id] = written(turn.prompt)
+            self.do(self._keep_unsent(turn.session_id))
         if turn.status.is_final or not turn.has_output:
             self.refresh_queue()
             self._refresh_sidebar_soon()
@@ -228,10 +235,18 @@ class SessionScreen(StandingScreen):
         if not turn.profile:
             return  # it ended elsewhere, and was imported
         self._standing.end(turn, self.waiting_words)
-        is_unsent = turn.error is not None and turn.error.kind == StoreError.kind
-        is_back = (turn.status is TurnStatus.CANCELLED or is_unsent) and not turn.has_output
+        is_back = _is_unsent(turn) or (turn.status is TurnStatus.CANCELLED and not turn.has_output)
         if is_back and self._chat.is_mine(turn.id) and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
+
+    async def _keep_unsent(self, session_id: str) -> None:
+        """Keep a prompt that was not sent as the draft of its session, which is not shown, where that has none."""
+        session = await self._chat.session(session_id)
+        draft = self._unsent.get(session_id)
+        if session is not None and draft and not session.draft:
+            await self._chat.keep_place(session_id, draft, session.scroll)
+        if not self.is_shown(session_id):
+            self._unsent.pop(session_id, None)
 
     def _health_changed(self, health: Health) -> None:
         was_troubled = bool(self._standing.trouble)
@@ -328,3 +343,9 @@ class SessionScreen(StandingScreen):
             await self._chores.finish()
         await self._keeper.keep()
         await self._chores.finish()
+
+
+def _is_unsent(turn: Turn) -> bool:
+    """Whether nothing was sent of a turn, as the history could not be read or written."""
+    is_refused = turn.error is not None and turn.error.kind == StoreError.kind
+    return turn.status.is_final and is_refused and not turn.has_output
