@@ -71,6 +71,37 @@ async def test_a_look_sees_everything_since(history: Path) -> None:
         ]
 
 
+async def test_the_end_of_an_answer_is_seen_beside_any_number_of_imported_turns(history: Path) -> None:
+    shown, imported = a_session("shown"), [a_session(f"imported-{number}") for number in range(3)]
+    async with opened(history) as store, opened(history) as other:
+        await told(other, shown, "before")
+        begun = await other.begin(a_turn(shown), shown)
+        revision = await start(store)
+        await other.save(said(begun, "hi", status=TurnStatus.DONE), begun, shown)
+        for session in imported:
+            turns = [said(a_turn(session, f"p{n}"), "x", status=TurnStatus.DONE) for n in range(250)]
+            await other.take_in(session, turns, session.id, on_top=True)
+        changes = await store.watch.poll(revision)
+        assert changes is not None
+        first, *others = changes.turns
+        assert (first.id, first.text, first.status) == (begun.id, "hi", TurnStatus.DONE)
+        assert {turn.session_id for turn in others} == {imported[-1].id}
+        assert len(others) == 200
+
+
+async def test_of_very_many_turns_the_newest_ones_of_each_session_are_seen(history: Path) -> None:
+    first, second = a_session("first"), a_session("second")
+    async with opened(history) as store, opened(history) as other:
+        revision = await start(store)
+        for session, count in ((first, 10), (second, 210)):
+            for number in range(count):
+                await told(other, session, f"{session.label} {number}")
+        changes = await store.watch.poll(revision)
+        assert changes is not None
+        said_last = [f"first {number}" for number in range(2, 10)] + [f"second {number}" for number in range(10, 210)]
+        assert [turn.prompt for turn in changes.turns] == said_last
+
+
 async def test_our_own_changes_are_seen_too(history: Path) -> None:
     session = a_session()
     async with opened(history) as store:

@@ -15,6 +15,9 @@ _COLUMNS = (
     "id, session_id, depth, status, finish, profile, protocol, model, origin, principal, conversation_id, created_at, "
     "first_text_at, ended_at, input_tokens, output_tokens, reasoning_tokens, cached_tokens, notes, error, run"
 )
+NEWEST_TOLD = 8
+"""Turns of a session, from its end, that are told of when they have changed, however many others have."""
+
 LONGEST_RECALLED = 100_000
 """Characters of a prompt beyond which it is not brought to another session."""
 
@@ -50,12 +53,28 @@ def is_elsewhere(conn: Connection, turn_id: str) -> bool:
 
 
 def changed_turns(conn: Connection, since: int, limit: int = 200) -> list[Turn]:
-    """The turns changed after a revision, newest change last."""
+    """The turns changed after a revision, newest change last: of very many those changed last, and before them, no more
+    than so many again, the newest ones of each session that were not imported. What someone looks at is among these."""
     found = conn.execute(
-        f"SELECT {_COLUMNS} FROM turns WHERE revision > ? ORDER BY revision DESC LIMIT ?",  # noqa: S608
+        f"SELECT {_COLUMNS}, revision FROM turns WHERE revision > ? ORDER BY revision DESC LIMIT ?",  # noqa: S608
         (since, limit),
     ).fetchall()
-    return _with_items(conn, found[::-1])
+    others: list[Any] = []
+    if len(found) == limit:
+        # By way of the sessions: there may be a million turns, of which one import has changed most.
+        others = conn.execute(
+            f"""
+            SELECT {_COLUMNS}, revision FROM turns WHERE id IN (
+                SELECT t.id FROM sessions s CROSS JOIN turns t ON t.branch_id = s.branch_id AND t.depth >= s.turns - ?4
+                WHERE s.revision > ?1 AND t.revision > ?1 AND t.revision <= ?2 AND (t.holder != '' OR s.source = '')
+                ORDER BY t.revision DESC LIMIT ?3
+            ) ORDER BY revision DESC
+            """,  # noqa: S608 - constants only
+            (since, found[-1][-1], limit, NEWEST_TOLD),
+        ).fetchall()
+    known = {row[0] for row in found}
+    rows = [*found, *(row for row in others if row[0] not in known)]
+    return _with_items(conn, [row[:-1] for row in reversed(rows)])
 
 
 def count_turns(conn: Connection, session_id: str) -> int:
