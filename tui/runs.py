@@ -62,7 +62,7 @@ class Run:
         if self.moved_to is not None:
             turn = replace(turn, depth=self.moved_to)
         if self.notes:
-            turn = replace(turn, notes=(*turn.notes, *self.notes))
+            turn = replace(turn, notes=_joined(turn.notes, tuple(self.notes)))
         if self.states:
             items = (replace(item, state=self.states.get(item.key, item.state)) for item in turn.items)
             turn = replace(turn, items=tuple(items))
@@ -73,6 +73,12 @@ class Run:
             # It ended with its connection: nothing goes on at the server.
             turn = replace(turn, run="")
         return turn
+
+
+def _joined(notes: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """`notes`, then `more`, the first of which a turn has already that was seen before."""
+    known = next(size for size in range(len(more), -1, -1) if notes[len(notes) - size :] == more[:size])
+    return (*notes, *more[known:])
 
 
 def outline(turn: Turn) -> Outline:
