@@ -7,7 +7,18 @@ from dataclasses import replace
 import pytest
 
 from tui.errors import UsageError
-from tui.model import Item, ItemKind, Message, Turn, TurnStatus, check_label, messages_of, new_id, title_from
+from tui.model import (
+    Item,
+    ItemKind,
+    Message,
+    Turn,
+    TurnStatus,
+    check_label,
+    messages_of,
+    new_id,
+    numbered_label,
+    title_from,
+)
 
 
 @pytest.mark.fault("L01", "L02", "L11")
@@ -54,6 +65,21 @@ def test_labels_that_are_refused_say_why(label: str, says: str) -> None:
 def test_labels_as_they_are_kept(label: str, kept: str) -> None:
     assert check_label(label) == kept
     assert check_label(kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("label", "number", "numbered"),
+    [
+        ("work", 2, "work-2"),
+        ("x" * 1022, 2, "x" * 1022 + "-2"),
+        ("x" * 1022, 10, "x" * 1021 + "-10"),
+        ("é" * 512, 2, "é" * 511 + "-2"),
+        ("é" * 512, 10, "é" * 510 + "-10"),
+    ],
+    ids=["short", "just right", "letters", "wide", "wide letters"],
+)
+def test_a_label_with_a_number_is_not_too_long(label: str, number: int, numbered: str) -> None:
+    assert numbered_label(label, number) == check_label(numbered) == numbered
 
 
 @pytest.mark.parametrize(

@@ -434,6 +434,12 @@ def check_label(text: str) -> str:
     return label
 
 
+def numbered_label(label: str, number: int) -> str:
+    """`label` with a number, and without as much of its end as leaves no room for that."""
+    end = f"-{number}"
+    return label.encode()[: LABEL_LIMIT - len(end)].decode(errors="ignore") + end
+
+
 def title_from(prompt: str, limit: int = 60) -> str:
     """A title made from a session's first prompt: its first line with words, cut at a word's end."""
     line = next((line.strip(" #>*-`\t") for line in prompt.splitlines() if line.strip(" #>*-`\t")), "")

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.store.conftest import Disk
 from tests.store.histories import NOW, a_session, a_turn, change, found, opened, rows, said, told
 from tui.clock import Clock
 from tui.errors import LabelTaken
-from tui.model import Scroll, Session, TitleSource, TurnStatus
+from tui.model import LABEL_LIMIT, Scroll, Session, TitleSource, TurnStatus, check_label
 from tui.store import Store
 
 FULL: dict[str, Any] = {
@@ -150,6 +151,26 @@ async def test_a_restored_session_is_called_otherwise_only_where_another_one_has
         for session in (first, second, third):
             assert await store.restore(session.id, from_archive=True) == await store.session(session.id)
         assert sorted(await labels(store)) == ["work", "work-2", "work-3"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["x" * LABEL_LIMIT, "é" * (LABEL_LIMIT // 2), "x" * (LABEL_LIMIT - 2) + "-9"],
+    ids=["letters", "wide", "numbered"],
+)
+async def test_a_label_that_gets_a_number_is_still_one_that_can_be_typed(history: Path, disk: Disk, label: str) -> None:
+    first, second, third, fourth = (a_session(label) for _ in range(4))
+    async with opened(history) as store:
+        for session in (first, second):
+            await store.create(session)
+            await store.update(session.id, deleted_at=NOW)
+        await store.create(third)
+        await store.begin(a_turn(fourth), fourth)
+        await store.restore(first.id)
+        async with disk.broken(store):
+            assert await store.restore(second.id)
+        named = [await store.find(check_label(one)) for one in await labels(store)]
+        assert sorted(one.id for one in named if one) == sorted(one.id for one in (first, second, third, fourth))
 
 
 async def test_two_windows_restore_a_session_once(history: Path) -> None:

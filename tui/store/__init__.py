@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tui.clock import SYSTEM, Clock
 from tui.drafts import unsent
 from tui.errors import LabelTaken, StoreError
-from tui.model import HolderKind, ItemState, Mapping, Session, TitleSource, Turn
+from tui.model import HolderKind, ItemState, Mapping, Session, TitleSource, Turn, numbered_label
 from tui.resending import Said, said_in
 from tui.store import sql
 from tui.store.access import Access, Health
@@ -195,7 +195,7 @@ class Store(Access):
             return known
         if "deleted_at" in changes:
             taken = {one.label for one in await self.sessions()}
-            similar = chain([known.label], (f"{known.label}-{number}" for number in count(2)))
+            similar = chain([known.label], (numbered_label(known.label, number) for number in count(2)))
             changes["label"] = next(label for label in similar if label not in taken)
         self.overlay.add_changes(session_id, changes)
         self.not_saved(trouble)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tui.drafts import unsent
 from tui.errors import LabelTaken
-from tui.model import Provenance, Scroll, Session, TitleSource, TurnStatus, new_id
+from tui.model import Provenance, Scroll, Session, TitleSource, TurnStatus, new_id, numbered_label
 from tui.text import storable
 
 _COLUMNS = (
@@ -82,7 +82,7 @@ def ensure_session(conn: Connection, session: Session) -> None:
             put_session(conn, session)
         except LabelTaken:
             count += 1
-            session = replace(session, label=f"{stem}-{count}")
+            session = replace(session, label=numbered_label(stem, count))
         else:
             return
 
@@ -194,7 +194,7 @@ def free_label(conn: Connection, label: str) -> str:
     """
 
     def is_taken(number: int) -> bool:
-        name = label if number == 1 else f"{label}-{number}"
+        name = label if number == 1 else numbered_label(label, number)
         query = "SELECT 1 FROM sessions WHERE label = ? AND deleted_at IS NULL"
         return conn.execute(query, (name,)).fetchone() is not None
 
@@ -206,7 +206,7 @@ def free_label(conn: Connection, label: str) -> str:
     while free - taken > 1:
         between = (taken + free) // 2
         taken, free = (between, free) if is_taken(between) else (taken, between)
-    return f"{label}-{free}"
+    return numbered_label(label, free)
 
 
 def name_session(conn: Connection, session_id: str, title: str) -> Session | None:
