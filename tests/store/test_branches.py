@@ -266,3 +266,18 @@ async def test_branches_are_in_the_order_they_were_made_whatever_the_clock_said(
         await store.branches.choose(session.id, made[-1].id)
         assert [turn.id for turn in await store.turns(session.id)] == [made[-1].id, last.id]
         assert await store.prompts_elsewhere("another") == ["one", "eins", "un", "two", "deux"]
+
+
+async def test_a_branch_that_was_begun_though_that_was_reported_to_have_failed_is_gone_on_with(
+    history: Path, disk: Disk
+) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session, "one")
+        turn = a_turn(session, "uno")
+        disk.lied_about = "COMMIT"
+        begun = await store.begin(turn, session, at=0)
+        assert disk.lied_about == ""
+        assert begun == turn
+        assert await store.save(said(begun, "yes", status=TurnStatus.DONE), begun, session)
+        assert [(one.prompt, one.text) for one in await store.turns(session.id)] == [("uno", "yes")]

@@ -117,7 +117,11 @@ async def test_what_was_written_though_that_was_reported_to_have_failed_is_gone_
     session = a_session()
     async with opened(history) as store:
         first = await told(store, session)
-        one, two = await queued(store, session, "one", "two", after=first)
+        (one,) = await queued(store, session, "one", after=first)
+        disk.lied_about = "COMMIT"
+        two = await store.queues.add(a_prompt(session, "two", first), session)
+        assert two is not None
+        assert await store.queues.get(session.id) == (one, two)
         turn = a_turn(session, "one")
         disk.lied_about = "COMMIT"
         begun = await store.queues.begin(one, turn, session, "")

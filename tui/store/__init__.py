@@ -300,7 +300,7 @@ class Store(Access):
             turn = await self.write(self._begin_now, turn, session, title, at, is_awaited=True)
         except StoreError as error:
             if at is not None:
-                raise
+                return await self._begun_all_the_same(turn, error)
             trouble = error
         else:
             self.written[turn.id] = turn
@@ -395,6 +395,19 @@ class Store(Access):
         return await self.read(sql.turns.get_prompts_elsewhere, [], session_id)
 
     # Within
+
+    async def _begun_all_the_same(self, turn: Turn, trouble: StoreError) -> Turn:
+        """A turn that is on disk, although beginning it failed: a commit can fail after it was made.
+
+        Raises:
+            StoreError: It is not, with what went wrong.
+        """
+        self.hurry()
+        begun = await self.read(sql.turns.get_turn, None, turn.id)
+        if begun is None:
+            raise trouble
+        self.known.clear()
+        return replace(begun, session_id=turn.session_id)
 
     def _begin_now(self, conn: Connection, turn: Turn, session: Session, title: str, at: int | None) -> Turn:
         home = self.kept_in.get(session.id, session)

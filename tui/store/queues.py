@@ -27,7 +27,17 @@ class Queues:
         Raises:
             StoreError: It cannot be kept.
         """
-        return await self._access.write(sql.queues.put_queued, queued, session, self._access.writer(), is_awaited=True)
+        try:
+            return await self._access.write(
+                sql.queues.put_queued, queued, session, self._access.writer(), is_awaited=True
+            )
+        except StoreError:
+            # It may be on disk all the same: a commit can fail after it was made.
+            self._access.hurry()
+            for one in await self.get(session.id) or ():
+                if one.id == queued.id:
+                    return one
+            raise
 
     async def change(self, queued: Queued, prompt: str, *, is_held: bool = False) -> bool:
         """Let a prompt that waits be another one in the same place, or be held there. False where it waits no more.
