@@ -266,3 +266,42 @@ async def test_a_run_that_ended_without_an_answer_is_not_taken_up_again(at: str)
     assert (got.turn.status, got.turn.run) == (FAILED, "")
     assert RunNamed("") in got.events
     assert "content_filter" in got.words
+
+
+def numbered(*payloads: dict[str, Any], start: int = 1) -> list[dict[str, Any]]:
+    return [{**payload, "sequence_number": number} for number, payload in enumerate(payloads, start)]
+
+
+ENDED = {"type": "response.completed", "response": {"id": RUN, "status": "completed"}}
+
+
+@pytest.mark.fault("N14", "N52")
+@pytest.mark.parametrize("broken_after", [1, 2, 3])
+@pytest.mark.parametrize("start", [0, 1, 40])
+async def test_a_server_that_tells_a_run_again_from_its_start_doubles_nothing(broken_after: int, start: int) -> None:
+    """Whatever number it was asked to go on from, and without saying the whole text at the end."""
+    all_of_it = numbered(CREATED, delta("Hello "), delta("big "), delta("world."), ENDED, start=start)
+    cut = [Chunk(events(*all_of_it[:broken_after])), Rst()]
+    async with FaultServer(
+        [Request(), head(200, "transfer-encoding: chunked"), *cut], [Request(), *chunked(*all_of_it)]
+    ) as server:
+        got = await ask(server, "responses")
+    assert (got.turn.status, got.turn.text) == (DONE, "Hello big world.")
+
+
+async def test_a_run_that_is_told_again_in_pieces_goes_on_where_it_was() -> None:
+    all_of_it = numbered(CREATED, delta("Hello "), delta("big "), delta("world."), ENDED)
+    cuts = [[Request(), head(200, "transfer-encoding: chunked"), Chunk(events(*all_of_it[:n])), Rst()] for n in (3, 2, 4)]
+    async with FaultServer(*cuts, [Request(), *chunked(*all_of_it)]) as server:
+        got = await ask(server, "responses")
+    assert (got.turn.status, got.turn.text) == (DONE, "Hello big world.")
+
+
+async def test_a_run_whose_numbers_begin_again_with_its_rest_comes_to_its_end() -> None:
+    first = [Chunk(events(*numbered(CREATED, delta("Hello "), delta("big ")))), Rst()]
+    rest = numbered(delta("world."), {**ENDED, "response": completed("Hello big world.", RUN)["response"]})
+    async with FaultServer(
+        [Request(), head(200, "transfer-encoding: chunked"), *first], [Request(), *chunked(*rest)]
+    ) as server:
+        got = await ask(server, "responses")
+    assert (got.turn.status, got.turn.text) == (DONE, "Hello big world.")

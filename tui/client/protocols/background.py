@@ -89,6 +89,7 @@ async def follow(
 
 def _rest(http: Http, reader: ResponsesReader) -> AsyncGenerator[TurnEvent, None]:
     """What a run says after what `reader` has read of it; all, where that is nothing."""
+    reader.rejoin()
     after = f"&starting_after={reader.last_number}" if reader.last_number >= 0 else ""
     where = f"/responses/{quote(reader.run, safe='')}?stream=true{after}"
     return read_events(http, where, None, reader, method="GET")

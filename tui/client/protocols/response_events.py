@@ -30,6 +30,7 @@ from tui.model import ItemKind, Usage
 
 NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
 _REASONING = "response.reasoning"
+_ENDS = {"response.completed", "response.incomplete", "response.done", "response.failed", "error"}
 _CALL_EVENTS = {
     "response.function_call_arguments": "arguments",
     "response.custom_tool_call_input": "input",
@@ -55,7 +56,7 @@ class ResponsesReader:
     """Reads the events of one response. `conversation_id` is set where the conversation has an id of its own.
 
     With `runs` it is one in the background: `run` is its name, once that is known, and `last_number` the sequence number
-    of the last event read (-1 before there is one).
+    of the last event read (-1 before there is one). `rejoin` is called before what follows on that is read.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class ResponsesReader:
         self._part: dict[str, tuple[str, object]] = {}
         self._parts: set[tuple[str, str, object]] = set()
         self._numbers: set[int] = set()
+        self._known_to = -1
         self._counts = False
         self._newest: Payload = {}
         self._responses = 0
@@ -90,6 +92,8 @@ class ResponsesReader:
         kind = text(payload.get("type"))
         number = payload.get("sequence_number")
         if isinstance(number, int):
+            if self._is_known(number) and kind not in _ENDS:
+                return
             self._counts = self._counts or self.last_number not in (-1, number)
             self.last_number = number
         match kind:
@@ -122,6 +126,16 @@ class ResponsesReader:
                 raise Rejected(read_error(payload), in_stream=True)
             case _:
                 return
+
+    def rejoin(self) -> None:
+        """Another connection tells on: from after the last number, or all again, where its server looks at no numbers."""
+        self._known_to = self.last_number if self._counts else -1
+
+    def _is_known(self, number: int) -> bool:
+        """Whether an event was read before its connection was lost."""
+        if number > self._known_to:
+            self._known_to = -1
+        return number <= self._known_to
 
     def whole(self, payload: Payload) -> Iterator[TurnEvent]:
         status = text(payload.get("status"))
