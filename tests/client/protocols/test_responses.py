@@ -133,6 +133,68 @@ def test_two_messages_without_ids_are_told_apart_by_their_index() -> None:
     assert answer(*deltas, finished()).items == said("one", "two")
 
 
+def without_id(item: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name != "id"} | more
+
+
+TELLINGS = {
+    "whole": lambda text: [done(without_id(message(text)), None)],
+    "opened": lambda text: [added(without_id(message("")), None), done(without_id(message(text)), None)],
+    "in pieces": lambda text: [
+        event("output_text.delta", delta=text[:2]),
+        event("output_text.delta", delta=text[2:]),
+        event("output_text.done", text=text),
+        done(without_id(message(text)), None),
+    ],
+    "by a part": lambda text: [event("output_text.done", text=text), done(without_id(message(text)), None)],
+    "opened, in pieces": lambda text: [
+        added(without_id(message("")), None),
+        event("output_text.delta", delta=text),
+        done(without_id(message(text)), None),
+    ],
+}
+
+
+@pytest.mark.parametrize("first", TELLINGS)
+@pytest.mark.parametrize("second", TELLINGS)
+def test_messages_without_id_and_index_are_all_shown(first: str, second: str) -> None:
+    payloads = [*TELLINGS[first]("one"), *TELLINGS[second]("two"), *TELLINGS[first]("three")]
+    for last in (finished(), finished(*(without_id(message(text)) for text in ("one", "two", "three")))):
+        assert answer(*payloads, last).items == said("one", "two", "three")
+
+
+def test_reasoning_without_id_and_index_is_shown_each_time() -> None:
+    thoughts = [{"type": "reasoning", "summary": [{"type": "summary_text", "text": text}]} for text in ("a", "b")]
+    told = answer(*(done(thought, None) for thought in thoughts), finished())
+    assert told.items == [("reasoning", "", "a"), ("reasoning", "", "b")]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_calls_without_id_and_index_go_by_what_they_are_called(order: tuple[int, int]) -> None:
+    calls = [without_id(call(f'{{"a":{at}}}', call_id=f"call_{at}", name=f"tool_{at}")) for at in (0, 1)]
+    results = [{"type": "function_call_output", "call_id": f"call_{at}", "output": str(at)} for at in (0, 1)]
+    opened = [added({**one, "arguments": ""}, None) for one in calls]
+    told = answer(*opened, *(done(calls[at], None) for at in order), *(done(one, None) for one in results), finished())
+    assert told.items == [
+        ("tool_call", "tool_0", '{"a":0}'),
+        ("tool_call", "tool_1", '{"a":1}'),
+        ("tool_result", "", "0"),
+        ("tool_result", "", "1"),
+    ]
+
+
+def test_results_that_name_no_call_are_all_shown() -> None:
+    results = [done({"type": "function_call_output", "output": text}, None) for text in ("a", "b")]
+    assert answer(*results, finished()).items == [("tool_result", "", "a"), ("tool_result", "", "b")]
+
+
+def test_what_a_second_response_says_is_not_added_to_the_first() -> None:
+    asks = done(without_id(call("{}")), None)
+    again = [event("created", response={"id": "resp_2"}), event("output_text.delta", delta="two")]
+    payloads = [event("output_text.delta", delta="one"), asks, finished(), *again, finished(response_id="resp_2")]
+    assert [item for item in answer(*payloads).items if item[0] == "message"] == said("one", "two")
+
+
 def test_two_messages_under_one_id_at_the_end_only() -> None:
     told = answer(finished(message("one", "__fake_id__"), message("two", "__fake_id__")))
     assert told.items == said("one", "two")

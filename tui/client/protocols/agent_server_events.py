@@ -13,7 +13,6 @@ from dataclasses import replace
 from tui.client.protocols.fields import Payload, rows, table, text
 from tui.client.protocols.ids import check_id
 from tui.client.protocols.response_events import NO_ID, NotDone, ResponsesReader
-from tui.client.protocols.response_items import read_item
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, Noted, RunNamed, TurnEvent
@@ -41,9 +40,7 @@ class AgentServerReader(ResponsesReader):
         """Whether anything came but a failure."""
 
         self._reason = ""
-        self._nameless = 0
         self._told: dict[str, list[_Told]] = {}
-        self._whole: set[str] = set()
 
     def read(self, payload: Payload) -> Iterator[TurnEvent]:
         named = text(payload.get("response_id"))
@@ -102,27 +99,10 @@ class AgentServerReader(ResponsesReader):
     def _is_repeat(self, payload: Payload) -> bool:  # noqa: ARG002 - the shape of what it replaces
         return False
 
-    def _item(self, item: Payload, payload: Payload, *, whole: bool) -> Iterator[TurnEvent]:
-        if not item.get("id") and not self._place(payload.get("output_index")):
-            item = self._with_id(item)
-        for event in super()._item(item, payload, whole=whole):
-            yield event
-            if whole and isinstance(event, ItemWhole):
-                self._whole.add(event.item.key)
-
-    def _with_id(self, item: Payload) -> Payload:
-        """An item that has neither id nor place: the open one of its kind, else one of its own."""
-        kinds = [read.kind for read in read_item(item)]
-        if not kinds or kinds[0] is ItemKind.TOOL_RESULT:
-            return item
-        opened = [key for key, kind in self._now.items() if kind is kinds[0] and key not in self._whole]
-        self._nameless += not opened
-        return {**item, "id": opened[-1] if opened else f"#/{kinds[0]}/{self._nameless}"}
-
     def _completed(self, response: Payload, kind: str) -> Iterator[TurnEvent]:
         now = list(self._now)
         self._reason = yield from self._closed(response, kind)
-        self._whole.update(now)
+        self._parts.update((key, "whole", None) for key in now)
 
     def _noted(self, event: TurnEvent) -> TurnEvent:
         """`event` as it is told, remembered with its number where it may have to be taken back."""
@@ -145,7 +125,7 @@ class AgentServerReader(ResponsesReader):
         dropped = False
         for key, told in list(self._told.items()):
             kept = [(at, event) for at, event in told if at < since]
-            if since >= here and key not in self._whole:
+            if since >= here and (key, "whole", None) not in self._parts:
                 kept = []
             if len(kept) < len(told):
                 dropped = True
@@ -154,6 +134,7 @@ class AgentServerReader(ResponsesReader):
         self.last_number = here
         self._responses += 1
         self._now.clear()
+        self._open.clear()
         if payload.get("conversation_id"):
             self.session = check_id(payload["conversation_id"], self._host)
         if dropped:
@@ -161,7 +142,6 @@ class AgentServerReader(ResponsesReader):
 
     def _forget(self, key: str, kept: list[_Told]) -> None:
         """Take back what was told of an item, but for `kept`."""
-        self._whole.discard(key)
         self._parts = {part for part in self._parts if part[0] != key}
         self._part.pop(key, None)
         if kept:

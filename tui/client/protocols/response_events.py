@@ -6,7 +6,7 @@ name, indices, sequence numbers, `.added` and `.done` in every combination (reco
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Set
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from tui.events import (
     TurnEvent,
     Used,
 )
-from tui.model import ItemKind, Usage
+from tui.model import Item, ItemKind, Usage
 
 NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
 _REASONING = "response.reasoning"
@@ -77,8 +77,12 @@ class ResponsesReader:
         self._keeps = keeps
         self._seen: dict[str, ItemKind] = {}
         self._now: dict[str, ItemKind] = {}
+        self._open: dict[str, ItemKind] = {}
         self._part: dict[str, tuple[str, object]] = {}
         self._parts: set[tuple[str, str, object]] = set()
+        self._nameless = 0
+        self._calls: dict[str, str] = {}
+        self._claimed: set[str] = set()
         self._numbers: set[int] = set()
         self._known_to = -1
         self._counts = False
@@ -178,10 +182,18 @@ class ResponsesReader:
             key = f"{key}/{kind}"
         place = self._place(payload.get("output_index"))
         if not key and not place:
-            key = next((known for known in reversed(self._now) if self._now[known] is kind), "")
+            # Nothing is added to what is whole; what only says that a part is whole may still come.
+            is_piece = text(payload.get("type")).endswith(".delta")
+            key = _newest(self._open if is_piece else self._now, kind) or self._next_nameless(kind)
         key = key or f"#{place}/{kind}"
+        if key not in self._seen:
+            self._open[key] = kind
         self._seen[key] = self._now[key] = kind
         return key
+
+    def _next_nameless(self, kind: ItemKind) -> str:
+        self._nameless += 1
+        return f"#/{kind}/{self._nameless}"
 
     def _place(self, index: object) -> str:
         """An item's place, for items without an id: its index within its response."""
@@ -257,16 +269,37 @@ class ResponsesReader:
 
     def _item(self, item: Payload, payload: Payload, *, whole: bool) -> Iterator[TurnEvent]:
         self._count_call(item)
-        for read in read_item(item, self._place(payload.get("output_index"))):
+        place = self._place(payload.get("output_index"))
+        reads = list(read_item(item, place))
+        if reads and not item.get("id") and not place:
+            reads = self._told_apart(reads)
+        for read in reads:
             key = read.key
             known = key in self._seen
             self._seen[key] = self._now[key] = read.kind
             if whole:
                 self._parts.add((key, "whole", None))
+                self._open.pop(key, None)
                 if read.text or read.name or not known:
                     yield ItemWhole(read)
             elif not known:
+                self._open[key] = read.kind
                 yield ItemDelta(key, read.kind, read.text, read.name, read.call_id)
+
+    def _told_apart(self, reads: list[Item]) -> list[Item]:
+        """What an item amounts to that has neither id nor place: the call with its id or the open item of its kind, else
+        one of its own."""
+        kind, call_id, named = reads[0].kind, reads[0].call_id, reads[0].key
+        if kind is ItemKind.TOOL_RESULT and call_id:
+            return reads
+        # Calls may be told of one after another before the first of them is whole.
+        is_call = kind is ItemKind.TOOL_CALL and bool(call_id)
+        key = self._calls.get(call_id, "") if is_call else ""
+        key = key or _newest(self._open, kind, besides=self._claimed) or self._next_nameless(kind)
+        if is_call:
+            self._calls[call_id] = key
+            self._claimed.add(key)
+        return [replace(read, key=key + read.key.removeprefix(named)) for read in reads]
 
     def _count_call(self, item: Payload) -> None:
         """Keep count of the calls that someone else than the server's model has to answer."""
@@ -316,6 +349,7 @@ class ResponsesReader:
                 raise Refused(f"{self._host} gave no answer: {reason}.")
         self._responses += 1
         self._now.clear()
+        self._open.clear()
         return reason
 
     def _issued(self, response: Payload) -> Iterator[TurnEvent]:
@@ -348,6 +382,10 @@ class ResponsesReader:
 
     def _match(self, kind: ItemKind, taken: set[str]) -> str | None:
         return next((key for key, seen in self._now.items() if seen is kind and key not in taken), None)
+
+
+def _newest(items: dict[str, ItemKind], kind: ItemKind, besides: Set[str] = frozenset()) -> str:
+    return next((key for key in reversed(items) if items[key] is kind and key not in besides), "")
 
 
 def read_usage(usage: Payload) -> Usage | None:
