@@ -195,6 +195,26 @@ def test_what_a_second_response_says_is_not_added_to_the_first() -> None:
     assert [item for item in answer(*payloads).items if item[0] == "message"] == said("one", "two")
 
 
+def test_a_list_at_the_end_that_has_only_the_last_message() -> None:
+    """Under an id that did not come before."""
+    deltas = [delta("First.", "a"), {**delta("The ans", "b"), "output_index": 1}]
+    assert answer(*deltas, finished(message("The answer", "new"))).items == said("First.", "The answer")
+
+
+def test_a_list_at_the_end_that_has_only_the_last_items_of_each_kind() -> None:
+    deltas = [{**delta(text, key), "output_index": at} for at, (key, text) in enumerate(["aA", "bB", "cC"])]
+    calls = [done(call("{}", f"fc_{at}", f"call_{at}", f"tool_{at}"), 3 + at) for at in (0, 1)]
+    last = finished(message("b", "new_1"), message("c", "new_2"), call("{}", "new_3", "call_1", "tool_1"))
+    assert answer(*deltas, *calls, last).items == [
+        *said("A", "b", "c"), ("tool_call", "tool_0", "{}"), ("tool_call", "tool_1", "{}")
+    ]  # fmt: skip
+
+
+def test_a_list_at_the_end_that_has_some_under_their_ids() -> None:
+    deltas = [{**delta(text, key), "output_index": at} for at, (key, text) in enumerate(["aA", "bB", "cC"])]
+    assert answer(*deltas, finished(message("a", "a"), message("c", "new"))).items == said("a", "B", "c")
+
+
 def test_two_messages_under_one_id_at_the_end_only() -> None:
     told = answer(finished(message("one", "__fake_id__"), message("two", "__fake_id__")))
     assert told.items == said("one", "two")
@@ -250,6 +270,17 @@ def test_numbers_that_begin_again_with_a_new_response_are_not_repeats() -> None:
     once = [{**delta(text, "a"), "sequence_number": number} for number, text in [(1, "a"), (2, "b")]]
     again = [{**delta(text, "b"), "sequence_number": number} for number, text in [(1, "c"), (2, "d")]]
     assert answer(created, *once, created, *again, finished()).items == said("ab", "cd")
+
+
+@pytest.mark.parametrize("names", [("item_id",), ("output_index",), ("item_id", "output_index", "content_index")])
+def test_numbers_that_begin_again_with_every_item_are_not_repeats(names: tuple[str, ...]) -> None:
+    created = event("created", response={"id": "resp_1"}, sequence_number=0)
+    place = [{"item_id": f"msg_{at}", "output_index": at, "content_index": 0} for at in (0, 1)]
+    deltas = [
+        event("output_text.delta", delta=text, sequence_number=number, **{name: place[at][name] for name in names})
+        for at, number, text in [(0, 1, "one "), (0, 2, "item"), (1, 1, "one "), (1, 2, "more")]
+    ]
+    assert answer(created, *deltas, finished()).items == said("one item", "one more")
 
 
 def test_a_random_field_against_eavesdroppers_is_ignored() -> None:

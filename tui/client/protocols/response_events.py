@@ -6,6 +6,7 @@ name, indices, sequence numbers, `.added` and `.done` in every combination (reco
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Set
 from dataclasses import replace
 from typing import Any
@@ -30,6 +31,7 @@ from tui.model import Item, ItemKind, Usage
 
 NO_ID = "__fake_id__"  # what the OpenAI Agents SDK says where there is no id
 _REASONING = "response.reasoning"
+_SAID = ("sequence_number", "type", "item_id", "output_index", "content_index", "summary_index", "delta")
 _ENDS = {"response.completed", "response.incomplete", "response.done", "response.failed", "error"}
 _CALL_EVENTS = {
     "response.function_call_arguments": "arguments",
@@ -84,6 +86,7 @@ class ResponsesReader:
         self._calls: dict[str, str] = {}
         self._claimed: set[str] = set()
         self._numbers: set[int] = set()
+        self._deltas: set[int] = set()
         self._known_to = -1
         self._counts = False
         self._newest: Payload = {}
@@ -114,6 +117,7 @@ class ResponsesReader:
             case "response.created" | "response.in_progress" | "response.queued":
                 if kind == "response.created":
                     self._numbers.clear()
+                    self._deltas.clear()
                     self._may_go_on = False
                 yield from self._named(table(payload.get("response")))
             case "response.completed" | "response.incomplete" | "response.done":
@@ -200,17 +204,19 @@ class ResponsesReader:
         return f"{self._responses}.{index}" if isinstance(index, int) else ""
 
     def _is_repeat(self, payload: Payload) -> bool:
-        """Whether this very delta came before, by its sequence number: a broken proxy may send one twice.
+        """Whether this very delta came before, by its number and all it says: a broken proxy may send one twice.
 
         Servers that give every event the same number do not count, and are not believed; nor are those that count other
-        events, unless the very same comes at once.
+        events, unless the very same comes at once. Some count anew in every item.
         """
         number = payload.get("sequence_number")
         if not isinstance(number, int):
             return False
         counts = len(self._numbers) > 1 or (self._counts and payload == self._newest)
-        known = number in self._numbers and counts
+        said = hash(tuple(value for name in _SAID if isinstance(value := payload.get(name), int | str)))
+        known = said in self._deltas and counts
         self._numbers.add(number)
+        self._deltas.add(said)
         self._newest = payload
         return known
 
@@ -367,21 +373,27 @@ class ResponsesReader:
         """The response's own list of what it said, which is the truth where the events said otherwise.
 
         Ids in it may be new ones, or all the same: items are matched by id, else by their order among those of their
-        kind.
+        kind. Where it lists fewer than there were, it is the last ones that it lists.
         """
-        taken: set[str] = set()
+        reads: list[Item] = []
         for place, item in enumerate(rows(response.get("output"))):
             self._count_call(item)
-            for read in read_item(item, self._place(place)):
-                known = read.key if read.key in self._now and read.key not in taken else self._match(read.kind, taken)
-                key = known or (f"{read.key}/{len(self._seen)}" if read.key in self._seen else read.key)
-                taken.add(key)
-                self._seen[key] = self._now[key] = read.kind
-                if read.text or known is None:
-                    yield ItemWhole(replace(read, key=key))
-
-    def _match(self, kind: ItemKind, taken: set[str]) -> str | None:
-        return next((key for key, seen in self._now.items() if seen is kind and key not in taken), None)
+            reads += read_item(item, self._place(place))
+        named: dict[str, int] = {}
+        for at, read in enumerate(reads):
+            if read.key in self._now:
+                named.setdefault(read.key, at)
+        others = Counter(read.kind for at, read in enumerate(reads) if named.get(read.key) != at)
+        free = {kind: [key for key, of in self._now.items() if of is kind and key not in named] for kind in others}
+        free = {kind: keys[max(0, len(keys) - others[kind]) :][::-1] for kind, keys in free.items()}
+        for at, read in enumerate(reads):
+            known = read.key if named.get(read.key) == at else None
+            if known is None and free[read.kind]:
+                known = free[read.kind].pop()
+            key = known or (f"{read.key}/{len(self._seen)}" if read.key in self._seen else read.key)
+            self._seen[key] = self._now[key] = read.kind
+            if read.text or known is None:
+                yield ItemWhole(replace(read, key=key))
 
 
 def _newest(items: dict[str, ItemKind], kind: ItemKind, besides: Set[str] = frozenset()) -> str:
