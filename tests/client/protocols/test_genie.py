@@ -339,8 +339,20 @@ def test_genie_18_nor_where_only_a_chart_makes_them_differ() -> None:
 
 
 def test_genie_18_nor_where_the_tool_comes_first() -> None:
-    told = answer(done(final("Alpha leads.")), added(message("Alpha leads. By far.")), completed())
-    assert told.items == [("message", "", "Alpha leads. By far.")]
+    told = answer(done(final("Alpha leads.")), added(message("Alpha leads. \n\nBy far.")), completed())
+    assert told.items == [("message", "", "Alpha leads. \n\nBy far.")]
+
+
+@pytest.mark.parametrize(
+    ("said", "short"), [("Checked 15 tables.", "5"), ("There were 42 orders in 2024.", "42"), ("No, none.", "No")]
+)
+@pytest.mark.parametrize("tool_first", [True, False])
+def test_genie_18_a_short_answer_that_only_stands_within_other_words_is_shown(
+    said: str, short: str, tool_first: bool
+) -> None:
+    both = [done(final(short)), added(message(said))]
+    told = answer(*(both if tool_first else both[::-1]), completed())
+    assert sorted(text for _, _, text in told.items) == sorted([said, short])
 
 
 def test_genie_18_an_answer_only_the_tool_gives_is_shown() -> None:

@@ -85,7 +85,7 @@ class GenieReader:
         if table(item.get("metadata")).get("ui_type") == "THOUGHT":
             yield ItemWhole(Item(key, ItemKind.REASONING, said))
             return
-        if self._final and key != self._final and self._said[self._final] in said:
+        if self._final and key != self._final and _holds(said, self._said[self._final]):
             # The tool that gives the answer came before the message with it.
             yield ItemWhole(Item(self._final, ItemKind.MESSAGE))
             del self._said[self._final]
@@ -104,7 +104,7 @@ class GenieReader:
             said = clean(text(arguments.get("response"))) if name == _ANSWERS else _questions(arguments)
         if said:
             if name == _ANSWERS:
-                if any(said in other for at, other in self._said.items() if at != key):
+                if any(_holds(other, said) for at, other in self._said.items() if at != key):
                     return
                 self._final = key
             yield self._shown(Item(key, ItemKind.MESSAGE, said))
@@ -151,6 +151,15 @@ class GenieReader:
             yield ConversationIssued(check_id(response["conversation_id"], self._host))
         self.over = True
         yield Finished()
+
+
+def _holds(said: str, answer: str) -> bool:
+    """Whether a text holds all lines of an answer as lines of its own: what is short stands within many others."""
+    return f"\n{_trimmed(answer)}\n" in f"\n{_trimmed(said)}\n"
+
+
+def _trimmed(said: str) -> str:
+    return "\n".join(line.strip() for line in said.strip().splitlines())
 
 
 def clean(said: str) -> str:
