@@ -652,6 +652,28 @@ async def test_two_unreadable_events_at_the_start_are_another_protocol() -> None
     assert "does not speak this protocol" in told.words
 
 
+@pytest.mark.parametrize("beat", [b"data:\n\n", b"data: \n\n", b"event: ping\ndata:\n\n", b"data:\ndata: \t\n\n"])
+@pytest.mark.parametrize("times", [1, 2, 5])
+async def test_events_that_are_blank_are_signs_of_life(beat: bytes, times: int) -> None:
+    told, _one = await answers(
+        lambda exchange: (
+            exchange.respond()
+            .send(beat * times)
+            .event(delta("fi"))
+            .send(beat * times)
+            .event(completed("fine"))
+            .send(beat)
+            .end()
+        )
+    )
+    assert (told.turn.status, told.turn.text, told.turn.notes) == (DONE, "fine", ())
+
+
+async def test_nothing_but_blank_events_is_no_answer() -> None:
+    told, _one = await answers(lambda exchange: exchange.respond().send(b"data:\n\n" * 3).end())
+    assert (told.turn.status, told.words) == (FAILED, "The server stopped before the answer was finished, with no answer.")
+
+
 async def test_several_unreadable_events_are_counted() -> None:
     told, _one = await answers(
         lambda exchange: exchange.respond().event(delta("a")).event("x").event("y").event(completed("a"))

@@ -194,7 +194,11 @@ class _Reading:
                 raise Refused(f"{self._host} does not speak this protocol here.", hint="check protocol and base_url")
             yield from self._with_notes(self._tally.count(self._reader.whole(event), is_over=False))
             return
-        if event.data.strip() == "[DONE]":
+        data = event.data.strip()
+        if not data:
+            # A sign of life, of servers that know no comments.
+            return
+        if data == "[DONE]":
             self.at_end = True
             yield from self._with_notes(self._reader.sentinel())
             return
