@@ -391,7 +391,8 @@ def test_what_follows_the_answer_is_not_read() -> None:
 
 
 def test_an_error_after_the_answer_is_noted() -> None:
-    told = read(RillReader(), frame(answered()), {"code": "Unknown", "error": "flush failed"})
+    """Once, however many there are."""
+    told = read(RillReader(), frame(answered()), *[{"code": "Unknown", "error": "flush failed"}] * 3)
     assert told.finished
     assert told.turn.notes == ("The server reported an error after its answer; it may not have kept it.",)
 

@@ -42,10 +42,12 @@ class RillReader:
         self._conversation_id = ""
         self._warns = is_forked
         self._count = 0
+        self._is_noted = False
 
     def read(self, payload: Payload) -> Iterator[TurnEvent]:
         if self.over:
-            if payload.get("error"):
+            if payload.get("error") and not self._is_noted:
+                self._is_noted = True
                 yield Noted("The server reported an error after its answer; it may not have kept it.")
             return
         if payload.get("error") and "message" not in payload:
