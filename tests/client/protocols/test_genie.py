@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +18,7 @@ from tui.client import Request
 from tui.client.protocols import load
 from tui.client.protocols.genie import PATH, body, headers, is_stale, is_unsupported
 from tui.client.protocols.genie_events import GenieReader, clean
-from tui.client.reply import Rejected, Reply, read_error, read_reply
+from tui.client.reply import Rejected, Reply, parse_json, read_error, read_reply
 from tui.config import Profile
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemDelta
@@ -359,6 +361,22 @@ def test_genie_18_an_answer_only_the_tool_gives_is_shown() -> None:
     told = answer(added(message("Let me check.")), added(final("", arguments="")), done(final("Alpha leads.")),
                   done(final("Alpha leads.")), completed())  # fmt: skip
     assert told.items == [("message", "", "Let me check."), ("message", "", "Alpha leads.")]
+
+
+DEEP: dict[str, list[dict[str, Any]]] = {
+    "error": [{"type": "error", "x": "@"}],
+    "rows": [done(queried(["a"], [["@"]])), added(message("Yes.")), completed()],
+}
+
+
+@pytest.mark.parametrize("place", DEEP)
+def test_json_that_is_nested_as_deeply_as_can_be_read_breaks_nothing(place: str) -> None:
+    """Writing it takes more room than reading it."""
+    for depth in range(sys.getrecursionlimit() - 250, sys.getrecursionlimit()):
+        nested = "[" * depth + "]" * depth
+        with suppress(ValueError):
+            told = answer(*(parse_json(json.dumps(one).replace('"@"', nested)) for one in DEEP[place]))
+            assert told.finished == (place == "rows")
 
 
 @pytest.mark.parametrize("arguments", ["", "{", "[]", '{"response": 7}', '{"other": "x"}'])

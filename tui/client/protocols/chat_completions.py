@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
 from tui.client.http import Http, bearer
 from tui.client.protocols import list_models, read_events
-from tui.client.protocols.fields import Payload, count, rows, table, text
+from tui.client.protocols.fields import Payload, count, plain, rows, table, text
 from tui.client.reply import Rejected, Reply, read_error
 from tui.client.request import Request
 from tui.errors import Refused
@@ -150,7 +149,7 @@ class ChatReader:
         self._last = ItemKind.TOOL_CALL
         key = self._call_key(call.get("index"), call_id, name)
         if isinstance(arguments, dict):
-            yield ItemWhole(Item(key, ItemKind.TOOL_CALL, json.dumps(arguments, ensure_ascii=False), name, call_id))
+            yield ItemWhole(Item(key, ItemKind.TOOL_CALL, plain(arguments), name, call_id))
         else:
             yield ItemDelta(key, ItemKind.TOOL_CALL, text(arguments), name, call_id)
 

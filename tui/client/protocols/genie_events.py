@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from tui.client.protocols.fields import Payload, rows, table, text
+from tui.client.protocols.fields import Payload, plain, rows, table, text
 from tui.client.protocols.ids import check_id
 from tui.client.protocols.response_events import error_of
 from tui.client.protocols.response_items import read_item
@@ -184,7 +183,7 @@ def clean(said: str) -> str:
 def _failure(payload: Payload) -> Reply:
     """The error in an event; all that came, where its shape is not known."""
     reply = read_error(error_of(payload))
-    return replace(reply, message=reply.message or reply.code or json.dumps(payload, ensure_ascii=False)[:500])
+    return replace(reply, message=reply.message or reply.code or plain(payload)[:500])
 
 
 def _parsed(value: object) -> Payload:
@@ -220,7 +219,7 @@ def _rows(data: object) -> str:
     width = max([len(columns), *map(len, found)])
     columns += [""] * (width - len(columns))
     filled = [[*row, *[""] * (width - len(row))] for row in found]
-    return json.dumps({"columns": columns, "rows": filled}, ensure_ascii=False)
+    return plain({"columns": columns, "rows": filled})
 
 
 def _column(column: Any) -> str:
