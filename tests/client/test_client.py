@@ -302,6 +302,36 @@ async def test_a_conversation_is_made_before_the_first_turn_speaks_in_it() -> No
     assert told.turn.conversation_id == "conv_1"
 
 
+def busy(exchange: Exchange) -> object:
+    return exchange.answer(503, {"error": {"message": "overloaded"}})
+
+
+async def test_a_conversation_is_made_once_however_often_its_prompt_is_tried() -> None:
+    told, one = await answers(made("conv_1"), busy, busy, well, profile=CONVERSATION)
+    assert [exchange.path for exchange in one.server.seen] == ["/v1/conversations", *["/v1/responses"] * 3]
+    assert {exchange.json["conversation"] for exchange in one.server.seen[1:]} == {"conv_1"}
+    assert (told.turn.status, told.turn.conversation_id) == (DONE, "conv_1")
+
+
+async def test_making_a_conversation_is_tried_again_where_it_was_refused() -> None:
+    told, one = await answers(busy, made("conv_1"), well, profile=CONVERSATION)
+    assert [exchange.path for exchange in one.server.seen] == ["/v1/conversations"] * 2 + ["/v1/responses"]
+    assert told.turn.status is DONE
+
+
+async def test_another_turn_makes_a_conversation_of_its_own() -> None:
+    for name in ("conv_1", "conv_2"):
+        told, _one = await answers(made(name), well, profile=CONVERSATION)
+        assert told.turn.conversation_id == name
+
+
+async def test_a_prompt_whose_conversation_could_not_be_made_was_not_sent() -> None:
+    told, one = await answers(lambda exchange: exchange.break_off(NO_ANSWER), profile=CONVERSATION)
+    assert [exchange.path for exchange in one.server.seen] == ["/v1/conversations"]
+    assert (told.turn.status, told.exit_status) == (FAILED, 5)
+    assert told.words.endswith("— the prompt was not sent yet; press r to send it")
+
+
 async def test_a_conversation_goes_on_by_its_own_id() -> None:
     told, one = await answers(well, profile=CONVERSATION, conversation_id="conv_1")
     assert one.server.seen[0].json["conversation"] == "conv_1"

@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,6 +101,27 @@ async def test_a_session_is_one_segment_of_the_address_whatever_is_in_it() -> No
     assert exchange.request.url.raw_path == b"/api/sessions/..%2Fa%3Fb%23c%252e/agent/root"
     exchange.break_off()
     await turn
+
+
+async def test_a_session_is_made_once_however_often_its_prompt_is_tried() -> None:
+    server = FakeServer()
+    turn = asyncio.ensure_future(take(client_of(server), PROFILE))
+    (await server.request()).answer(200, {"id": ID})
+    for _ in range(2):
+        (await server.request()).answer(503, {"message": "overloaded"})
+    (await server.request()).answer(401, {"message": "no"})
+    await turn
+    assert [exchange.path for exchange in server.seen] == ["/api/sessions", *[f"/api/sessions/{ID}/agent/root"] * 3]
+
+
+async def test_a_prompt_whose_session_could_not_be_made_was_not_sent() -> None:
+    server = FakeServer()
+    turn = asyncio.ensure_future(take(client_of(server), PROFILE))
+    (await server.request()).break_off(httpx.ReadError(""))
+    told = await turn
+    assert [exchange.path for exchange in server.seen] == ["/api/sessions"]
+    assert (told.turn.status, told.exit_status) == (TurnStatus.FAILED, 5)
+    assert told.words.endswith("— the prompt was not sent yet; press r to send it")
 
 
 @pytest.mark.fault("S12")

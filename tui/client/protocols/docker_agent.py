@@ -18,6 +18,7 @@ from tui.client.protocols.docker_agent_history import Kept, read_kept, turns_of
 from tui.client.protocols.docker_chat import listed
 from tui.client.protocols.fields import Payload, rows, seconds_of, table, text
 from tui.client.protocols.ids import check_id
+from tui.client.protocols.making import made_once
 from tui.client.reply import Rejected, Reply
 from tui.client.request import Request
 from tui.client.verdict import explain
@@ -53,7 +54,7 @@ async def stream(http: Http, request: Request) -> AsyncGenerator[TurnEvent, None
     """One run, in a session made for it where there is none. Once the server has taken the prompt it keeps it, so
     nothing is asked for again from then on."""
     agent = request.profile.model or await _default_agent(http)
-    session_id = request.conversation_id or await _create(http, request)
+    session_id = request.conversation_id or await made_once(http, lambda: _create(http, request))
     reader = DockerAgentReader(http.host, session_id)
     path = _path(http, "sessions", session_id, "agent", agent)
     events = read_events(http, path, body(request), reader, accept="text/event-stream", waits=lambda: reader.asks)

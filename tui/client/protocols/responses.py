@@ -13,6 +13,7 @@ from tui.client.protocols import list_models, read_events
 from tui.client.protocols.background import follow
 from tui.client.protocols.fields import table
 from tui.client.protocols.ids import check_id
+from tui.client.protocols.making import made_once
 from tui.client.protocols.open_calls import CLOSED, closing
 from tui.client.protocols.response_events import ResponsesReader
 from tui.client.reply import Rejected, Reply
@@ -135,8 +136,7 @@ async def _begin(
     issued = request.conversation_id
     by_conversation = request.profile.continue_by == "conversation"
     if by_conversation and not issued:
-        made = await http.call("POST", "/conversations", {})
-        issued = check_id(table(made).get("id"), http.host)
+        issued = await made_once(http, lambda: _make(http))
     sent = body(request)
     if closed:
         sent["input"] = [*closed, *sent["input"]]
@@ -151,6 +151,12 @@ async def _begin(
         runs=bool(sent.get("background")),
     )
     return reader, read_events(http, path(), sent, reader)
+
+
+async def _make(http: Http) -> str:
+    """Make a conversation."""
+    made = await http.call("POST", "/conversations", {})
+    return check_id(table(made).get("id"), http.host)
 
 
 def _answer(item: Item, verdict: Verdict, *, known: bool) -> list[dict[str, Any]]:
