@@ -83,6 +83,42 @@ def test_a_tools_name_may_come_after_its_first_piece() -> None:
     assert turn.items == (Item("t", TOOL_CALL, "{}", "weather", "call_1"),)
 
 
+@pytest.mark.parametrize("places", [(1,), (3,), (4,), (3, 4, 5), (1, 2, 3, 4, 5, 6, 7, 8)])
+def test_a_character_that_is_cut_in_two_is_whole_once_its_other_half_came(places: tuple[int, ...]) -> None:
+    """By servers that cut their text by UTF-16 units. What is shown meanwhile is a beginning of it."""
+    units = "a b\ud83d\ude00\ud83d\ude00 c"
+    folded, seen = fold(), []
+    for start, end in pairwise((0, *places, len(units))):
+        folded.apply(said(units[start:end]))
+        seen.append(folded.snapshot().text)
+    assert seen[-1] == folded.end(DONE).text == "a b\U0001f600\U0001f600 c"
+    assert all(seen[-1].startswith(text) for text in seen)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["a\ud83d"], "a\ufffd"),
+        (["a\ud83d", "b"], "a\ufffdb"),
+        (["\ude00", "\ud83d"], "\ufffd\ufffd"),
+        (["\ud83d", "\ud83d\ude00"], "\ufffd\U0001f600"),
+    ],
+)
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_half_a_character_that_stays_alone_is_none(pieces: list[str], text: str, looked_at: bool) -> None:
+    folded = fold()
+    for piece in pieces:
+        folded.apply(said(piece))
+        if looked_at:
+            folded.snapshot()
+    assert folded.end(INTERRUPTED).text == text
+    assert fold(ItemWhole(Item("m", MESSAGE, "".join(pieces)))).end(DONE).text == text
+
+
+def test_an_item_that_is_whole_has_no_half_of_its_pieces() -> None:
+    assert fold(said("a\ud83d"), ItemWhole(Item("m", MESSAGE, "ab"))).end(DONE).text == "ab"
+
+
 def test_a_snapshot_never_changes() -> None:
     folded = fold(said("a"))
     first = folded.snapshot()

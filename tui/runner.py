@@ -78,18 +78,31 @@ async def to_end(work: Awaitable[T]) -> T:
 
 @dataclass(slots=True)
 class _Part:
-    """An item while it grows; joined only when someone looks."""
+    """An item while it grows; joined only when someone looks. `pieces` are those that `text` lacks."""
 
     kind: ItemKind
     name: str
     call_id: str
+    text: str = ""
     pieces: list[str] = field(default_factory=list)
     state: ItemState = ItemState.NONE
     item: Item | None = None
 
 
 def _part_of(item: Item) -> _Part:
-    return _Part(item.kind, item.name, item.call_id, [item.text], item.state, item)
+    return _Part(item.kind, item.name, item.call_id, item.text, [], item.state, item)
+
+
+def _mended(text: str) -> tuple[str, str]:
+    """A text whose surrogates are paired, and the half of a pair at its end, whose other half may still come: servers that
+    count in UTF-16 cut there. What stays alone is no character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        half = text[-1] if "\ud800" <= text[-1] < "\udc00" else ""
+        units = text[: len(text) - len(half)].encode("utf-16-le", "surrogatepass")
+        return units.decode("utf-16-le", "replace"), half
+    return text, ""
 
 
 class Fold:
@@ -108,6 +121,7 @@ class Fold:
         """What had been shown of a turn that is told again, until there is as much of it anew: it may break off again."""
 
         self._size = 0
+        self._has_ended = False
         self.finished = False
 
     @property
@@ -167,6 +181,11 @@ class Fold:
 
     def end(self, status: TurnStatus, error: Failure | None = None) -> Turn:
         """The turn in its final state."""
+        self._has_ended = True
+        for key, part in self._parts.items():
+            if part.pieces:
+                part.item = None
+                self._changed[key] = None
         self._end_attempt(error.message if error else status.value)
         # Only a turn that broke off may have a run that goes on.
         run_name = self._turn.run if status is TurnStatus.INTERRUPTED else ""
@@ -198,10 +217,13 @@ class Fold:
 
     def _whole(self, item: Item) -> None:
         self._begin_again()
+        if not item.text.isascii():
+            text, half = _mended(item.text)
+            item = replace(item, text=text + ("\ufffd" if half else "")) if half or text != item.text else item
         part = self._parts.get(item.key)
         if part is not None and part.item == item:
             return
-        before = sum(map(len, part.pieces)) if part else 0
+        before = len(part.text) + sum(map(len, part.pieces)) if part else 0
         self._parts[item.key] = _part_of(item)
         self._changed[item.key] = None
         self._grow(len(item.text) - before)
@@ -219,9 +241,11 @@ class Fold:
 
     def _item(self, key: str, part: _Part) -> Item:
         if part.item is None:
-            text = "".join(part.pieces)
-            part.pieces = [text]
-            part.item = Item(key, part.kind, text, part.name, part.call_id, part.state)
+            if part.pieces:
+                text, half = _mended("".join(part.pieces))
+                part.pieces = [half] if half and not self._has_ended else []
+                part.text += text + ("\ufffd" if half and self._has_ended else "")
+            part.item = Item(key, part.kind, part.text, part.name, part.call_id, part.state)
         return part.item
 
     def _start_attempt(self, event: AttemptStarted) -> None:
