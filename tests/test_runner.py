@@ -204,6 +204,40 @@ def test_an_answer_has_a_longest_length(monkeypatch: pytest.MonkeyPatch) -> None
     assert ANSWER_LIMIT == 64 * 1024 * 1024
 
 
+FLOODS: dict[str, Callable[[str], TurnEvent]] = {
+    "items without text": lambda key: ItemDelta(key, MESSAGE, ""),
+    "whole items without text": lambda key: ItemWhole(Item(key, MESSAGE, "")),
+    "long keys": lambda key: ItemDelta(key + "k" * 1000, MESSAGE, ""),
+    "long names": lambda key: ItemDelta(key, TOOL_CALL, "", "n" * 1000),
+    "long names of whole items": lambda key: ItemWhole(Item(key, TOOL_CALL, "", "n" * 1000)),
+    "long ids": lambda key: ItemDelta(key, TOOL_CALL, "", "n", "i" * 1000),
+    "notes": Noted,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_what_comes_beside_the_text_has_a_limit_too(flood: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.runner.BESIDE_LIMIT", 100_000)
+    folded, taken = fold(), 0
+    with pytest.raises(Incomplete, match="was stopped"):
+        for taken in range(1000):
+            folded.apply(FLOODS[flood](f"key {taken}"))
+    assert 50 < taken < 200
+
+
+def test_what_is_told_again_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.runner.BESIDE_LIMIT", 2000)
+    folded = fold()
+    for text in "ab" * 500:
+        folded.apply(ItemWhole(Item("one", TOOL_CALL, text, "name", "id")))
+        folded.apply(ItemDelta("one", TOOL_CALL, text, "name", "id"))
+    for _ in range(10):
+        folded.apply(AttemptStarted(AttemptKind.RETRY))
+        folded.apply(said("a"))
+        folded.apply(said("b", "two"))
+    assert [item.key for item in folded.snapshot().items] == ["m", "two"]
+
+
 def test_a_look_at_a_turn_makes_only_those_items_anew_that_changed() -> None:
     folded = fold(said("a", "one"), said("x", "two"), said("b", "three"))
     before = folded.snapshot()

@@ -52,6 +52,12 @@ much (measured)."""
 ANSWER_LIMIT = 64 * 1024 * 1024
 """The longest answer, in characters."""
 
+BESIDE_LIMIT = ANSWER_LIMIT
+"""How much there may be beside an answer's text: its items' names and keys, in characters, and what each one costs."""
+
+ITEM_COST = 512
+"""What an item costs, however little it says (measured: 430 bytes)."""
+
 WORDS_COUNTED = 4 * 1024 * 1024
 """The longest answer whose words are counted, in characters: those of the longest there may be hold the loop for 0.1 s."""
 
@@ -93,6 +99,11 @@ def _part_of(item: Item) -> _Part:
     return _Part(item.kind, item.name, item.call_id, item.text, [], item.state, item)
 
 
+def _beside(key: str, part: _Part) -> int:
+    """What an item costs beside its text."""
+    return len(key) + len(part.name) + len(part.call_id) + ITEM_COST
+
+
 def _mended(text: str) -> tuple[str, str]:
     """A text whose surrogates are paired, and the half of a pair at its end, whose other half may still come: servers that
     count in UTF-16 cut there. What stays alone is no character."""
@@ -121,6 +132,7 @@ class Fold:
         """What had been shown of a turn that is told again, until there is as much of it anew: it may break off again."""
 
         self._size = 0
+        self._beside = 0
         self._has_ended = False
         self.finished = False
 
@@ -148,6 +160,7 @@ class Fold:
             case Placed(depth):
                 self._turn = replace(self._turn, depth=depth)
             case Noted(text):
+                self._take_room(len(text) + ITEM_COST)
                 self._turn = replace(self._turn, notes=(*self._turn.notes, text))
             case Used(usage):
                 self._turn = replace(self._turn, usage=usage)
@@ -205,9 +218,12 @@ class Fold:
         part = self._parts.get(event.key)
         if part is None:
             part = self._parts[event.key] = _Part(event.kind, event.name, event.call_id)
+            self._take_room(_beside(event.key, part))
         elif event.name and not part.name:
+            before = _beside(event.key, part)
             part.name = event.name
             part.call_id = part.call_id or event.call_id
+            self._take_room(_beside(event.key, part) - before)
         if event.text:
             part.pieces.append(event.text)
             self._grow(len(event.text))
@@ -224,8 +240,10 @@ class Fold:
         if part is not None and part.item == item:
             return
         before = len(part.text) + sum(map(len, part.pieces)) if part else 0
-        self._parts[item.key] = _part_of(item)
+        beside = _beside(item.key, part) if part else 0
+        part = self._parts[item.key] = _part_of(item)
         self._changed[item.key] = None
+        self._take_room(_beside(item.key, part) - beside)
         self._grow(len(item.text) - before)
         self._see(bool(item.text or item.name))
 
@@ -238,6 +256,11 @@ class Fold:
         self._size += characters
         if self._size > ANSWER_LIMIT:
             raise Incomplete(f"the answer passed {ANSWER_LIMIT // 1024 // 1024} MiB and was stopped")
+
+    def _take_room(self, size: int) -> None:
+        self._beside += size
+        if self._beside > BESIDE_LIMIT:
+            raise Incomplete(f"what came beside the answer passed {BESIDE_LIMIT // 1024 // 1024} MiB and was stopped")
 
     def _item(self, key: str, part: _Part) -> Item:
         if part.item is None:
@@ -267,7 +290,7 @@ class Fold:
         self._parts.clear()
         self._items.clear()
         self._changed.clear()
-        self._size = 0
+        self._size = self._beside = 0
 
     def _end_attempt(self, outcome: str) -> None:
         attempts = self._turn.attempts
