@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+import time
 from typing import Any
 
 import pytest
@@ -252,6 +253,16 @@ def test_reasoning_within_any_text_is_found_however_it_is_cut(parts: list[str], 
     at = [0, *sorted(min(place, len(said)) for place in places), len(said)]
     pieces = [said[start:stop] for start, stop in pairwise(at)]
     assert inline(*pieces) == inline(said)
+
+
+@pytest.mark.parametrize("begun", ["", "<think>", "<think>a", "<think>a</think>", "a"])
+def test_a_flood_of_blanks_takes_a_time_that_grows_with_it_only(begun: str) -> None:
+    inline = InlineReasoning()
+    inline.feed(begun)
+    start = time.thread_time()
+    for _ in range(100_000):
+        inline.feed("\n")
+    assert time.thread_time() - start < 5
 
 
 def test_reasoning_within_the_answer_is_an_item() -> None:

@@ -171,12 +171,13 @@ class InlineReasoning:
     """Finds reasoning that a model writes into its answer between `<think>` and `</think>`, at the very start.
 
     How the text is cut makes no difference: line ends around the reasoning are dropped, and what may be a tag's
-    beginning is held back.
+    beginning is held back. Blanks that are held back are not looked at again, however many come.
     """
 
     OPEN, CLOSE = "<think>", "</think>"
 
     def __init__(self) -> None:
+        self._blanks: list[str] = []
         self._held = ""
         self._state = "start"
 
@@ -186,17 +187,21 @@ class InlineReasoning:
         found: list[tuple[ItemKind, str]] = []
         if self._state == "start":
             start = self._held.lstrip()
+            self._blanks.append(self._held[: len(self._held) - len(start)])
+            self._held = start
             if start != self.OPEN and self.OPEN.startswith(start):
                 return []
             self._state = "opened" if start.startswith(self.OPEN) else "after"
-            self._held = start.removeprefix(self.OPEN) if self._state == "opened" else self._held
+            if self._state == "opened":
+                self._held = start.removeprefix(self.OPEN)
+                self._blanks.clear()
         if self._state in ("opened", "inside"):
             found += self._reasoning()
         if self._state == "closed":
             self._held = self._held.lstrip("\n")
             self._state = "after" if self._held else "closed"
-        if self._state == "after" and self._held:
-            found.append((ItemKind.MESSAGE, self._take()))
+        if self._state == "after" and (said := self._take()):
+            found.append((ItemKind.MESSAGE, said))
         return found
 
     def flush(self) -> list[tuple[ItemKind, str]]:
@@ -209,21 +214,26 @@ class InlineReasoning:
         if self._state == "opened":
             self._held = self._held.lstrip("\n")
         thought, tag, rest = self._held.partition(self.CLOSE)
-        if tag:
-            self._state, self._held = "closed", rest
-        else:
+        if not tag:
             sizes = range(min(len(self.CLOSE) - 1, len(thought)), 0, -1)
             tail = next((size for size in sizes if self.CLOSE.startswith(thought[-size:])), 0)
-            thought = thought[: len(thought) - tail]
+            thought, rest = thought[: len(thought) - tail], thought[len(thought) - tail :]
         ready = thought.rstrip("\n")
-        if not tag:
-            self._held = self._held[len(ready) :]
-        if ready and self._state == "opened":
+        found = [(ItemKind.REASONING, "".join(self._blanks) + ready)] if ready else []
+        if ready:
             self._state = "inside"
-        return [(ItemKind.REASONING, ready)] if ready else []
+            self._blanks.clear()
+        self._blanks.append(thought[len(ready) :])
+        self._held = rest
+        if tag:
+            self._state = "closed"
+            self._blanks.clear()
+        return found
 
     def _take(self) -> str:
-        held, self._held = self._held, ""
+        held = "".join(self._blanks) + self._held
+        self._blanks.clear()
+        self._held = ""
         return held
 
 
