@@ -356,6 +356,23 @@ def test_tool_calls_from_every_kind_of_server(stream: list[list[dict[str, Any]]]
     assert told.turn.finish == "tool_calls"
 
 
+@pytest.mark.parametrize("call_id", [{}, {"id": ""}, {"id": None}])
+@pytest.mark.parametrize("names", [("weather", "wind"), ("weather", "weather")])
+@pytest.mark.parametrize("cut", [True, False])
+def test_calls_without_ids_at_one_index_are_told_apart(
+    call_id: dict[str, Any], names: tuple[str, str], cut: bool
+) -> None:
+    """The name may come with every piece."""
+    both = [(name, part) for name, at in zip(names, "xy", strict=True) for part in _cut(f'{{"{at}":{{"a":1}}}}', cut)]
+    pieces = [chunk(tool_calls=[tool(part, index=0, name=name, **call_id)]) for name, part in both]
+    told = answer(*pieces, chunk("tool_calls"))
+    assert told.items == [("tool_call", names[0], '{"x":{"a":1}}'), ("tool_call", names[1], '{"y":{"a":1}}')]
+
+
+def _cut(arguments: str, cut: bool) -> list[str]:
+    return [arguments[:3], arguments[3:12], arguments[12:]] if cut else [arguments]
+
+
 def test_calls_without_ids_or_index_are_told_apart_by_their_names() -> None:
     told = answer(chunk(tool_calls=[tool("{}", name="weather"), tool("[]", name="wind")]), chunk("tool_calls"))
     assert told.items == [("tool_call", "weather", "{}"), ("tool_call", "wind", "[]")]

@@ -58,6 +58,8 @@ class ChatReader:
         self._messages = 0
         self._last: ItemKind | None = None
         self._calls: dict[int | None, tuple[str, str]] = {}
+        self._names: dict[str, str] = {}
+        self._ended: dict[str, bool] = {}
         self._call_count = 0
 
     def read(self, payload: Payload) -> Iterator[TurnEvent]:
@@ -147,24 +149,34 @@ class ChatReader:
         function = table(call.get("function"))
         name, call_id, arguments = text(function.get("name")), text(call.get("id")), function.get("arguments")
         self._last = ItemKind.TOOL_CALL
-        key = self._call_key(call.get("index"), call_id, name)
+        key = self._call_key(call.get("index"), call_id, name, plain(arguments).strip())
         if isinstance(arguments, dict):
             yield ItemWhole(Item(key, ItemKind.TOOL_CALL, plain(arguments), name, call_id))
         else:
             yield ItemDelta(key, ItemKind.TOOL_CALL, text(arguments), name, call_id)
 
-    def _call_key(self, index: object, call_id: str, name: str) -> str:
+    def _call_key(self, index: object, call_id: str, name: str, arguments: str) -> str:
         """The call a piece belongs to: the one at its index, which some servers leave out or give to every call."""
         at = index if isinstance(index, int) else None
         key, known_id = self._calls.get(at, ("", ""))
         if at is None and not call_id and not name and self._call_count:
             return f"call/{self._call_count}"
         begins = call_id != known_id if call_id and known_id else at is None and bool(name) and not call_id
+        begins = begins or (not call_id and self._is_another(key, name, arguments))
         if not key or begins:
             self._call_count += 1
             key, known_id = f"call/{self._call_count}", ""
         self._calls[at] = key, known_id or call_id
+        self._names[key] = self._names.get(key) or name
+        if arguments:
+            self._ended[key] = arguments.endswith("}")
         return key
+
+    def _is_another(self, key: str, name: str, arguments: str) -> bool:
+        """Whether a piece without an id begins a call, although there is one at its index: it has a name of its own, or
+        arguments that begin where those were at their end."""
+        known = self._names.get(key, "")
+        return bool(name and known) and (name != known or (self._ended.get(key, False) and arguments.startswith("{")))
 
 
 class InlineReasoning:
