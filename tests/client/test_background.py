@@ -305,3 +305,43 @@ async def test_a_run_whose_numbers_begin_again_with_its_rest_comes_to_its_end() 
     ) as server:
         got = await ask(server, "responses")
     assert (got.turn.status, got.turn.text) == (DONE, "Hello big world.")
+
+
+def polled(status: str) -> Script:
+    """The run as a whole, by a server that does not stream it."""
+    return [Request(), *says(200, {"id": RUN, "object": "response", "status": status, "output": []})]
+
+
+@both
+async def test_a_run_that_stays_queued_is_left_after_an_hour(protocol: str) -> None:
+    async with FaultServer(polled("queued")) as server:
+        waits = Waits()
+        got = await ask(server, protocol, waits)
+        assert posts(server) == 1
+    assert 3590 < sum(waits.seconds) <= 3600
+    assert (got.turn.status, name_of(protocol, got.turn), got.exit_status) == (INTERRUPTED, RUN, 5)
+    assert got.words == "The run is still queued after an hour, with no answer."
+
+
+async def test_a_run_that_only_says_that_it_is_queued_is_left_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stream breaks off each time, and tells nothing new."""
+    monkeypatch.setattr("tui.client.protocols.background.QUEUED_AT_MOST", 60.0)
+    queued = {"type": "response.queued", "response": {"id": RUN, "model": "m", "status": "queued"}}
+    async with FaultServer([Request(), head(200, "transfer-encoding: chunked"), Chunk(events(queued)), Rst()]) as server:
+        waits = Waits()
+        got = await ask(server, "responses", waits)
+    assert 59 < sum(waits.seconds) <= 60
+    assert (got.turn.status, got.words) == (INTERRUPTED, "The run is still queued after an hour, with no answer.")
+
+
+@both
+async def test_a_run_that_is_at_work_may_take_as_long_as_it_likes(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.client.protocols.background.QUEUED_AT_MOST", 60.0)
+    turns = [polled("queued")] * 8 + [polled("in_progress")] * 20 + [polled("queued")] * 7
+    async with FaultServer(*turns, told("an answer")) as server:
+        waits = Waits()
+        got = await ask(server, protocol, waits)
+    assert sum(waits.seconds) > 3 * 60
+    assert (got.turn.status, got.turn.text) == (DONE, "an answer")

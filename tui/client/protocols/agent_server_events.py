@@ -62,6 +62,7 @@ class AgentServerReader(ResponsesReader):
 
     def whole(self, payload: Payload) -> Iterator[TurnEvent]:
         status = text(payload.get("status"))
+        self.is_queued = False
         if self.runs and status in ("queued", "in_progress"):
             yield from self._named(payload)
             raise NotDone

@@ -21,6 +21,12 @@ from tui.events import Finished, RunNamed, TurnEvent, Waiting
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt to take a run up again, counted anew whenever something came."""
 
+QUEUED_AT_MOST = 3600.0
+"""Seconds spent waiting for a run that stays queued and changes in nothing, before it is left: one whose connection broke
+at its very first event can stay so for ever. One that is at work may take as long as it likes."""
+
+STILL_QUEUED = "the run is still queued after an hour"
+
 LOST = "The connection was lost; the run goes on and is taken up again"
 GONE = "The server does not know this run any more."
 
@@ -33,7 +39,8 @@ async def follow(
     """What a run says, to its end: the events of `begun`, which is the answer to what begins it, and all that `reader` has
     not read when that breaks off. Without `begun`, the run `reader.run` is told from its beginning.
 
-    Where the server does not stream a run, it is asked for the whole again and again.
+    Where the server does not stream a run, it is asked for the whole again and again. One that stays queued for longer than
+    `QUEUED_AT_MOST`, as is known of OpenAI's after a lost connection, is left to be taken up later.
 
     Raises:
         Incomplete: The run cannot be followed to its end now.
@@ -43,7 +50,15 @@ async def follow(
     """
     stream = begun or _rest(http, reader)
     is_asked_for = begun is None
-    tried, pause = 0, _SHORTEST_POLL
+    tried, pause, queued = 0, _SHORTEST_POLL, 0.0
+
+    async def wait(seconds: float) -> None:
+        nonlocal queued
+        queued = queued + seconds if reader.is_queued else 0.0
+        if queued > QUEUED_AT_MOST:
+            raise Incomplete(STILL_QUEUED)
+        await http.sleep(seconds)
+
     while True:
         trouble: TurnError
         try:
@@ -61,7 +76,7 @@ async def follow(
             if not reader.run:
                 raise Incomplete("the server answered before it was done, and did not say where to ask again") from None
             if is_asked_for:
-                await http.sleep(pause)
+                await wait(pause)
                 pause = min(_LONGEST_POLL, pause * 2)
             stream, is_asked_for = _rest(http, reader), True
             continue
@@ -82,7 +97,7 @@ async def follow(
         if tried == len(WAITS):
             raise _given_up(trouble)
         yield Waiting(WAITS[tried], LOST)
-        await http.sleep(WAITS[tried])
+        await wait(WAITS[tried])
         tried += 1
         stream, is_asked_for = _rest(http, reader), True
 

@@ -74,6 +74,9 @@ class ResponsesReader:
         self.runs = runs
         self.run = run
         self.last_number = -1
+        self.is_queued = False
+        """Whether the response waits for its turn, as far as the last event tells."""
+
         self._host = host
         self._conversation_id = conversation_id
         self._keeps = keeps
@@ -103,6 +106,7 @@ class ResponsesReader:
                 return
             self._counts = self._counts or self.last_number not in (-1, number)
             self.last_number = number
+        self.is_queued = kind == "response.queued"
         match kind:
             case "response.output_text.delta" | "response.refusal.delta":
                 yield from self._message_delta(payload, refusal="refusal" in kind)
@@ -147,6 +151,7 @@ class ResponsesReader:
 
     def whole(self, payload: Payload) -> Iterator[TurnEvent]:
         status = text(payload.get("status"))
+        self.is_queued = False
         if not isinstance(payload.get("output"), list):
             raise Refused(f"{self._host} does not speak the responses protocol here.", hint="check base_url")
         if status in ("queued", "in_progress"):
@@ -164,6 +169,7 @@ class ResponsesReader:
             yield Finished()
 
     def _named(self, response: Payload) -> Iterator[TurnEvent]:
+        self.is_queued = self.is_queued or response.get("status") == "queued"
         model = text(response.get("model"))
         if model:
             yield ModelNamed(model)
