@@ -184,6 +184,8 @@ async def test_stale_twice_is_an_error_after_two_requests(stale: Callable[[Excha
         (lambda exchange: exchange.break_off(httpx.RemoteProtocolError("Server disconnected without sending")), 5),
         (lambda exchange: exchange.answer(404, {"detail": "Not Found"}), 6),
         (lambda exchange: exchange.respond().event(delta("half")).end(), 7),
+        (lambda exchange: exchange.respond().end(), 6),
+        (lambda exchange: exchange.answer(302, {}, {"location": "http://elsewhere.localhost"}), 6),
         (lambda exchange: exchange.answer(429, {}, {"retry-after": "500"}), 8),
     ],
 )
@@ -194,6 +196,15 @@ async def test_a_fresh_start_that_fails_otherwise_fails_with_that(
     told, _one = await answers(stale_reply, second, conversation_id=OLD, recall=recall)
     assert told.exit_status == exit_status
     assert told.turn.conversation_id == ""
+    begun = "; a new one was started, with 2 earlier turns sent along" if told.turn.has_output else ""
+    assert told.turn.notes == (f"The server no longer knew this conversation{begun}.",)
+
+
+@pytest.mark.fault("S01")
+async def test_a_fresh_start_that_has_to_wait_is_noted_once() -> None:
+    told, one = await answers(stale_reply, busy, well, conversation_id=OLD)
+    assert (told.turn.status, len(one.server.seen)) == (DONE, 3)
+    assert told.turn.notes == ("The server no longer knew this conversation; a new one was started.",)
 
 
 @pytest.mark.fault("S02")

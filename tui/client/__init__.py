@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Request"]
 
+FORGOTTEN = "The server no longer knew this conversation"
+
 MAY_BE_RECEIVED = "it may have been received; press r to send it again"
 """The hint of a turn whose connection was lost before an answer came, on a server that may have acted on it."""
 
@@ -170,6 +172,9 @@ class _Turn:
         self._policy = Policy(request.profile.traits.keeps, request.budget, now=clock.now)
         self._sleep = sleep
         self._shown = False
+        self._fresh_note = ""
+        """What to note once something has come of the request that was made afresh: without that nothing was started."""
+
         self._has_run = bool(request.run)
         """Whether the server has work with a name, which may go on by itself: then the prompt is not sent again."""
 
@@ -184,6 +189,9 @@ class _Turn:
                 events = self._wire.stream(self._http, self._request)
                 async with aclosing(events):
                     async for event in events:
+                        if self._fresh_note and (isinstance(event, Finished) or _is_visible(event)):
+                            yield Noted(self._fresh_note)
+                            self._fresh_note = ""
                         self._shown = self._shown or _is_visible(event)
                         self._has_run = self._has_run or (isinstance(event, RunNamed) and bool(event.run))
                         yield event
@@ -194,6 +202,10 @@ class _Turn:
                 failure = rejected
             except Unreachable as unreachable:
                 failure = unreachable
+            except TurnError:
+                if self._fresh_note:
+                    yield Noted(f"{FORGOTTEN}.")
+                raise
             if isinstance(failure, Rejected) and self._is_stale(failure):
                 for event in await self._start_afresh(failure):
                     yield event
@@ -201,6 +213,8 @@ class _Turn:
                 continue
             wait = self._policy.after(failure) if self._may_repeat else None
             if wait is None:
+                if self._fresh_note:
+                    yield Noted(f"{FORGOTTEN}.")
                 raise self._explain(failure) from None
             yield AttemptFailed(self._explain(failure).message)
             yield Waiting(wait.seconds, wait.reason)
@@ -235,8 +249,11 @@ class _Turn:
         replay = profile.replay and profile.traits.telling is not Telling.NOTHING
         self._request = await self._request.fresh(with_history=replay)
         told = sum(said.role == "user" for said in self._request.history)
-        events: list[TurnEvent] = [AttemptFailed(f"stale: {message}"), Noted(fresh_note(told, unsupported=unsupported))]
-        return [*events, ConversationUnsupported()] if unsupported else events
+        failed, note = AttemptFailed(f"stale: {message}"), fresh_note(told, unsupported=unsupported)
+        if unsupported:
+            return [failed, Noted(note), ConversationUnsupported()]
+        self._fresh_note = note
+        return [failed]
 
     def _explain(self, failure: Rejected | Unreachable) -> TurnError:
         if isinstance(failure, Unreachable):
@@ -260,7 +277,7 @@ def fresh_note(told: int, *, unsupported: bool = False, why: str = "") -> str:
     if unsupported:
         begin = "The server keeps no conversations"
     else:
-        begin = why or "The server no longer knew this conversation; a new one was started"
+        begin = why or f"{FORGOTTEN}; a new one was started"
     if not told:
         return f"{begin}."
     return f"{begin}, with {told} earlier turn{'s' if told > 1 else ''} sent along."
