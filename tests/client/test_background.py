@@ -291,7 +291,9 @@ async def test_a_server_that_tells_a_run_again_from_its_start_doubles_nothing(br
 
 async def test_a_run_that_is_told_again_in_pieces_goes_on_where_it_was() -> None:
     all_of_it = numbered(CREATED, delta("Hello "), delta("big "), delta("world."), ENDED)
-    cuts = [[Request(), head(200, "transfer-encoding: chunked"), Chunk(events(*all_of_it[:n])), Rst()] for n in (3, 2, 4)]
+    cuts = [
+        [Request(), head(200, "transfer-encoding: chunked"), Chunk(events(*all_of_it[:n])), Rst()] for n in (3, 2, 4)
+    ]
     async with FaultServer(*cuts, [Request(), *chunked(*all_of_it)]) as server:
         got = await ask(server, "responses")
     assert (got.turn.status, got.turn.text) == (DONE, "Hello big world.")
@@ -327,7 +329,9 @@ async def test_a_run_that_only_says_that_it_is_queued_is_left_too(monkeypatch: p
     """Its stream breaks off each time, and tells nothing new."""
     monkeypatch.setattr("tui.client.protocols.background.QUEUED_AT_MOST", 60.0)
     queued = {"type": "response.queued", "response": {"id": RUN, "model": "m", "status": "queued"}}
-    async with FaultServer([Request(), head(200, "transfer-encoding: chunked"), Chunk(events(queued)), Rst()]) as server:
+    async with FaultServer(
+        [Request(), head(200, "transfer-encoding: chunked"), Chunk(events(queued)), Rst()]
+    ) as server:
         waits = Waits()
         got = await ask(server, "responses", waits)
     assert 59 < sum(waits.seconds) <= 60

@@ -712,7 +712,10 @@ async def test_events_that_are_blank_are_signs_of_life(beat: bytes, times: int) 
 
 async def test_nothing_but_blank_events_is_no_answer() -> None:
     told, _one = await answers(lambda exchange: exchange.respond().send(b"data:\n\n" * 3).end())
-    assert (told.turn.status, told.words) == (FAILED, "The server stopped before the answer was finished, with no answer.")
+    assert (told.turn.status, told.words) == (
+        FAILED,
+        "The server stopped before the answer was finished, with no answer.",
+    )
 
 
 async def test_several_unreadable_events_are_counted() -> None:

@@ -274,10 +274,7 @@ def _is_visible(event: TurnEvent) -> bool:
 
 def fresh_note(told: int, *, unsupported: bool = False, why: str = "") -> str:
     """The note a turn carries when it started a new conversation, `told` being the earlier turns sent along."""
-    if unsupported:
-        begin = "The server keeps no conversations"
-    else:
-        begin = why or f"{FORGOTTEN}; a new one was started"
+    begin = "The server keeps no conversations" if unsupported else why or f"{FORGOTTEN}; a new one was started"
     if not told:
         return f"{begin}."
     return f"{begin}, with {told} earlier turn{'s' if told > 1 else ''} sent along."

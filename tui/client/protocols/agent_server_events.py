@@ -16,7 +16,7 @@ from tui.client.protocols.response_events import NO_ID, NotDone, ResponsesReader
 from tui.client.reply import Rejected, Reply, read_error
 from tui.errors import Refused
 from tui.events import ConversationIssued, Finished, ItemDelta, ItemWhole, Noted, RunNamed, TurnEvent
-from tui.model import Item, ItemKind, ItemState
+from tui.model import Item, ItemState
 
 RESTARTED = "The server began anew where it had broken off; what it had not finished saying is left out."
 
