@@ -26,7 +26,7 @@ from tui.traits import Can
 PROMPT = "a prompt/that+no one else~may read?"
 """What nobody but its server may be told."""
 
-PARTS = {"read_events", "list_models", "listed", "follow", "look", "records_of", "to_its_end"}
+PARTS = {"made_once", "read_events", "list_models", "listed", "follow", "look", "records_of", "to_its_end"}
 """What protocols' modules import to make their calls of."""
 
 
