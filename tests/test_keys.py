@@ -78,6 +78,42 @@ async def test_a_key_in_the_place_of_a_variables_name_is_not_quoted(write_config
         assert key not in done.stdout + done.stderr, command
 
 
+@pytest.mark.fault("K01", "K05")
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ('api_key_env = "{}"', "put the key into a variable, and name that"),
+        ('api_key_keyring = "{}"', "store the key with `keyring set`, and name its entry"),
+        ('api_key_command = ["{}"]', "name a command that prints the key"),
+    ],
+)
+@pytest.mark.parametrize("key", ["sk-proj-A1b2C3d4E5f6", "dapi0123456789abcdef0123456789abcdef"])
+def test_a_key_in_the_place_of_its_name_is_refused_and_not_kept(
+    write_config: Write, history: Path, line: str, hint: str, key: str
+) -> None:
+    with loopback(lambda call: call.well("fine")) as server:
+        write_config(profile_text(server.url, more=line.format(key)))
+        for command in ("ask -s test hi", "doctor", "profiles show", "sessions list"):
+            done = palaver(*command.split())
+            assert key not in done.stdout + done.stderr
+            assert done.returncode == (1 if command == "doctor" else 3)
+            told = " ".join((done.stdout + done.stderr).split())
+            assert f"profiles.here.{line.partition(' ')[0]}: this looks like a key" in told
+            assert hint in told
+        assert server.calls == []
+    assert not history.exists() or key.encode() not in history.read_bytes()
+
+
+@pytest.mark.fault("K05")
+@pytest.mark.parametrize("kind", ["command", "keyring"])
+async def test_a_key_in_the_place_of_a_name_is_not_quoted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", _Keyring(""))
+    monkeypatch.setattr(sys.modules["keyring"], "get_password", lambda service, user: "")
+    with pytest.raises(ConfigError) as caught:
+        await read_key(KeySource(kind, (CANARY,)))
+    assert CANARY not in f"{caught.value}"
+
+
 async def test_blanks_around_a_key_are_stripped() -> None:
     key = await read_key(KeySource("env", ("K",)), {"K": f" {CANARY}\n"})
     assert key is not None

@@ -13,7 +13,7 @@ from typing import Any
 
 from tui.addresses import check_base_url
 from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, NOTIFY, PROTOCOLS, TITLES, Config, Profile, key_variables
-from tui.credentials import KeySource, is_secret
+from tui.credentials import KeySource, is_like_a_key, is_secret
 from tui.errors import ConfigError
 from tui.toml_file import read_toml, stat_of
 from tui.traits import TRAITS
@@ -42,6 +42,12 @@ PROFILE_KEYS = (
 BEGIN_TIMEOUT = 300.0
 """Seconds that an answer may be in coming, where the profile gives no time: some servers say nothing before they have all
 of it. Where it gives one, or its protocol's is longer, that holds for this as well."""
+
+_PLACE_FOR_KEY = {
+    "env": "put the key into a variable, and name that",
+    "command": "name a command that prints the key",
+    "keyring": "store the key with `keyring set`, and name its entry",
+}
 
 _LARGEST = 2**64
 """Above all whole numbers that a server could read."""
@@ -188,11 +194,21 @@ class _Reader:
             words = table["api_key_command"]
             if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
                 raise self._wrong(f"{where}api_key_command", 'a list of words, such as ["pass", "show", "work"]')
-            return KeySource("command", tuple(words))
+            return self._no_key(KeySource("command", tuple(words)), f"{where}api_key_command")
         value = self._get(table, given[0], str, "", where)
         if not value or "=" in value or "\x00" in value:
             raise self._wrong(f"{where}{given[0]}", "a name")
-        return KeySource(given[0].removeprefix("api_key_"), (value,))
+        return self._no_key(KeySource(given[0].removeprefix("api_key_"), (value,)), f"{where}{given[0]}")
+
+    def _no_key(self, source: KeySource, key: str) -> KeySource:
+        """`source`, unless what it names looks like the key itself: as a name it would be kept and shown."""
+        is_name = source.kind == "env" and source.variable
+        if not is_name and is_like_a_key(source.where[0]):
+            raise ConfigError(
+                f"{self.file}: {key}: this looks like a key, and keys are not kept in the file.",
+                hint=_PLACE_FOR_KEY[source.kind],
+            )
+        return source
 
     def _headers(self, table: dict[str, Any], where: str) -> dict[str, str]:
         headers: dict[str, str] = self._get(table, "headers", dict, {}, where)

@@ -27,15 +27,15 @@ async def read_key(source: KeySource, environ: Mapping[str, str] | None = None) 
         case "command":
             return _checked(await _from_command(source), source)
         case "keyring":
-            return _checked(await aside(lambda: _from_keyring(source.where[0])), source)
+            return _checked(await aside(lambda: _from_keyring(source)), source)
         case _:
             return None
 
 
 def _from_env(source: KeySource, environ: Mapping[str, str]) -> str:
-    value, name = environ.get(source.where[0]), source.variable
+    value, name = environ.get(source.where[0]), source.named
     if value is None or not value.strip():
-        if not name:
+        if not source.variable:
             raise ConfigError(
                 "What api_key_env says is not the name of an environment variable.",
                 hint="put the key into a variable, and name that",
@@ -46,7 +46,7 @@ def _from_env(source: KeySource, environ: Mapping[str, str]) -> str:
 
 
 def _start(source: KeySource) -> subprocess.Popen[bytes]:
-    command, name = source.where, source.where[0]
+    command, name = source.where, source.named
     # A variable that the command names is one it means to use.
     environment = {
         variable: value
@@ -70,7 +70,7 @@ def _start(source: KeySource) -> subprocess.Popen[bytes]:
 
 
 async def _from_command(source: KeySource) -> str:
-    name, process = source.where[0], _start(source)
+    name, process = source.named, _start(source)
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
             # The thread also sees to it that the process is waited for, however this ends.
@@ -89,7 +89,7 @@ async def _from_command(source: KeySource) -> str:
     return value
 
 
-def _from_keyring(entry: str) -> str:
+def _from_keyring(source: KeySource) -> str:
     import shlex
 
     try:
@@ -98,8 +98,9 @@ def _from_keyring(entry: str) -> str:
         raise ConfigError(
             "Keys from the keyring need the package keyring.", hint="pip install 'palaver[keyring]'"
         ) from None
-    service, _, user = entry.partition("/")
-    named = shlex.join([service, user])
+    service, _, user = source.where[0].partition("/")
+    shown, _, owner = source.named.partition("/")
+    named = shlex.join([shown, owner])
     try:
         value = keyring.get_password(service, user)
     except Exception as error:  # noqa: BLE001 - each kind of keyring has errors of its own, with words about anything
@@ -109,7 +110,7 @@ def _from_keyring(entry: str) -> str:
         )
         raise ConfigError(message, hint=hint) from None
     if not value:
-        raise ConfigError(f"The keyring has no entry {entry}.", hint=f"keyring set {named}")
+        raise ConfigError(f"The keyring has no entry {source.named}.", hint=f"keyring set {named}")
     return str(value)
 
 

@@ -73,7 +73,7 @@ def _key(source: KeySource) -> tuple[str, ConfigError | None]:
                 return f"key: {source}, set", None
             case "command":
                 if shutil.which(source.where[0]) is None:
-                    raise ConfigError(f"The key command {source.where[0]} was not found.", hint="check api_key_command")
+                    raise ConfigError(f"The key command {source.named} was not found.", hint="check api_key_command")
                 return f"key: {source}, not run here", None
             case "keyring":
                 if find_spec("keyring") is None:
