@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from wcwidth import wcswidth
 
-from tests.loopback import palaver
+from tests.loopback import palaver, plain_environment
 from tui.addresses import check_base_url, is_loopback, origin_of
 from tui.config import GUIDE, NOTIFY
 from tui.config_file import EXAMPLE, load
@@ -506,7 +506,79 @@ def test_an_answer_may_be_five_minutes_in_coming_unless_the_profile_says_otherwi
 def test_half_of_what_a_profile_needs_makes_none(tmp_path: Path) -> None:
     assert load(tmp_path / "none.toml", {"DATABRICKS_HOST": "https://w.example"}).profile() == GUIDE
     with pytest.raises(ConfigError, match="OLLAMA_HOST"):
-        load(tmp_path / "none.toml", {"OLLAMA_HOST": "http://a b"})
+        load(tmp_path / "none.toml", {"OLLAMA_HOST": "http://a b"}).profile()
+
+
+PLAIN = {"OPENAI_API_KEY": "dummy", "OPENAI_BASE_URL": "http://gpu-box:8000/v1"}
+
+
+@pytest.mark.fault("G04", "G12")
+def test_what_the_environment_means_for_another_program_is_in_the_way_of_nothing_else(write_config: Write) -> None:
+    file = write_config(NAMES_A_SERVER)
+    environ = PLAIN | {"OLLAMA_HOST": "box:none", "ANTHROPIC_API_KEY": "k"}
+    config = load(file, environ)
+    assert list(config.profiles) == ["guide", "anthropic", "work"]
+    assert [warning.partition(": ")[2].partition(":")[0] for warning in config.warnings] == [
+        "OPENAI_BASE_URL",
+        "OLLAMA_HOST",
+    ]
+    # It goes to no other server than the one it is meant for.
+    assert config.default == "openai"
+    for name in ("", "openai"):
+        with pytest.raises(ConfigError, match="OPENAI_BASE_URL: the key would be sent unencrypted") as caught:
+            config.profile(name)
+        assert "[profiles.openai]" in caught.value.hint
+    assert load(write_config(f'profile = "work"\n{NAMES_A_SERVER}'), environ).profile().name == "work"
+
+
+@pytest.mark.fault("G12")
+def test_a_profile_of_the_file_takes_the_place_of_one_that_cannot_be_used(write_config: Write) -> None:
+    own = '[profiles.openai]\nbase_url = "http://gpu-box:8000/v1"\napi_key_env = "OPENAI_API_KEY"\n'
+    config = load(write_config(f"{own}allow_plain_http = true\n"), PLAIN)
+    assert (config.warnings, config.default) == ((), "openai")
+    assert config.profile().base_url == "http://gpu-box:8000/v1"
+
+
+@pytest.mark.fault("G04")
+def test_commands_go_on_where_the_environment_is_of_no_use(write_config: Write) -> None:
+    write_config(NAMES_A_SERVER)
+    env = plain_environment(**PLAIN)
+    for command in ("sessions list", "profiles list", "config show", "profiles show work", "ask -p guide hi"):
+        done = palaver(*command.split(), env=env)
+        assert done.returncode == 0, command
+    assert "the profile openai cannot be used: OPENAI_BASE_URL: the key would be sent unencrypted" in done.stderr
+    done = palaver("ask", "hi", env=env)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "palaver: OPENAI_BASE_URL: the key would be sent unencrypted" in done.stderr
+    done = palaver("doctor", env=env)
+    assert done.returncode == 1
+    assert "✗ config    the profile openai cannot be used" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "url"),
+    [
+        ("1.2.3.4", "http://1.2.3.4:11434"),
+        ("box", "http://box:11434"),
+        ("box:", "http://box:11434"),
+        ("box:1234", "http://box:1234"),
+        ("::1", "http://[::1]:11434"),
+        ("::", "http://[::1]:11434"),
+        ("fe80::1", "http://[fe80::1]:11434"),
+        ("[::1]", "http://[::1]:11434"),
+        ("[::]:11434", "http://[::1]:11434"),
+        (' "1.2.3.4" ', "http://1.2.3.4:11434"),
+        ("http://box", "http://box"),
+        ("https://box/", "https://box"),
+        ("https://box:4321", "https://box:4321"),
+        ("http://0.0.0.0:11434/", "http://127.0.0.1:11434"),
+        ("https://example.com/ollama", "https://example.com/ollama"),
+        ("ollama.example/path", "http://ollama.example:11434/path"),
+        ("ollama.example:8080/path", "http://ollama.example:8080/path"),
+    ],
+)
+def test_ollamas_variable_means_what_it_means_to_ollama(tmp_path: Path, said: str, url: str) -> None:
+    assert load(tmp_path / "none.toml", {"OLLAMA_HOST": said}).profile().base_url == url
 
 
 def test_each_protocol_has_options_of_its_own(write_config: Write) -> None:

@@ -95,7 +95,11 @@ def key_variables(profiles: Mapping[str, Profile]) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything configured, checked. `warnings` are lines for the user; they stop nothing."""
+    """Everything configured, checked. `warnings` are lines for the user; they stop nothing.
+
+    `unusable` are the profiles that the environment would make, and why each cannot be used: only who asks for one is told
+    as of an error, as its variables may be meant for another program.
+    """
 
     profiles: Mapping[str, Profile]
     default: str
@@ -104,6 +108,7 @@ class Config:
     notify: str = "auto"
     keys: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    unusable: Mapping[str, ConfigError] = field(default_factory=dict)
 
     @property
     def key_variables(self) -> frozenset[str]:
@@ -114,11 +119,13 @@ class Config:
         """The profile of that name, or the default one.
 
         Raises:
-            ConfigError: There is none of that name.
+            ConfigError: There is none of that name, or it cannot be used.
         """
         name = name or self.default
         found = self.profiles.get(name)
         if found is None:
+            if name in self.unusable:
+                raise self.unusable[name]
             import difflib
 
             near = difflib.get_close_matches(name, self.profiles, 1)

@@ -6,7 +6,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,15 +106,17 @@ class _Reader:
             self.warnings.append(
                 "SSLKEYLOGFILE is set: what opens encrypted connections, keys in them, is written there."
             )
-        profiles = {"guide": GUIDE} | _from_environment(env)
-        first_from_env = next((name for name in profiles if name != "guide"), "guide")
         tables = self._get(data, "profiles", dict, {}, "")
+        offers = _Offers(env, tables)
+        profiles = {"guide": GUIDE} | offers.profiles
+        for name, trouble in offers.unusable.items():
+            self.warnings.append(f"the profile {name} cannot be used: {trouble}")
         for name, table in tables.items():
             if not isinstance(table, dict):
                 raise self._wrong(f"profiles.{name}", "a table")
             profiles[name] = self._profile(name, table)
         profiles = _keeping_keys_apart(profiles)
-        default = self._get(data, "profile", str, "", "") or first_from_env
+        default = self._get(data, "profile", str, "", "") or offers.first
         days = self._number(data, "conversation_ttl_days", 14, "")
         keys = self._get(data, "keys", dict, {}, "")
         config = Config(
@@ -125,11 +127,13 @@ class _Reader:
             notify=self._one_of(data, "notify", NOTIFY, NOTIFY[0], ""),
             keys=dict(_flatten(keys)),
             warnings=tuple(self.warnings),
+            unusable=offers.unusable,
         )
-        try:
-            config.profile()
-        except ConfigError as error:
-            raise ConfigError(f"{self.file}: {error.message}", hint=error.hint) from None
+        if config.default not in config.unusable:
+            try:
+                config.profile()
+            except ConfigError as error:
+                raise ConfigError(f"{self.file}: {error.message}", hint=error.hint) from None
         return config
 
     def _parse(self) -> dict[str, Any]:
@@ -320,59 +324,82 @@ def _keeping_keys_apart(profiles: Mapping[str, Profile]) -> dict[str, Profile]:
     return {name: replace(profile, key=replace(profile.key, withheld=keys)) for name, profile in profiles.items()}
 
 
-def _from_environment(env: Mapping[str, str]) -> dict[str, Profile]:
-    """The profiles that come whole from the environment, the one to prefer first."""
+class _Offers:
+    """The profiles that come whole from the environment, but for those `taken` by the file's own of that name. `first` is
+    the one to prefer, wherever it comes from; `unusable` those that come to nothing, and why.
+    """
 
-    def said(name: str, otherwise: str = "") -> str:
-        return env.get(name, "").strip() or otherwise
+    def __init__(self, env: Mapping[str, str], taken: Container[str]) -> None:
+        self._env, self._taken = env, taken
+        self.profiles: dict[str, Profile] = {}
+        self.unusable: dict[str, ConfigError] = {}
+        self.first = ""
+        said = self._said
+        if said("OPENAI_API_KEY"):
+            url, model = said("OPENAI_BASE_URL", "https://api.openai.com/v1"), said("OPENAI_MODEL", "gpt-5")
+            self._add("openai", "responses", url, model, "OPENAI_API_KEY", url_from="OPENAI_BASE_URL")
+        if said("ANTHROPIC_API_KEY"):
+            url = said("ANTHROPIC_BASE_URL", "https://api.anthropic.com").rstrip("/").removesuffix("/v1") + "/v1"
+            model = said("ANTHROPIC_MODEL", "claude-sonnet-4-5")
+            self._add("anthropic", "anthropic", url, model, "ANTHROPIC_API_KEY", url_from="ANTHROPIC_BASE_URL")
+        if said("OLLAMA_HOST"):
+            url = _ollama_url(said("OLLAMA_HOST"))
+            self._add("ollama", "ollama", url, said("OLLAMA_MODEL"), "", url_from="OLLAMA_HOST")
+        if said("DATABRICKS_HOST") and said("DATABRICKS_TOKEN"):
+            host = said("DATABRICKS_HOST")
+            url = host if "://" in host else f"https://{host}"
+            source = "DATABRICKS_HOST, DATABRICKS_TOKEN"
+            self._add("genie", "genie", url, "", "DATABRICKS_TOKEN", url_from="DATABRICKS_HOST", source=source)
+        self.first = self.first or "guide"
 
-    def profile(
-        name: str, protocol: str, url: str, model: str, key: str, *, url_from: str, source: str = ""
-    ) -> Profile:
+    def _said(self, name: str, otherwise: str = "") -> str:
+        return self._env.get(name, "").strip() or otherwise
+
+    def _add(
+        self, name: str, protocol: str, url: str, model: str, key: str, *, url_from: str, source: str = ""
+    ) -> None:
+        self.first = self.first or name
+        if name in self._taken:
+            return
         try:
             base_url = check_base_url(url, key="the key" if key else "")
         except ConfigError as error:
-            raise ConfigError(f"{url_from}: {error.message}", hint=error.hint) from None
-        source_of_key = KeySource("env", (key,)) if key else KeySource()
+            hint = error.hint
+            if "allow_plain_http" in hint:
+                hint = (
+                    f"use https://, or write [profiles.{name}] into the file, with allow_plain_http = true if you must"
+                )
+            self.unusable[name] = ConfigError(f"{url_from}: {error.message}", hint=hint)
+            return
         timeout = TRAITS[protocol].idle_timeout
-        return Profile(
+        self.profiles[name] = Profile(
             name,
             protocol,
             base_url,
             model,
-            source_of_key,
+            KeySource("env", (key,)) if key else KeySource(),
             idle_timeout=timeout,
             begin_timeout=max(BEGIN_TIMEOUT, timeout),
             source=source or key or url_from,
         )
 
-    found = []
-    if said("OPENAI_API_KEY"):
-        url, model = said("OPENAI_BASE_URL", "https://api.openai.com/v1"), said("OPENAI_MODEL", "gpt-5")
-        found.append(profile("openai", "responses", url, model, "OPENAI_API_KEY", url_from="OPENAI_BASE_URL"))
-    if said("ANTHROPIC_API_KEY"):
-        url = said("ANTHROPIC_BASE_URL", "https://api.anthropic.com").rstrip("/").removesuffix("/v1") + "/v1"
-        model = said("ANTHROPIC_MODEL", "claude-sonnet-4-5")
-        found.append(profile("anthropic", "anthropic", url, model, "ANTHROPIC_API_KEY", url_from="ANTHROPIC_BASE_URL"))
-    if said("OLLAMA_HOST"):
-        url = _ollama_url(said("OLLAMA_HOST"))
-        found.append(profile("ollama", "ollama", url, said("OLLAMA_MODEL"), "", url_from="OLLAMA_HOST"))
-    if said("DATABRICKS_HOST") and said("DATABRICKS_TOKEN"):
-        host = said("DATABRICKS_HOST")
-        url = host if "://" in host else f"https://{host}"
-        source = "DATABRICKS_HOST, DATABRICKS_TOKEN"
-        found.append(profile("genie", "genie", url, "", "DATABRICKS_TOKEN", url_from="DATABRICKS_HOST", source=source))
-    return {one.name: one for one in found}
 
+def _ollama_url(said: str) -> str:
+    """The address that Ollama's own variable means to it, except where it says where to listen: that is this machine.
 
-def _ollama_url(host: str) -> str:
-    """The address that Ollama's own variable means: scheme and port may be missing, and it may say where to listen."""
-    scheme, _, rest = host.rpartition("://")
-    name, colon, port = rest.rpartition(":")
-    if not colon or "]" in port:
-        name, port = rest, "" if scheme else "11434"
-    name = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(name, name)
-    return f"{scheme or 'http'}://{name}{f':{port}' if port else ''}"
+    All but the host may be missing. The port is Ollama's own, or, where there is a scheme, that scheme's.
+    """
+    said = said.strip("\"' ")
+    scheme, mark, rest = said.partition("://") if "://" in said else ("http", "", said)
+    place, slash, path = rest.partition("/")
+    host, colon, port = place.rpartition(":")
+    if ":" in host and not host.startswith("["):
+        host, port = f"[{place}]", ""
+    elif not colon or "]" in port:
+        host, port = place, ""
+    port = port or ("" if mark else "11434")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host)
+    return f"{scheme}://{host}{f':{port}' if port else ''}{slash}{path}"
 
 
 def _flatten(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

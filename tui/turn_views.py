@@ -125,7 +125,7 @@ class TurnViews(Sessions):
             ConfigError: There is no such profile.
         """
         known = session.profile if session else ""
-        if known and not profile and known not in self.config.profiles:
+        if known and not profile and known not in self.config.profiles | self.config.unusable.keys():
             raise ConfigError(f"The profile {known!r} is not configured any more.", hint="/profile or -p names another")
         found = self.config.profile(profile or known)
         model = model or (session.model if session and not profile else "")

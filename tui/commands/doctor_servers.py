@@ -40,7 +40,8 @@ def configuration() -> Iterator[Line]:
         if fact != said:
             yield Line(Mark.WRONG, "config", fact, f"chmod 600 {shell_word(str(file))}")
         else:
-            yield Line(Mark.NOTE, "config", said)
+            is_default = config.default in config.unusable and said.startswith(f"the profile {config.default} cannot")
+            yield Line(Mark.WRONG if is_default else Mark.NOTE, "config", said)
     for profile in config.profiles.values():
         yield from guarded("profile", partial(_profile, config, profile), profile.name)
 

@@ -86,9 +86,7 @@ def _plain_secrets(config: Config) -> set[str]:
             if is_secret(header):
                 # The last word alone, too: “Bearer” and the like stand before a key, and are no part of it.
                 secrets |= {value, value.rpartition(" ")[2]}
-        if profile.key.kind == "env":
-            secrets.add(os.environ.get(profile.key.where[0], "").strip())
-    return secrets
+    return secrets | {os.environ.get(name, "").strip() for name in config.key_variables}
 
 
 def _mask(secrets: Collection[str], unread: Collection[str] = ()) -> Mask:
