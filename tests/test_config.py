@@ -413,6 +413,8 @@ def test_a_file_that_names_no_server_may_be_anyones(write_config: Write) -> None
         "https://-\n",
         "https://" + "a" * 300,
         "https://ex\u2028ample.com",
+        "https://ex\u200cample.com",
+        "https://ü..example",
         "ftp://u:hunter2@a.b",
         "https://u:hunt#er2@a.b",
         "https://u:hunter2/@a.b",
@@ -441,6 +443,10 @@ def test_addresses_that_are_none(url: str) -> None:
         ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
         ("https://a.b/openai?api-version=2026-01-01", "https://a.b/openai?api-version=2026-01-01"),
         ("https://bücher.example/v1", "https://xn--bcher-kva.example/v1"),
+        ("https://BÜCHER.example:8443/v1", "https://xn--bcher-kva.example:8443/v1"),
+        ("https://straße.example", "https://xn--strae-oqa.example"),
+        ("https://ｆａß。de/é", "https://xn--fa-hia.de/é"),
+        ("https://api_x.example/é", "https://api_x.example/é"),
     ],
 )
 def test_addresses_as_they_are_used(url: str, kept: str) -> None:

@@ -64,12 +64,19 @@ def _bad_labels(host: str) -> bool:
 
 
 def _idna(url: str) -> str:
-    """A URL whose host is in another script, with that host as the network knows it; a ValueError where it is none."""
-    host = urlsplit(url).hostname or ""
+    """A URL whose host is in another script, with that host as the network and browsers know it (IDNA 2008)."""
+    import idna
+
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    host, colon, port = place.partition(":")
+    if host.isascii():
+        return url
     try:
-        return url.replace(host, host.encode("idna").decode(), 1)
+        host = idna.encode(host, uts46=True, transitional=False).decode()
     except UnicodeError:
         raise ConfigError("the address has no valid host name.", hint=_EXAMPLE) from None
+    return parts._replace(netloc=f"{user}{at}{host}{colon}{port}").geturl()
 
 
 def is_loopback(host: str) -> bool:
