@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,6 +173,31 @@ async def test_a_command_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(keys, "COMMAND_TIMEOUT", 0.05)
     with pytest.raises(ConfigError, match="took longer than"):
         await read_key(KeySource("command", (sys.executable, "-c", "import time; time.sleep(600)")))
+
+
+@pytest.mark.fault("G09")
+async def test_a_command_that_prints_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+
+    def noted(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(start(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    # Where it is read to its end, it takes as long as that.
+    monkeypatch.setattr(keys, "COMMAND_TIMEOUT", 0.5)
+    with pytest.raises(ConfigError, match="printed more than 64 KiB") as caught:
+        await read_key(KeySource("command", ("yes", CANARY)))
+    assert CANARY not in str(caught.value)
+    assert started[0].returncode is not None
+
+
+async def test_a_command_may_print_as_much_as_is_read() -> None:
+    code = f"print('k' * {keys.OUTPUT_LIMIT - 1})"
+    key = await read_key(KeySource("command", (sys.executable, "-c", code)))
+    assert key is not None
+    assert len(key.reveal()) == keys.OUTPUT_LIMIT - 1
 
 
 class _Keyring(types.ModuleType):

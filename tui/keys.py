@@ -15,6 +15,10 @@ COMMAND_TIMEOUT = 30.0
 """Seconds a key command may take: it may have to ask for a finger on a token."""
 
 
+OUTPUT_LIMIT = 64 * 1024
+"""Bytes a key command may print; no key is as long."""
+
+
 async def read_key(source: KeySource, environ: Mapping[str, str] | None = None) -> Secret | None:
     """The key a source holds. Commands and keyrings may take their time; being cancelled ends the wait at once.
 
@@ -74,11 +78,16 @@ async def _from_command(source: KeySource) -> str:
     try:
         async with asyncio.timeout(COMMAND_TIMEOUT):
             # The thread also sees to it that the process is waited for, however this ends.
-            output = await aside(lambda: process.communicate()[0])
+            output = await aside(lambda: _output(process))
     except TimeoutError:
         raise ConfigError(f"The key command {name} took longer than {COMMAND_TIMEOUT:.0f} s.") from None
     finally:
         process.kill()
+    if len(output) > OUTPUT_LIMIT:
+        raise ConfigError(
+            f"The key command {name} printed more than {OUTPUT_LIMIT // 1024} KiB.",
+            hint="it has to print the key alone",
+        )
     if process.returncode:
         raise ConfigError(
             f"The key command {name} ended with status {process.returncode}.", hint="run it by hand to see why"
@@ -87,6 +96,16 @@ async def _from_command(source: KeySource) -> str:
     if not value.strip():
         raise ConfigError(f"The key command {name} printed nothing.")
     return value
+
+
+def _output(process: subprocess.Popen[bytes]) -> bytes:
+    """What a process prints up to its end, or a little more than it may: it is ended then."""
+    with process:
+        assert process.stdout is not None
+        output = process.stdout.read(OUTPUT_LIMIT + 1)
+        if len(output) > OUTPUT_LIMIT:
+            process.kill()
+    return output
 
 
 def _from_keyring(source: KeySource) -> str:
