@@ -404,6 +404,10 @@ def test_a_file_that_names_no_server_may_be_anyones(write_config: Write) -> None
         "http://xn--/",
         "https://user:pass@a.b",
         "https://a.b/?api_key=sk-1",
+        "https://a.b/?password=hunter2",
+        "https://a.b/?a=b&sig=hunter2",
+        "https://a.b/?code=hunter2",
+        "https://a.b/?a=b&%63ode=hunter2",
         "https://a.b/#x",
         "https://a b/",
         "https://a\x00b/",
@@ -618,6 +622,16 @@ def test_a_key_is_not_sent_unencrypted(write_config: Write) -> None:
         ("x-api-key", True),
         ("Cookie", True),
         ("X-Credentials", True),
+        ("x-password", True),
+        ("X-Passwd", True),
+        ("x-passphrase", True),
+        ("X-PWD", True),
+        ("x-jwt-assertion", True),
+        ("bearer", True),
+        ("x-sig", True),
+        ("X-Signature", True),
+        ("x-design", False),
+        ("x-compass", False),
         ("x-team", False),
     ],
 )
@@ -635,6 +649,33 @@ def test_a_header_that_is_a_key_is_treated_as_one(write_config: Write, header: s
         assert load(file, {}).profile("work").headers == ((header, "sk-x"),)
     assert "work" in load(write_config(text.replace("https", "http") + "allow_plain_http = true\n"), {}).profiles
     assert "work" in load(write_config(text.replace("https://a.b", "http://localhost:1")), {}).profiles
+
+
+@pytest.mark.fault("G12", "G06")
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ('{ api_key = "hush" }', "api_key"),
+        ('{ auth = [{ Password = "hush" }] }', "Password"),
+        ('{ extra = { access_token = "hush" } }', "access_token"),
+        (
+            '{ max_tokens = 10, token = 7, author = "me", prompt_cache_key = "a", stop_token = "b", keep_alive = "1h" }',
+            "",
+        ),
+        ('{ tokenizer = "x", authorization = "hush" }', "authorization"),
+    ],
+)
+def test_a_parameter_that_is_a_key_is_treated_as_one(write_config: Write, params: str, name: str) -> None:
+    text = f'[profiles.work]\nbase_url = "https://a.b"\nparams = {params}\n'
+    file = write_config(text)
+    file.chmod(0o644)
+    assert ["secret parameter" in warning for warning in load(file, {}).warnings] == [True] * bool(name)
+    file = write_config(text.replace("https", "http"))
+    if name:
+        with pytest.raises(ConfigError, match=f"work.base_url: the parameter {name} would be sent unencrypted"):
+            load(file, {})
+    else:
+        assert "work" in load(file, {}).profiles
 
 
 @pytest.mark.fault("K06")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from tui.credentials import is_secret
 from tui.errors import ConfigError
@@ -45,7 +45,8 @@ def check_base_url(url: str, *, key: str = "") -> str:
         raise ConfigError("the address holds a user name or password.", hint="use api_key_env instead")
     if not re.fullmatch(r"(\[[^\[\]]*\]|[^\[\]:]*)(:\d*)?", parts.netloc):
         raise ConfigError("the address is not valid.", hint=_EXAMPLE)
-    if parts.fragment or is_secret(parts.query):
+    query = unquote(parts.query)
+    if parts.fragment or is_secret(query) or re.search(r"(?i)(?:^|[&;])code=", query):
         raise ConfigError("the address holds a key or a fragment.", hint="use api_key_env, or headers, instead")
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z]+)?", host) or _bad_labels(host):
         raise ConfigError("the address has no valid host name.", hint=_EXAMPLE)

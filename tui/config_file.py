@@ -13,7 +13,7 @@ from typing import Any
 
 from tui.addresses import check_base_url
 from tui.config import CONTINUE_BY, GUIDE, GUIDE_URL, NOTIFY, PROTOCOLS, TITLES, Config, Profile, key_variables
-from tui.credentials import KeySource, is_like_a_key, is_secret
+from tui.credentials import KeySource, is_like_a_key, is_secret, secret_parameters
 from tui.errors import ConfigError
 from tui.toml_file import read_toml, stat_of
 from tui.traits import TRAITS
@@ -148,8 +148,8 @@ class _Reader:
         tables = [table for table in _tables(data) if isinstance(table, dict)]
         if any("base_url" in table or "api_key_command" in table for table in tables):
             check_unchangeable(self.file)
-        if info.st_mode & 0o044 and any(_secret_header(_as_dict(table.get("headers"))) for table in tables):
-            self.warnings.append(f"{self.file} holds a secret header and can be read by others: chmod 600 {self.file}")
+        if info.st_mode & 0o044 and (kind := next(filter(None, map(_kind_of_secret, tables)), "")):
+            self.warnings.append(f"{self.file} holds a secret {kind} and can be read by others: chmod 600 {self.file}")
 
     def _profile(self, name: str, table: dict[str, Any]) -> Profile:
         where = f"profiles.{name}."
@@ -163,10 +163,11 @@ class _Reader:
         self._warn_unknown(table, (*PROFILE_KEYS, *traits.options), where)
         key = self._key(table, where)
         headers = self._headers(table, where)
+        params = self._params(table, where)
         return Profile(
             name=name,
             protocol=protocol,
-            base_url=GUIDE_URL if protocol == "guide" else self._base_url(table, where, key, headers),
+            base_url=GUIDE_URL if protocol == "guide" else self._base_url(table, where, key, headers, params),
             model=self._get(table, "model", str, "guide" if protocol == "guide" else "", where),
             key=key,
             headers=tuple(headers.items()),
@@ -175,7 +176,7 @@ class _Reader:
             connect_timeout=self._number(table, "connect_timeout", 10, where),
             idle_timeout=self._number(table, "idle_timeout", traits.idle_timeout, where),
             begin_timeout=None if "idle_timeout" in table else max(BEGIN_TIMEOUT, traits.idle_timeout),
-            params=self._params(table, where),
+            params=params,
             ca_file=self._ca_file(table, where),
             continue_by=self._one_of(table, "continue_by", CONTINUE_BY, CONTINUE_BY[0], where),
             titles=self._one_of(table, "titles", TITLES, TITLES[0], where),
@@ -249,12 +250,21 @@ class _Reader:
             case _:
                 raise self._wrong(name, "text, a number, true or false, a list or a table: JSON has no dates")
 
-    def _base_url(self, table: dict[str, Any], where: str, key: KeySource, headers: Mapping[str, str]) -> str:
+    def _base_url(
+        self,
+        table: dict[str, Any],
+        where: str,
+        key: KeySource,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any],
+    ) -> str:
         url = self._get(table, "base_url", str, "", where)
         if not url:
             raise ConfigError(f"{self.file}: {where}base_url is missing.", hint='such as "https://api.example.com/v1"')
-        header = _secret_header(headers)
-        sent = "the key" if key.kind != "none" else f"the header {header}" if header else ""
+        header, parameter = _secret_header(headers), next(secret_parameters(params), ("", ""))[0]
+        sent = f"the header {header}" if header else f"the parameter {parameter}" if parameter else ""
+        if key.kind != "none":
+            sent = "the key"
         if self._get(table, "allow_plain_http", bool, False, where):
             sent = ""
         try:
@@ -423,6 +433,13 @@ def _tables(data: dict[str, Any]) -> list[Any]:
 def _secret_header(headers: Mapping[str, Any]) -> str:
     """The first of these headers that is a key, by its name; empty where none is."""
     return next(filter(is_secret, headers), "")
+
+
+def _kind_of_secret(table: Mapping[str, Any]) -> str:
+    """What a profile has that is a key, in the file itself; empty where it has nothing of the kind."""
+    if _secret_header(_as_dict(table.get("headers"))):
+        return "header"
+    return "parameter" if any(secret_parameters(table.get("params"))) else ""
 
 
 def _as_dict(value: object) -> dict[str, Any]:

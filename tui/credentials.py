@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import field
 
 from tui.patterns import pattern
@@ -19,12 +20,37 @@ _IS_A_KEY = pattern(
 """How keys begin; or, before any slash, a long word in which letters and digits take turns: no program, service or
 variable is called like this, but a folder or a user may be."""
 
-_SECRET = pattern(r"(?i)auth|key|token|secret|cookie|credential")
+_SECRET = pattern(
+    r"(?i)auth|key|token|secret|cookie|credential|pass(?:word|wd|phrase)|pwd|jwt|bearer|signature|(?<![a-z])sig(?![a-z])"
+)
+_NO_SECRET = pattern(
+    r"(?i)keyword|keep|tokens|tokeni[sz]|author(?!i)|(?:cache|sort|primary|foreign)[_-]?key"
+    r"|(?:bos|eos|pad|unk|mask|sep|cls|start|end|stop|first|image|audio|next)[_-]?token"
+)
+"""What words of a parameter's name sound like a key, and are about text."""
 
 
 def is_secret(name: str) -> bool:
     """Whether what has this name, or has it in itself, is to be taken for a key: a header, a part of an address."""
     return _SECRET.search(name) is not None
+
+
+def is_secret_parameter(name: str, value: object) -> bool:
+    """Whether a field of a request's body is to be taken for a key: text, under a name for one."""
+    return isinstance(value, str) and is_secret(_NO_SECRET.sub("", name))
+
+
+def secret_parameters(params: object) -> Iterator[tuple[str, str]]:
+    """Those fields of a request's body that are keys, however deep they lie: their names, and what they hold."""
+    match params:
+        case dict():
+            for name, value in params.items():
+                if is_secret_parameter(name, value):
+                    yield name, value
+                yield from secret_parameters(value)
+        case list():
+            for value in params:
+                yield from secret_parameters(value)
 
 
 def is_like_a_key(name: str) -> bool:

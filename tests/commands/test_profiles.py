@@ -46,6 +46,17 @@ def test_showing_one_names_the_keys_source_only(write_config: Write) -> None:
     assert palaver("profiles", "show", "nope").returncode == 3
 
 
+@pytest.mark.fault("K05")
+def test_showing_one_tells_no_key_among_its_parameters(write_config: Write) -> None:
+    params = 'params = { api_key = "hush1", max_tokens = 5, nested = [{ password = "hush2", model = "m" }] }'
+    write_config(profile_text("https://api.example.com/v1", more=params))
+    done = palaver("profiles", "show", "here")
+    assert (
+        'params           {"api_key": "***", "max_tokens": 5, "nested": [{"password": "***", "model": "m"}]}'
+        in done.stdout
+    )
+
+
 def test_testing_one_says_what_works(write_config: Write) -> None:
     with loopback(serve) as server:
         write_config(profile_text(server.url, more='api_key_env = "WORK_KEY"'))

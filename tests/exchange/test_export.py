@@ -186,13 +186,20 @@ async def test_keys_that_were_pasted_are_masked(history: Path, tmp_path: Path, m
     key, mine, header = "sk-CANARY-7d0f2c9a", "sk-CANARY-command-1", "Bearer CANARY-header"
     monkeypatch.setenv("CANARY_KEY", key)
     profiles = (
-        replace(PROFILE, headers=(("authorization", header), ("x-team", "infrastructure"))),
+        replace(
+            PROFILE,
+            headers=(("authorization", header), ("x-team", "infrastructure")),
+            params={"user": "someone-else", "a": [{"api_key": "CANARY-parameter"}]},
+        ),
         replace(PROFILE, name="other", key=KeySource("env", ("CANARY_KEY",))),
         replace(PROFILE, name="asked", key=KeySource("command", ("printf", mine))),
         replace(PROFILE, name="broken", key=KeySource("command", ("false",))),
     )
     async with talk(history, *profiles) as t:
-        said = f"{key} and {mine} and {header}, of infrastructure, by CANARY-header"
+        # As it has the name of a profile of its own, this variable is known to hold a key.
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-CANARY-unused")
+        said = f"{key} and {mine} and {header}, of infrastructure, by CANARY-header for someone-else"
+        said += ", with CANARY-parameter, sk-CANARY-unused"
         item = Item("m", ItemKind.TOOL_CALL, json.dumps({"key": key}), f"tool {key}")
         turns = [
             a_turn(said, item, Item("n", ItemKind.MESSAGE, said), model=key, profile=name)
@@ -204,7 +211,8 @@ async def test_keys_that_were_pasted_are_masked(history: Path, tmp_path: Path, m
         for form in Form:
             text = await text_of(t, session, form)
             assert "CANARY" not in text
-            assert "*** and *** and ***, of infrastructure, by ***" in text.replace("\\*", "*")
+            shown = "*** and *** and ***, of infrastructure, by *** for someone-else, with ***, ***"
+            assert shown in text.replace("\\*", "*")
 
 
 @pytest.mark.fault("F16", "K07")

@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tui import config_file, logs, paths
 from tui.chat import Chat
@@ -14,6 +14,7 @@ from tui.client import Client
 from tui.commands.table import print_json, print_line, print_table
 from tui.commands.trial import Trial
 from tui.config import Config, Profile
+from tui.credentials import is_secret_parameter
 from tui.errors import Exit
 from tui.model import Conversation
 from tui.moments import moment
@@ -81,11 +82,25 @@ def _show(profile: Profile) -> None:
         ("replay", "yes" if profile.replay else "no"),
         ("connect_timeout", f"{profile.connect_timeout:g} s"),
         ("idle_timeout", f"{profile.idle_timeout:g} s"),
-        ("params", json.dumps(dict(profile.params))),
+        ("params", json.dumps(_without_keys(dict(profile.params)))),
         ("ca_file", profile.ca_file or "none"),
     ]
     for name, value in rows:
         print_line(f"{name:16} {one_line(value)}")
+
+
+def _without_keys(params: Any) -> Any:
+    """Fields of a request's body, with stars for those that are keys."""
+    match params:
+        case dict():
+            return {
+                name: "***" if is_secret_parameter(name, value) else _without_keys(value)
+                for name, value in params.items()
+            }
+        case list():
+            return [_without_keys(value) for value in params]
+        case _:
+            return params
 
 
 async def _models(config: Config, profile: Profile) -> int:

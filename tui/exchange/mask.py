@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from tui.config import Config
-from tui.credentials import Secret, is_secret
+from tui.credentials import Secret, is_secret, secret_parameters
 from tui.errors import ConfigError
 from tui.keys import read_key
 from tui.model import Turn
@@ -86,6 +86,7 @@ def _plain_secrets(config: Config) -> set[str]:
             if is_secret(header):
                 # The last word alone, too: “Bearer” and the like stand before a key, and are no part of it.
                 secrets |= {value, value.rpartition(" ")[2]}
+        secrets |= {value for _, value in secret_parameters(profile.params)}
     return secrets | {os.environ.get(name, "").strip() for name in config.key_variables}
 
 
