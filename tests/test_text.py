@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import unicodedata
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from tests.payloads import payloads
 from tui.text import FORBIDDEN, MARK_LIMIT, Cleaner, cap_marks, clean, one_line, safe_url, shell_word, storable, typed
@@ -20,6 +22,7 @@ NASTY = st.text(
         st.sampled_from(
             "\x00\x07\x08\t\n\x0b\x0c\r\x1b\x7f\x80\x85\x9b\x9c\x9d\xad\u0301\u0489\u061c\u115f\u17b4\u180e\u200b\u200c"
             "\u200d\u200e\u200f\u2028\u202e\u2066\ufe0f\ufeff\ud800\udfff\U000e0041\U000e0100[]\\;a "
+            "\u093e\u1160\u1161\ud7b0\ufff0\U0001bca0\U0001d165\U0001d173\U0001f3fb"
         ),
     )
 )
@@ -51,6 +54,7 @@ def cleaned_in_parts(text: str, cuts: list[int]) -> str:
         ("hi\U000e0053\U000e0041\U000e0059", "hi⟨3 hidden characters⟩"),
         ("x\U000e0100y", "x⟨1 hidden character⟩y"),
         ("👩‍👩‍👧 🇩🇪 ❤️ 漢字", "👩‍👩‍👧 🇩🇪 ❤️ 漢字"),
+        ("a\U0001d173b\U0001d17a\U0001bca0\U0001bca3", "a<U+1D173>b<U+1D17A><U+1BCA0><U+1BCA3>"),
         ("a\ud800b\udfff", "a\ufffdb\ufffd"),
         ("a\ufffeb\ue000\U0010fffd\u0378", "a\ufffeb\ue000\U0010fffd\u0378"),
         ("a\u2028b\u2029c\x85d", "a b c d"),
@@ -91,7 +95,11 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mark", ["\u0301", "\u0489", "\u20dd", "\ufe0f", "\u200d", "\u200c", "\u0e49", "\u093c", "\u05b0"]
+    "mark",
+    [
+        *("\u0301", "\u0489", "\u20dd", "\ufe0f", "\u200d", "\u200c", "\u0e49", "\u093c", "\u05b0"),
+        *("\u093e", "\u1161", "\u11a8", "\ud7b0", "\u302e", "\U0001d165", "\U0001f3fb", "\U00013430"),
+    ],
 )
 def test_marks_without_end_are_capped(mark: str) -> None:
     shown = clean("e" + mark * 100_000 + "f")
@@ -111,7 +119,40 @@ def test_words_of_many_letters_in_scripts_with_marks_stay_whole() -> None:
     assert clean(words) == words
 
 
-@pytest.mark.parametrize("end", ["\r", "\u0301", "\U000e0041", "\u200e", "\r\u0301\U000e0041"])
+def test_what_is_made_visible_is_what_may_not_be_in_a_line() -> None:
+    for code in range(sys.maxunicode + 1):
+        char = chr(code)
+        assert (clean(char) == char) is (char == "\n" or not FORBIDDEN.match(char)), hex(code)
+
+
+def test_whatever_takes_no_cell_is_capped() -> None:
+    """As the program counts cells, of all characters there are."""
+    for code in range(0x300, sys.maxunicode + 1):
+        char = chr(code)
+        if cell_len(f"a{char * 3}") == 1 and not FORBIDDEN.match(char):
+            assert clean("a" + char * 40) == "a" + char * MARK_LIMIT, hex(code)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "हिन्दी क्ष्म्य वाक्यांश",
+        "தமிழ் சொற்றொடர்",
+        "বাংলা কর্ত্তৃপক্ষ",
+        "മലയാളം സ്വാതന്ത്ര്യം",
+        "မြန်မာဘာသာ ကျွန်ုပ်",
+        "བསྒྲུབས་ བཀྲ་ཤིས་",
+        "ភាសាខ្មែរ ស្ត្រី",
+        unicodedata.normalize("NFD", "한국어 문장을 읽습니다 닭값"),
+        "👍🏽 👩🏿\u200d🔬",
+    ],
+)
+def test_words_with_marks_that_have_their_place_stay_whole(words: str) -> None:
+    assert clean(words * 20) == words * 20
+    assert cleaned_in_parts(words, list(range(len(words)))) == words
+
+
+@pytest.mark.parametrize("end", ["\r", "\u0301", "\u093e", "\u1161", "\U000e0041", "\u200e", "\r\u0301\U000e0041"])
 def test_what_only_the_next_piece_decides_is_held_back_and_not_lost(end: str) -> None:
     cleaner = Cleaner()
     assert cleaner.feed("a" + end) == "a"

@@ -28,6 +28,7 @@ def _table() -> dict[int, str | None]:
     table |= dict.fromkeys((0x200E, 0x200F, 0x061C))
     marked = [0xAD, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180E, 0x200B, 0x3164, 0xFEFF, 0xFFA0]
     marked += [*range(0x202A, 0x202F), *range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC)]
+    marked += [*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B)]
     table |= {code: f"<U+{code:04X}>" for code in marked}
     return table
 
@@ -35,19 +36,41 @@ def _table() -> dict[int, str | None]:
 _TABLE = _table()
 _LINE_END = pattern("\r+\n")
 _HIDDEN = pattern("[\U000e0000-\U000e0fff]+")
-_OBEYED = (
-    "\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff"
+_PLAIN = (
+    "\x20-\x7e\xa0-\xac\xae-\u061b\u061d-\u115e\u1161-\u17b3\u17b6-\u180d\u180f-\u200a\u200c\u200d\u2010-\u2027"
+    "\u202f-\u205f\u2070-\u3163\u3165-\ud7ff\ue000-\ufefe\uff00-\uff9f\uffa1-\ufff8\ufffc-\uffff"
+    "\U00010000-\U0001bc9f\U0001bca4-\U0001d172\U0001d17b-\U000dffff\U000e1000-\U0010ffff"
 )
-_SUSPECT = pattern(f"[{_OBEYED}]")
-FORBIDDEN = pattern(f"[\n{_OBEYED}]")
+"""All but what the table or the count of hidden characters is for: most characters are found at once to be among these."""
+
+_SUSPECT = pattern(f"[^\n{_PLAIN}]")
+FORBIDDEN = pattern(f"[^{_PLAIN}]")
 """What may never be in a line on its way to a terminal, whatever produced it."""
 
 _WITH_MARKS = pattern(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u1dff\u200c\u200d\u20d0-\u20f0\u2cef-\u2cf1\u2d7f\u2de0-\u2dff\u302a-\u309a"
-    f"\ua66f-\uabed\ufb1e\ufe00-\ufe2f\U000101fd-\U0001e94a]{{{MARK_LIMIT + 1},}}"
+    "\ua66f-\uabed\ud7b0-\ud7ff\ufb1e\ufe00-\ufe2f\ufff0-\ufff8\U000101fd-\U0001f3ff]"
+    f"{{{MARK_LIMIT + 1},}}"
 )
 """A run of characters from the blocks that marks are in: letters of those scripts are among them, so it needs a look."""
+
+
+_MARKS = frozenset(("Mn", "Me", "Mc"))
+_DRAWN_ON = frozenset(
+    chr(code)
+    for first, _, last in (
+        part.partition("-")
+        for part in (
+            "200c-200d 1160-11ff d7b0-d7ff fff0-fff8 13430-13440 13447-13455 1f3fb-1f3ff 897 cf3 ece 1acf-1add 1ae0-1aeb "
+            "10d69-10d6d 10efa-10eff 11241 113b8-113c0 113c2 113c5 113c7-113ca 113cc-113d0 113d2 113e1-113e2 11b60-11b67 "
+            "11f00-11f01 11f03 11f34-11f3a 11f3e-11f42 11f5a 1611e-1612f 1e08f 1e4ec-1e4ef 1e5ee-1e5ef 1e6e3 1e6e6 "
+            "1e6ee-1e6ef 1e6f5"
+        ).split()
+    )
+    for code in range(int(first, 16), int(last or first, 16) + 1)
+)
+"""What else takes no cell: joiners, the later parts of a Korean syllable, skin colours, and marks that are newer than
+Python's tables may be."""
 
 
 class Cleaner:
@@ -79,7 +102,7 @@ def clean(text: str) -> str:
     if _SUSPECT.search(text):
         text = _LINE_END.sub("\n", text)
         text = _HIDDEN.sub(_count_hidden, text).translate(_TABLE)
-    return _WITH_MARKS.sub(_cap_marks, text)
+    return text if text.isascii() else _WITH_MARKS.sub(_cap_marks, text)
 
 
 def typed(text: str) -> str:
@@ -122,7 +145,8 @@ def _is_open(char: str) -> bool:
 
 
 def _is_mark(char: str) -> bool:
-    return char in "\u200c\u200d" or (char >= "\u0300" and unicodedata.category(char) in ("Mn", "Me"))
+    """Whether it takes no cell of its own, but is drawn onto what stands before it."""
+    return char >= "\u0300" and (unicodedata.category(char) in _MARKS or char in _DRAWN_ON)
 
 
 def _count_hidden(match: re.Match[str]) -> str:
@@ -132,9 +156,10 @@ def _count_hidden(match: re.Match[str]) -> str:
 
 def _cap_marks(match: re.Match[str]) -> str:
     kept: list[str] = []
-    count = 0
+    count, category = 0, unicodedata.category
     for char in match[0]:
-        count = count + 1 if _is_mark(char) else 0
+        # As `_is_mark` has it, for which it is called too often here.
+        count = count + 1 if category(char) in _MARKS or char in _DRAWN_ON else 0
         if count <= MARK_LIMIT:
             kept.append(char)
     return "".join(kept)
