@@ -228,6 +228,7 @@ def test_an_ordinary_address_may_be_opened(url: str) -> None:
     [
         *"javascript:alert(1) file:///etc/passwd data:text/html,x vscode://x ssh://-oProxyCommand=x smb://h/x".split(),
         *"//evil.example ../../etc/passwd -rf http: https:// mailto: xhttp://a ftp://a".split(),
+        *"https:///evil.example http://?x http://#x http://:80/ HTTP:///".split(),
         *["", " http://a", "http://a b", "http://a\n", "http://a\x1b]0;x\x07", "http://a\x9c", "http://a\u202eb"],
         *["http://a\u200bb", 'http://a"b', "http://a<b", "http://a\\b", "http://a`b", "http://a|b", "http://a\ud800"],
         "http://" + "a" * 2048,

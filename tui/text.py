@@ -192,11 +192,11 @@ def _without_surrogates(text: str) -> str:
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-_LINK = pattern(r"(?i)(https?://(?![^/?#]*@)|mailto:)[^\s\x00-\x20\x7f-\x9f\"<>\\^`{|}]+\Z")
+_LINK = pattern(r"(?i)(https?://(?![/?#:])(?![^/?#]*@)|mailto:)[^\s\x00-\x20\x7f-\x9f\"<>\\^`{|}]+\Z")
 
 
 def safe_url(url: str) -> str | None:
-    """`url` if it may be opened or written into a terminal's link sequence: http, https or mailto, and plain.
+    """`url` if it may be opened or written into a terminal's link sequence: http, https or mailto, plain, and with a host.
 
     One with a user's name is none: what stands before the @ passes for the host.
     """

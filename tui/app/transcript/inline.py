@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -18,11 +19,23 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _BARE_URL = re.compile(r"https?://(?:[^\s<>\"'`\\^{|}\[\]()]|\([^\s<>\"'`\\^{|}\[\]()]*\))+")
-_ADDRESS = re.compile(
-    r"(?i)https?:|mailto:|www\.|[\w-]\.(?!(?:js|md|py|rb|rs|sh|ts)\b)"
-    r"(?:[a-z]{2}|com|org|net|info|biz|dev|gov|edu|int|mil|app|bank|cloud|site|online|shop|store|tech|name|xyz)(?![\w-])"
+_FILE = (
+    "bash|bat|c|cc|cfg|conf|cpp|cs|css|csv|cxx|dll|docx|env|exe|gif|go|gz|h|hpp|html?|ini|ipynb|java|jpe?g|js|json|jsonl|jsx|kts?"
+    "|lock|log|lua|md|mdx|pdf|php|png|py|pyi|rb|rs|rst|sh|sql|svg|swift|tar|toml|tsx?|txt|vue|xlsx|xml|ya?ml"
 )
-"""What in a link's words passes for where it goes. The letters excepted end names of files far more often."""
+_ADDRESS = re.compile(
+    r"(?i)https?:|mailto:|://|www\.|\.xn--"
+    r"|[\w-]\.(?!(?:js|md|py|rb|rs|sh|ts)\b)"
+    r"(?:[a-z]{2}|com|org|net|info|biz|dev|gov|edu|int|mil|app|bank|cloud|site|online|shop|store|tech|name|xyz)(?![\w-])"
+    rf"|[\w-]\.(?!(?:{_FILE})\b)[^\W\d_]{{2,}}(?![\w(-])"
+    r"|[\w-]\.[^\W\d_]{2,}(?::\d+)?/"
+    r"|(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])|\[(?=[\da-f.]*:)[\da-f:.]+\]"
+    rf"|(?<![\w.-])(?=[\d.-]*[^\W\d])(?![\w.-]*\.(?:{_FILE}):)[\w.-]+:\d{{2,5}}(?![\w.])"
+)
+"""What in a link's words passes for where it goes. The letters excepted end names of files far more often; a name before a
+parenthesis is a function's."""
+
+_LOOKALIKES = str.maketrans("\u3002\u06d4\ua4f8\u2236\ua789\u2044\u2215", "...:://")
 
 TASK = re.compile(r"\[([ xX])\] ")
 """What makes an item of a list a task, if it begins with it."""
@@ -112,11 +125,19 @@ def _linked(text: str, style: Style, palette: Palette) -> Iterator[Run]:
 def _told_target(said: str, target: str, style: Style, palette: Palette) -> Iterator[Run]:
     """Where a link goes, in so many words, if it cannot be opened or says that it goes elsewhere."""
     url = safe_url(target)
-    if url is not None and said.strip() and not _ADDRESS.search(said):
+    if url is not None and said.strip() and not _ADDRESS.search(_as_read(said)):
         return
     if _bare(said) != _bare(target):
         text = one_line(target, 200)
         yield Run(f" ({text})" if said else text, style + palette.muted, url or "")
+
+
+def _as_read(said: str) -> str:
+    """Words as a reader takes them: letters and signs in the form they are known in, and without what is not seen."""
+    if said.isascii():
+        return said
+    text = unicodedata.normalize("NFKC", said).translate(_LOOKALIKES)
+    return "".join(char for char in text if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
 
 
 def _bare(address: str) -> str:
