@@ -8,8 +8,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from tui.credentials import is_secret
 from tui.errors import ConfigError
+from tui.patterns import pattern
 
 _EXAMPLE = "it looks like https://api.example.com/v1"
+
+
+_CALL = pattern(r"(?i)(?:/chat/completions|/responses|(?<=/v1)/messages|/api/chat)\Z")
+"""What protocols add to an address: one that ends so was copied with the call."""
 
 
 def origin_of(url: str) -> str:
@@ -50,11 +55,17 @@ def check_base_url(url: str, *, key: str = "") -> str:
         raise ConfigError("the address holds a key or a fragment.", hint="use api_key_env, or headers, instead")
     if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z]+)?", host) or _bad_labels(host):
         raise ConfigError("the address has no valid host name.", hint=_EXAMPLE)
+    path = parts.path.rstrip("/")
+    if call := _CALL.search(path):
+        raise ConfigError(
+            f"the address ends in {call[0]}, which is added to it with each request.",
+            hint=f"take {call[0]} off its end",
+        )
     if parts.scheme == "http" and key and not is_loopback(host):
         raise ConfigError(
             f"{key} would be sent unencrypted.", hint="use https://, or set allow_plain_http = true if you must"
         )
-    return SplitResult(parts.scheme, parts.netloc, parts.path.rstrip("/"), parts.query, "").geturl()
+    return SplitResult(parts.scheme, parts.netloc, path, parts.query, "").geturl()
 
 
 def _bad_labels(host: str) -> bool:
