@@ -240,8 +240,9 @@ async def test_a_keyring_that_asks_and_waits_can_be_left(monkeypatch: pytest.Mon
 
 async def test_a_keyring_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
-    with pytest.raises(ConfigError, match="need the package keyring"):
+    with pytest.raises(ConfigError, match="need the package keyring") as caught:
         await read_key(KeySource("keyring", ("palaver/me",)))
+    assert caught.value.hint == "install the package keyring beside Palaver: pip install keyring"
 
 
 async def test_a_keyring_that_is_locked_or_absent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,9 @@ from tui.aside import aside
 from tui.credentials import KeySource, Secret
 from tui.errors import ConfigError
 
+KEYRING_MISSING = "Keys from the keyring need the package keyring."
+KEYRING_HINT = "install the package keyring beside Palaver: pip install keyring"
+
 COMMAND_TIMEOUT = 30.0
 """Seconds a key command may take: it may have to ask for a finger on a token."""
 
@@ -114,9 +117,7 @@ def _from_keyring(source: KeySource) -> str:
     try:
         import keyring  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
-        raise ConfigError(
-            "Keys from the keyring need the package keyring.", hint="pip install 'palaver[keyring]'"
-        ) from None
+        raise ConfigError(KEYRING_MISSING, hint=KEYRING_HINT) from None
     service, _, user = source.where[0].partition("/")
     shown, _, owner = source.named.partition("/")
     named = shlex.join([shown, owner])

@@ -16,7 +16,7 @@ from tui.commands.doctor_lines import Line, Mark, guarded
 from tui.config import Config, Profile
 from tui.credentials import KeySource
 from tui.errors import ConfigError
-from tui.keys import read_key
+from tui.keys import KEYRING_HINT, KEYRING_MISSING, read_key
 from tui.text import shell_word
 
 _PLACE = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?")
@@ -78,9 +78,7 @@ def _key(source: KeySource) -> tuple[str, ConfigError | None]:
                 return f"key: {source}, not run here", None
             case "keyring":
                 if find_spec("keyring") is None:
-                    raise ConfigError(
-                        "Keys from the keyring need the package keyring.", hint="pip install 'palaver[keyring]'"
-                    )
+                    raise ConfigError(KEYRING_MISSING, hint=KEYRING_HINT)
                 return f"key: {source}, not opened here", None
             case _:
                 return "no key", None
