@@ -53,6 +53,7 @@ class Profile:
     context_window: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = "built in"
+    allow_plain_http: bool = False
 
     @property
     def origin(self) -> str:

@@ -83,7 +83,7 @@ EXAMPLE = """\
 # titles = "text"                      # or "model": let it name new sessions; or "off"
 # context_window = 128000              # tokens the model can take; shows how full it is
 # connect_timeout = 10                 # seconds
-# idle_timeout = 120                   # seconds without a byte
+# idle_timeout = 300                   # seconds without a byte, before and within an answer
 # ca_file = "/etc/ssl/our-ca.pem"
 # params = { temperature = 0.2 }
 
@@ -187,6 +187,7 @@ class _Reader:
                 if name in table
             },
             source=str(self.file),
+            allow_plain_http=self._get(table, "allow_plain_http", bool, False, where),
         )
 
     def _key(self, table: dict[str, Any], where: str) -> KeySource:

@@ -46,6 +46,21 @@ def test_showing_one_names_the_keys_source_only(write_config: Write) -> None:
     assert palaver("profiles", "show", "nope").returncode == 3
 
 
+@pytest.mark.parametrize(
+    ("more", "timeout", "allowed"),
+    [
+        ("", "300 s before an answer, 120 s within it", "no"),
+        ("idle_timeout = 7.5", "7.5 s", "no"),
+        ('protocol = "ollama"\nallow_plain_http = true', "300 s", "yes"),
+    ],
+)
+def test_showing_one_tells_what_is_in_force(write_config: Write, more: str, timeout: str, allowed: str) -> None:
+    write_config(f'[profiles.here]\nbase_url = "https://api.example.com/v1"\n{more}\n')
+    lines = palaver("profiles", "show", "here").stdout.splitlines()
+    assert f"idle_timeout     {timeout}" in lines
+    assert f"allow_plain_http {allowed}" in lines
+
+
 @pytest.mark.fault("K05")
 def test_showing_one_tells_no_key_among_its_parameters(write_config: Write) -> None:
     params = 'params = { api_key = "hush1", max_tokens = 5, nested = [{ password = "hush2", model = "m" }] }'

@@ -294,7 +294,7 @@ def test_the_table_tells_what_holds_if_nothing_is_given(tmp_path: Path) -> None:
     assert reading.rows("How a conversation is continued")[0][0] == f"`{profile.continue_by}` (the default)"
     assert (told["connect_timeout"], told["idle_timeout"]) == (
         f"{profile.connect_timeout:g}",
-        f"{profile.idle_timeout:g}",
+        f"{profile.begin_timeout:g} before an answer, {profile.idle_timeout:g} within it",
     )
     assert told["replay"] == json.dumps(profile.replay)
 

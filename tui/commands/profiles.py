@@ -81,12 +81,18 @@ def _show(profile: Profile) -> None:
         ("options", ", ".join(f"{name} = {json.dumps(value)}" for name, value in profile.options.items()) or "none"),
         ("replay", "yes" if profile.replay else "no"),
         ("connect_timeout", f"{profile.connect_timeout:g} s"),
-        ("idle_timeout", f"{profile.idle_timeout:g} s"),
+        ("idle_timeout", _idle_timeout(profile)),
+        ("allow_plain_http", "yes" if profile.allow_plain_http else "no"),
         ("params", json.dumps(_without_keys(dict(profile.params)))),
         ("ca_file", profile.ca_file or "none"),
     ]
     for name, value in rows:
         print_line(f"{name:16} {one_line(value)}")
+
+
+def _idle_timeout(profile: Profile) -> str:
+    begin, within = profile.begin_timeout, profile.idle_timeout
+    return f"{within:g} s" if begin in (None, within) else f"{begin:g} s before an answer, {within:g} s within it"
 
 
 def _without_keys(params: Any) -> Any:
