@@ -475,17 +475,56 @@ TRANSIENT_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("event", TRANSIENT_ERRORS)
-async def test_trouble_that_passes_is_waited_out_before_anything_is_shown(event: dict[str, Any]) -> None:
-    """An item that was opened and says nothing yet has not been shown."""
+def begun_and(event: dict[str, Any]) -> Callable[[Exchange], object]:
+    """An answer that begins, shows nothing, and ends so."""
 
-    def trouble(exchange: Exchange) -> object:
+    def answer(exchange: Exchange) -> object:
         exchange.respond().event({"type": "response.created", "response": {"id": "resp_x"}})
         item = {"type": "reasoning", "id": "rs_1", "summary": []}
         exchange.event({"type": "response.output_item.added", "item": item, "output_index": 0})
         return exchange.event(event).end()
 
-    told, one = await answers(trouble, well)
+    return answer
+
+
+@pytest.mark.parametrize("event", TRANSIENT_ERRORS)
+async def test_trouble_that_passes_is_waited_out_before_an_answer_begins(event: dict[str, Any]) -> None:
+    told, one = await answers(lambda exchange: exchange.respond().event(event).end(), well)
+    assert (told.turn.status, told.turn.text) == (DONE, "fine")
+    assert len(one.waits.seconds) == 1
+
+
+@pytest.mark.parametrize("event", TRANSIENT_ERRORS)
+async def test_once_an_answer_has_begun_a_server_that_keeps_things_is_asked_nothing_again(
+    event: dict[str, Any],
+) -> None:
+    """It has the prompt in the conversation by then."""
+    told, one = await answers(begun_and(event))
+    assert (told.turn.status, told.exit_status, one.waits.seconds) == (FAILED, 8, [])
+
+
+async def test_an_attempt_counts_only_the_events_of_its_own_answer() -> None:
+    def limited(exchange: Exchange) -> object:
+        return exchange.respond().event(TRANSIENT_ERRORS[0]).end()
+
+    told, one = await answers(limited, limited, well)
+    assert (told.turn.status, len(one.waits.seconds)) == (DONE, 2)
+
+
+@pytest.mark.parametrize("status", [502, 504, 520, 524, 527])
+@pytest.mark.fault("N10")
+async def test_what_a_gateway_has_handed_on_is_not_sent_again_where_the_server_keeps_things(status: int) -> None:
+    told, one = await answers(page(status, ""))
+    assert (told.turn.status, told.exit_status, one.waits.seconds) == (FAILED, 8, [])
+    assert told.words.endswith(f"(status {status}) — it may have been received; press r to send it again")
+    told, one = await answers(reply(status), chatted, profile=CHAT_PROFILE)
+    assert (told.turn.status, len(one.waits.seconds)) == (DONE, 1)
+
+
+@pytest.mark.parametrize("event", TRANSIENT_ERRORS)
+async def test_trouble_that_passes_is_waited_out_where_the_server_keeps_nothing(event: dict[str, Any]) -> None:
+    """An item that was opened and says nothing yet has not been shown."""
+    told, one = await answers(begun_and(event), well, profile=replace(PROFILE, continue_by="nothing"))
     assert (told.turn.status, told.turn.text) == (DONE, "fine")
     assert [item.text for item in told.turn.items if item.text or item.name] == ["fine"]
     assert len(one.waits.seconds) == 1
@@ -559,11 +598,11 @@ STATUSES = [
     pytest.param(reply(429, QUOTA), 1, 8, "The quota is used up: You exceeded your current quota.", id="429 quota"),
     pytest.param(reply(500, {"error": {"message": ""}}), 1, 6, f"{HOST} failed: status 500.", id="500 without words"),
     pytest.param(reply(500, {"error": {"message": "Oops."}}), 1, 6, f"{HOST} failed: Oops.", id="500"),
-    pytest.param(page(502, "502 Bad Gateway"), 3, 8, f"A gateway before {HOST} got no answer (status 502) (“502 Bad", id="502"),
-    pytest.param(page(504, "Timeout"), 3, 8, f"A gateway before {HOST} got no answer (status 504)", id="504"),
+    pytest.param(page(502, "502 Bad Gateway"), 1, 8, f"A gateway before {HOST} got no answer (status 502) (“502 Bad", id="502"),
+    pytest.param(page(504, "Timeout"), 1, 8, f"A gateway before {HOST} got no answer (status 504)", id="504"),
     pytest.param(reply(503, {"detail": "x"}, retry_after="2"), 3, 8, f"{HOST} is overloaded or down (status 503)", id="503"),
     pytest.param(reply(529, {"detail": "x"}), 3, 8, f"{HOST} is overloaded or down (status 529)", id="529"),
-    pytest.param(reply(524, {"detail": "x"}), 3, 8, f"{HOST} is overloaded or down (status 524)", id="524"),
+    pytest.param(reply(524, {"detail": "x"}), 1, 8, f"{HOST} is overloaded or down (status 524)", id="524"),
     pytest.param(reply(302), 1, 6, f"{HOST} answered with the unexpected status 302.", id="302 to nowhere"),
     pytest.param(reply(201, {}), 1, 6, f"{HOST} answered with the unexpected status 201.", id="201"),
     pytest.param(reply(600, {}), 1, 6, f"{HOST} answered with the unexpected status 600.", id="600"),

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 import pytest
 
 from tui.client.reply import Rejected, Reply, read_reply
-from tui.client.retry import LONGEST_WAIT, Policy, Wait, is_limited, is_locked, is_quota, read_retry_after
+from tui.client.retry import (
+    LONGEST_WAIT,
+    Policy,
+    Wait,
+    is_limited,
+    is_locked,
+    is_quota,
+    may_be_at_work,
+    read_retry_after,
+)
 from tui.errors import Unreachable
 
 NOW = 1696004797.0
@@ -88,7 +97,10 @@ MATRIX = {
     "400": Row(rejected(400, b'{"error":{"message":"no"}}'), [], []),
     "400, to be retried": Row(rejected(400, x_should_retry="true"), TWICE, TWICE),
     "stranger in the stream": Row(in_stream("invalid_prompt"), [], []),
-    **{str(status): Row(rejected(status), TWICE, TWICE) for status in (408, 425, 429, 502, 503, 504, 529, 520, 524, 527)},
+    "504, to be retried": Row(rejected(504, x_should_retry="true"), TWICE, TWICE),
+    "504 in the stream": Row(Rejected(Reply(504), in_stream=True), TWICE, []),
+    **{str(status): Row(rejected(status), TWICE, TWICE) for status in (408, 425, 429, 503, 521, 522, 523, 525, 526, 529)},
+    **{str(status): Row(rejected(status), TWICE, []) for status in (502, 504, 520, 524, 527)},
     **{str(status): Row(rejected(status), [], []) for status in (401, 403, 404, 405, 410, 413, 415, 422, 426, 451, 528, 600)},
 }  # fmt: skip
 
@@ -98,6 +110,20 @@ MATRIX = {
 def test_the_matrix(name: str, keeps: bool) -> None:
     row = MATRIX[name]
     assert waits(row.failure, keeps=keeps) == (row.stateful if keeps else row.stateless)
+
+
+@pytest.mark.parametrize("failure", [rejected(503), in_stream("rate_limit_exceeded"), rejected(409), CONNECT])
+def test_an_answer_that_has_begun_is_asked_for_again_only_where_the_server_keeps_nothing(
+    failure: Rejected | Unreachable,
+) -> None:
+    assert policy(keeps=True).after(failure, begun=True) is None
+    assert policy(keeps=False).after(failure, begun=True) == policy().after(failure)
+
+
+def test_which_refusals_leave_open_whether_the_server_is_at_work() -> None:
+    assert may_be_at_work(Reply(504))
+    assert not may_be_at_work(Reply(503))
+    assert not may_be_at_work(read_reply(504, b"", {"x-should-retry": "true"}))
 
 
 def test_pauses_grow_shrink_by_chance_and_have_a_longest() -> None:

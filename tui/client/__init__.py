@@ -185,6 +185,7 @@ class _Turn:
         while True:
             yield AttemptStarted(kind, self._request.conversation_id)
             failure: Rejected | Unreachable
+            had_come = self._http.events_read
             try:
                 events = self._wire.stream(self._http, self._request)
                 async with aclosing(events):
@@ -211,7 +212,9 @@ class _Turn:
                     yield event
                 kind = AttemptKind.FRESH
                 continue
-            wait = self._policy.after(failure) if self._may_repeat else None
+            # One event may be the failure itself; before another one the server has begun to answer.
+            begun = self._http.events_read > had_come + 1
+            wait = self._policy.after(failure, begun=begun) if self._may_repeat else None
             if wait is None:
                 if self._fresh_note:
                     yield Noted(f"{FORGOTTEN}.")
@@ -258,9 +261,13 @@ class _Turn:
     def _explain(self, failure: Rejected | Unreachable) -> TurnError:
         if isinstance(failure, Unreachable):
             return explain_unreachable(failure, self._policy.keeps)
+        from tui.client.retry import may_be_at_work
         from tui.client.verdict import explain
 
-        return explain(failure.reply, self._http, shown=self._shown)
+        error = explain(failure.reply, self._http, shown=self._shown)
+        if self._policy.keeps and not failure.in_stream and may_be_at_work(failure.reply):
+            error.hint = MAY_BE_RECEIVED
+        return error
 
 
 def _is_visible(event: TurnEvent) -> bool:

@@ -30,7 +30,7 @@ class Body:
     """Reads the body of `response`, which came from `host`, once.
 
     `said` is how what it says may be repeated, up to so many characters; between two pieces of it there may be `idle`
-    seconds. `on_bytes` is given each piece as it comes.
+    seconds. `on_bytes` is given each piece as it comes; `on_event` is called before each event is told.
     """
 
     def __init__(
@@ -40,12 +40,14 @@ class Body:
         said: Callable[[str, int], str],
         idle: float,
         on_bytes: Callable[[bytes], None] | None = None,
+        on_event: Callable[[], None] = lambda: None,
     ) -> None:
         self._response = response
         self._host = host
         self._said = said
         self._idle = idle
         self._on_bytes = on_bytes
+        self._on_event = on_event
 
     async def events(
         self,
@@ -85,6 +87,7 @@ class Body:
                 async with aclosing(_pieces(head, chunks)) as pieces:
                     async for piece in pieces:
                         for event in reads.feed(piece):
+                            self._on_event()
                             yield event
                             if now() - yielded > YIELD_AFTER:
                                 await asyncio.sleep(0)
@@ -96,6 +99,7 @@ class Body:
                 raise Refused(f"{self._host} sent an event too large to read (16 MiB).") from None
         last = reads.end()
         if last is not None:
+            self._on_event()
             yield last
 
     async def value(self) -> Any:

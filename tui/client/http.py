@@ -61,6 +61,9 @@ class Http:
         except ValueError:
             raise self._no_address() from None
         self.proxy = ""
+        self.events_read = 0
+        """How many events of answers there were so far."""
+
         self._proxy_variable = ""
         self._secrets = _secrets(profile, key)
         self._key = key
@@ -247,7 +250,10 @@ class Http:
         raise Rejected(reply)
 
     def _body(self, response: httpx.Response) -> Body:
-        return Body(response, self.host, self.said, self.profile.idle_timeout, self._on_bytes)
+        return Body(response, self.host, self.said, self.profile.idle_timeout, self._on_bytes, self._count)
+
+    def _count(self) -> None:
+        self.events_read += 1
 
     def _headers(self) -> dict[str, str]:
         headers = {"user-agent": f"palaver/{__version__}", "accept-encoding": "identity", "connection": "close"}

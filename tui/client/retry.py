@@ -16,7 +16,13 @@ LONGEST_WAIT = 120.0
 """A server that asks for more patience than this, in seconds, is not waited for."""
 
 _LOCKED_WAITS = (1.0, 2.0, 4.0)
-_TRANSIENT = {408, 425, 429, 502, 503, 504, 529, *range(520, 528)}
+_NOT_TAKEN_UP = {408, 425, 429, 503, 521, 522, 523, 525, 526, 529}
+"""What says that the server has not begun with a request, or that no gateway could hand it on."""
+
+_GATEWAY = {502, 504, 520, 524, 527}
+"""What a gateway says that has handed a request on and got no answer: the server may be at work on it."""
+
+_TRANSIENT = _NOT_TAKEN_UP | _GATEWAY
 _LOCKED = pattern(
     r"(?i)conversation_locked|another (process|request) is (currently|already)|is already (running|processing)"
 )
@@ -50,8 +56,11 @@ class Policy:
     _locks: int = 0
     _waited: float = 0.0
 
-    def after(self, failure: Rejected | Unreachable) -> Wait | None:
-        """How long to wait before the same request is made again, or None when it must not be."""
+    def after(self, failure: Rejected | Unreachable, *, begun: bool = False) -> Wait | None:
+        """How long to wait before the same request is made again, or None when it must not be. `begun`: part of an answer
+        to it had come, so that the server has taken it up."""
+        if begun and self.keeps:
+            return None
         wait = self._rejected(failure) if isinstance(failure, Rejected) else self._unreachable(failure)
         if wait is None or self._waited + wait.seconds > self.budget:
             return None
@@ -76,7 +85,7 @@ class Policy:
         status = reply.status or _IN_STREAM.get(reply.code, 0) or _IN_STREAM.get(reply.type, 0)
         if reply.should_retry is False or is_quota(reply):
             return None
-        if status in _TRANSIENT or reply.should_retry:
+        if status in (_NOT_TAKEN_UP if self.keeps else _TRANSIENT) or reply.should_retry:
             if self._transients == 2:
                 return None
             asked = read_retry_after(reply.retry_after, self.now() if self.now else None)
@@ -112,6 +121,11 @@ def is_quota(reply: Reply) -> bool:
 def is_limited(reply: Reply) -> bool:
     """Whether the trouble is one of load: it passes by itself."""
     return reply.status in _TRANSIENT or reply.code in _IN_STREAM or reply.type in _IN_STREAM
+
+
+def may_be_at_work(reply: Reply) -> bool:
+    """Whether the server may be at work on the request although a gateway has refused it."""
+    return reply.status in _GATEWAY and not reply.should_retry
 
 
 def read_retry_after(value: str | None, now: float | None) -> float | None:
