@@ -10,7 +10,7 @@ import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -242,6 +242,39 @@ class Authority:
         context.load_cert_chain(self.file + ".own")
 
 
+@asynccontextmanager
+async def tls_by_hand(context: ssl.SSLContext, after: bytes = b"") -> AsyncIterator[str]:
+    """The address of a server that makes secure connections, and sends `after` on each as it is, in place of an answer.
+
+    Unlike asyncio's, it says why it refuses one.
+    """
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = context.wrap_bio(incoming, outgoing, server_side=True)
+        while data := await reader.read(65536):
+            incoming.write(data)
+            try:
+                secure.do_handshake()
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                continue
+            except ssl.SSLError:
+                writer.write(outgoing.read())
+            else:
+                writer.write(outgoing.read() + after)
+            break
+        with suppress(ConnectionError):
+            while await reader.read(65536):
+                pass
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    await server.wait_closed()
+
+
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
@@ -333,6 +366,53 @@ async def test_http_to_a_server_of_something_else(greeting: bytes, end: Step, pr
     assert outcome(told) == (FAILED, 5, "")
     assert told.words == (f"127.0.0.1:{server.port} is not an HTTP server — check base_url (https:// or http://?)")
     assert len(told.turn.attempts) == 1
+
+
+@pytest.mark.parametrize(
+    ("newest", "words"),
+    [
+        (ssl.TLSVersion.TLSv1_2, "refused to make a secure connection — it may want a client certificate"),
+        (ssl.TLSVersion.TLSv1_3, "wants a client certificate — Palaver has none to show: check base_url"),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["responses", "chat"])
+@pytest.mark.fault("N05")
+async def test_a_server_that_wants_a_certificate_of_ours(
+    newest: ssl.TLSVersion, words: str, protocol: str, authority: Authority
+) -> None:
+    """In TLS 1.3 it says so only once the connection is made and the request is on its way."""
+    context = authority.server("good")
+    context.maximum_version = newest
+    context.verify_mode = ssl.CERT_REQUIRED
+    async with tls_by_hand(context) as host:
+        told = await ask(f"https://{host}/v1", replace(PROFILE, protocol=protocol, ca_file=authority.file))
+    assert outcome(told) == (FAILED, 5, "")
+    assert told.words.startswith(f"{host} {words}")
+    assert len(told.turn.attempts) == 1
+
+
+@pytest.mark.parametrize(("protocol", "attempts"), [("responses", 1), ("chat", 2)])
+@pytest.mark.fault("N10")
+async def test_a_secure_connection_that_breaks_before_the_answer(
+    protocol: str, attempts: int, authority: Authority
+) -> None:
+    async with tls_by_hand(authority.server("good"), b"HTTP/1.1 500 oops\r\n\r\n" * 10) as host:
+        told = await ask(f"https://{host}/v1", replace(PROFILE, protocol=protocol, ca_file=authority.file))
+    assert outcome(told) == (FAILED, 5, "")
+    assert told.words.startswith(f"The secure connection to {host} broke before it answered")
+    assert ("may have been received" in told.words) == (protocol == "responses")
+    assert len(told.turn.attempts) == attempts
+
+
+@pytest.mark.parametrize("end", [Fin(), Rst()], ids=["closes", "resets"])
+@pytest.mark.fault("N08")
+async def test_a_handshake_that_is_cut_is_tried_again(end: Step) -> None:
+    async with FaultServer([Expect(b"\x16\x03"), end]) as server:
+        told = await ask(server.url.replace("http:", "https:"))
+    assert outcome(told) == (FAILED, 5, "")
+    assert told.words.startswith(f"127.0.0.1:{server.port} closed the connection ")
+    assert "EOF" not in told.words
+    assert len(told.turn.attempts) == 3
 
 
 @pytest.mark.fault("N08")

@@ -108,6 +108,25 @@ def _explain(error: httpx.HTTPError, way: Way, proxy: str, patience: float, *, i
             return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
 
 
+def explain_broken(error: ssl.SSLError, way: Way, tunnel: Tunnel) -> Unreachable:
+    """The words for a secure connection that was made, and broke before there was a response."""
+    if _wants_certificate(error):
+        return _no_certificate(way.host)
+    near = f"the proxy {way.proxy}" if way.proxy and not tunnel.is_passed else way.host
+    return Unreachable(f"The secure connection to {near} broke before it answered.", sent=not tunnel.is_open)
+
+
+def _wants_certificate(error: ssl.SSLError) -> bool:
+    """Whether the other end complains of our certificate: there is none."""
+    return any(name in str(error) for name in ("ALERT_CERTIFICATE_REQUIRED", "ALERT_BAD_CERTIFICATE"))
+
+
+def _no_certificate(host: str) -> Unreachable:
+    return Unreachable(
+        f"{host} wants a client certificate.", hint="Palaver has none to show: check base_url", retryable=False
+    )
+
+
 def _something_else(host: str, proxy: str) -> Unreachable:
     """What is no HTTP server has not understood the request, so that it was as good as not sent."""
     near = f"the proxy {proxy}" if proxy else host
@@ -126,9 +145,19 @@ def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: P
                 hint="if your network uses its own authority, name its file in ca_file",
                 retryable=False,
             )
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLWantReadError):
             if "WRONG_VERSION_NUMBER" in str(cause) or "RECORD_LAYER" in str(cause):
                 return Unreachable(f"{host} speaks plain HTTP.", hint="did you mean http://?", retryable=False)
+            if _wants_certificate(cause):
+                return _no_certificate(host)
+            if isinstance(cause, ssl.SSLEOFError) or "UNEXPECTED_EOF" in str(cause):
+                return Unreachable(f"{host} closed the connection before it was secure.")
+            if "HANDSHAKE_FAILURE" in str(cause):
+                return Unreachable(
+                    f"{host} refused to make a secure connection.",
+                    hint="it may want a client certificate, or another version of TLS",
+                    retryable=False,
+                )
             return Unreachable(f"No secure connection to {host}: {cause.reason or 'TLS error'}.", retryable=False)
         if isinstance(cause, socket.gaierror):
             if near != host:
@@ -138,6 +167,8 @@ def _explain_connect(error: httpx.ConnectError, host: str, near: str, profile: P
         if isinstance(cause, ConnectionRefusedError):
             hint = "is the server running?" if near == host else "check the proxy settings"
             return Unreachable(f"Nothing answers at {near}.", hint=hint)
+        if isinstance(cause, ConnectionResetError | BrokenPipeError):
+            return Unreachable(f"{_capital(near)} closed the connection while it was being made.")
         if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
             return Unreachable(f"There is no route to {near}.", hint="is the network up?")
     if any(isinstance(cause, TimeoutError) for cause in causes):

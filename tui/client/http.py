@@ -7,6 +7,7 @@ bytes can become gigabytes), and loopback never goes through a proxy.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from tui import __version__
 from tui.addresses import origin_of
 from tui.client.body import Body
-from tui.client.connecting import Tunnel, explain
+from tui.client.connecting import Tunnel, explain, explain_broken
 from tui.client.encoding import encode
 from tui.client.library import httpx
 from tui.client.reply import BODY_LIMIT, Rejected, read_reply
@@ -213,6 +214,9 @@ class Http:
                 response = await self._client.send(request, stream=True)
         except _NO_ADDRESS:
             raise (unusable_proxy(self._proxy_variable) if self.proxy else self._no_address()) from None
+        except ssl.SSLError as error:
+            # httpx lets through what goes wrong with TLS once the connection is made.
+            raise explain_broken(error, self, tunnel) from None
         except (TimeoutError, httpx.HTTPError) as error:
             trouble = error if isinstance(error, httpx.HTTPError) else httpx.ReadTimeout("")
             is_else = self._network is not None and self._network.is_of_something_else
