@@ -9,6 +9,7 @@ import gzip
 import json
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -1039,8 +1040,9 @@ async def test_a_proxy_that_refuses(
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "http_proxy"])
 @pytest.mark.fault("N42")
 async def test_a_proxy_setting_that_is_not_usable(
-    variable: str, value: str, proxy_settings: Callable[..., None]
+    variable: str, value: str, proxy_settings: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
     proxy_settings(**{variable: value})
     told = await ask("http://api.example.test/v1")
     assert (told.turn.status, told.exit_status) == (FAILED, 3)
@@ -1048,7 +1050,10 @@ async def test_a_proxy_setting_that_is_not_usable(
     assert told.turn.attempts == ()
 
 
-async def test_a_proxys_password_is_not_repeated(proxy_settings: Callable[..., None]) -> None:
+async def test_a_proxys_password_is_not_repeated(
+    proxy_settings: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
     for value in (
         f"foo://user:{CANARY}@127.0.0.1:1",
         f"socks5://user:{CANARY}@127.0.0.1:1",

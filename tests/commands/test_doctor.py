@@ -308,10 +308,11 @@ def test_the_proxy_is_told_without_user_and_password(
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_told_without_user_and_password(
-    write_config: Write, proxy: str, says: str
+    write_config: Write, proxy: str, says: str, tmp_path: Path
 ) -> None:
     write_config(profile_text("https://a.example.com"))
-    mark, text, _ = profile(status=1, HTTPS_PROXY=proxy)
+    (tmp_path / "socksio.py").write_text("raise ImportError", encoding="utf-8")
+    mark, text, _ = profile(status=1, HTTPS_PROXY=proxy, PYTHONPATH=f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     assert mark == "wrong"
     assert text.endswith(f"(HTTPS_PROXY). The proxy setting HTTPS_PROXY is not usable: {says}.")
     assert not any(secret in text for secret in ("user-name", "pass", "word"))

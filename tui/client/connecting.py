@@ -41,6 +41,9 @@ class Tunnel:
         self.is_open = False
         """Whether the proxy has been told where to connect to, and the server nothing yet."""
 
+        self.is_socks = False
+        """Whether it is being told in SOCKS."""
+
         self.is_passed = False
         """Whether what was sent last went through it: then it is for the server to answer, and not for the proxy."""
 
@@ -54,7 +57,13 @@ class Tunnel:
 
     async def trace(self, event: str, about: Mapping[str, Any]) -> None:
         """Take note of an event of httpcore's."""
-        if event.endswith(".send_request_headers.started"):
+        if event == "socks.setup_socks5_connection.started":
+            self.is_socks = self.is_open = True
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._patience)
+        elif event == "socks.setup_socks5_connection.complete":
+            self.is_socks, self.is_passed = False, True
+            self._limit.reschedule(self._until)
+        elif event.endswith(".send_request_headers.started"):
             self.is_passed, self.is_open = self.is_open, about["request"].method == b"CONNECT"
             until = asyncio.get_running_loop().time() + self._patience if self.is_open else self._until
             self._limit.reschedule(until)
@@ -106,6 +115,15 @@ def _explain(error: httpx.HTTPError, way: Way, proxy: str, patience: float, *, i
             return Refused(f"{_capital(near)} sent a malformed response.")
         case _:
             return Unreachable(f"The connection to {near} was lost before it answered.", sent=True)
+
+
+def explain_no_socks(way: Way) -> Unreachable:
+    """The words for a proxy whose answer is not that of a SOCKS proxy."""
+    return Unreachable(
+        f"The proxy {way.proxy} refused to connect to {way.host}: it does not answer as a SOCKS proxy does.",
+        hint="check the proxy settings",
+        retryable=False,
+    )
 
 
 def explain_broken(error: ssl.SSLError, way: Way, tunnel: Tunnel) -> Unreachable:

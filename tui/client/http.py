@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from tui import __version__
 from tui.addresses import origin_of
 from tui.client.body import Body
-from tui.client.connecting import Tunnel, explain, explain_broken
+from tui.client.connecting import Tunnel, explain, explain_broken, explain_no_socks
 from tui.client.encoding import encode
 from tui.client.library import httpx
 from tui.client.reply import BODY_LIMIT, Rejected, read_reply
@@ -221,6 +221,11 @@ class Http:
             trouble = error if isinstance(error, httpx.HTTPError) else httpx.ReadTimeout("")
             is_else = self._network is not None and self._network.is_of_something_else
             raise explain(trouble, self, tunnel, begin, of_something_else=is_else) from None
+        except Exception:
+            # What the SOCKS library makes of an answer that is none; it need not be installed.
+            if not tunnel.is_socks:
+                raise
+            raise explain_no_socks(self) from None
         try:
             await self._check(response, may_be_empty)
             yield response

@@ -28,7 +28,8 @@ _FIRST = 16
 class PacedStream(httpcore.AsyncNetworkStream):
     """A connection whose small reads are spaced out while they are many; what is not read yet is kept by the system.
 
-    `is_watched` says whether someone looks at what comes; `first` is given what comes first.
+    `is_watched` says whether someone looks at what comes; `first` is given what comes first; `among` are the connections
+    that are open, this one with them.
     """
 
     def __init__(
@@ -36,7 +37,10 @@ class PacedStream(httpcore.AsyncNetworkStream):
         stream: httpcore.AsyncNetworkStream,
         is_watched: Callable[[], bool] = lambda: True,
         first: Callable[[bytes], None] | None = None,
+        among: set[PacedStream] | None = None,
     ) -> None:
+        self._among = among if among is not None else set()
+        self._among.add(self)
         self._stream = stream
         self._is_watched = is_watched
         self._first = first
@@ -65,6 +69,7 @@ class PacedStream(httpcore.AsyncNetworkStream):
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
+        self._among.discard(self)
         await self._stream.aclose()
 
     async def start_tls(
@@ -74,7 +79,8 @@ class PacedStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's shape
     ) -> httpcore.AsyncNetworkStream:
         stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return PacedStream(stream, self._is_watched, self._first)
+        self._among.discard(self)
+        return PacedStream(stream, self._is_watched, self._first, self._among)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -86,6 +92,7 @@ class PacedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, backend: httpcore.AsyncNetworkBackend, is_watched: Callable[[], bool] = lambda: True) -> None:
         self._backend = backend
         self._is_watched = is_watched
+        self._open: set[PacedStream] = set()
         self.said = b""
 
     async def connect_tcp(
@@ -98,7 +105,7 @@ class PacedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         self.said = b""
         stream = await self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return PacedStream(stream, self._is_watched, self._hear)
+        return PacedStream(stream, self._is_watched, self._hear, self._open)
 
     async def connect_unix_socket(
         self,
@@ -108,10 +115,15 @@ class PacedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         self.said = b""
         stream = await self._backend.connect_unix_socket(path, timeout, socket_options)
-        return PacedStream(stream, self._is_watched, self._hear)
+        return PacedStream(stream, self._is_watched, self._hear, self._open)
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)
+
+    async def close(self) -> None:
+        """Close what is open still."""
+        for stream in list(self._open):
+            await stream.aclose()
 
     def _hear(self, data: bytes) -> None:
         self.said = data[:_FIRST]
