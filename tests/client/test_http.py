@@ -1180,6 +1180,32 @@ async def test_a_key_that_is_echoed_is_not_repeated(with_key: Profile) -> None:
         assert CANARY not in repr((told.turn, told.saved, told.shown, told.events))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda key: answer(401, json.dumps({"error": {"message": f"Invalid token: {key}"}}).encode()),
+        lambda key: answer(400, f"bad token {key}".encode(), content_type="text/plain"),
+        lambda key: answer(400, f"bad token {' ' * 7000}{key}".encode(), content_type="text/plain"),
+        lambda key: answer(400, json.dumps({"error": {"code": "x" * 100 + key}}).encode()),
+        lambda key: answer(200, f"<title>{'x' * 1990}{key}</title>".encode(), content_type="text/html"),
+        lambda key: [head(200), Send(events({"error": {"code": f"bad {key}"}}))],
+        lambda key: [head(302, f"location: http://a.test/?token={key}", "content-length: 0")],
+    ],
+    ids=["json", "text", "blanks", "code", "page", "in the stream", "redirect"],
+)
+@pytest.mark.fault("H27", "K08")
+async def test_of_a_long_key_that_is_echoed_and_cut_no_beginning_is_repeated(
+    said: Callable[[str], list[Step]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "eyJhbGciOiJSUzI1NiJ9." + "".join(f"claim{number:04d}" for number in range(260))
+    monkeypatch.setenv("CANARY_KEY", key)
+    for protocol in ("responses", "chat"):
+        profile = replace(PROFILE, protocol=protocol, key=KeySource("env", ("CANARY_KEY",)))
+        told = await ask_once(*said(key), profile=profile)
+        assert told.turn.status is FAILED
+        assert key[:4] not in repr((told.turn, told.saved, told.shown, told.events))
+
+
 @pytest.mark.fault("S01", "S03")
 async def test_a_stale_conversation_over_a_real_connection() -> None:
     stale: Script = [Request(), *answer(400, json.dumps(GONE).encode()), Never()]

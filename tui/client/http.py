@@ -28,6 +28,9 @@ from tui.credentials import Secret, is_secret
 from tui.errors import ConfigError, Refused
 from tui.runner import to_end
 
+_SECRET_FROM = 4
+"""Characters that count as a secret, or as part of one."""
+
 _NO_ADDRESS = (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError, ExceptionGroup, OverflowError)
 """What httpx raises for addresses that are none: the server's when a request is made, a proxy's when it is sent."""
 
@@ -100,6 +103,10 @@ class Http:
         """What a server said, as it may be repeated: without our key in it (some echo what they refuse), and not long."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
+        # Where it has been cut before, the beginning of one may be left at its end.
+        head = text.removesuffix("…")
+        if cut := max((_overlap(head, secret) for secret in self._secrets), default=0):
+            text = f"{head[:-cut]}***…"
         return text if len(text) <= limit else text[: limit - 1] + "…"
 
     @property
@@ -299,4 +306,10 @@ def _secrets(profile: Profile, key: Secret | None) -> list[str]:
     for name, value in profile.headers:
         if is_secret(name):
             found += [value, value.rpartition(" ")[2]]
-    return sorted({secret for secret in found if len(secret) > 3}, key=len, reverse=True)
+    return sorted({secret for secret in found if len(secret) >= _SECRET_FROM}, key=len, reverse=True)
+
+
+def _overlap(text: str, secret: str) -> int:
+    """How many characters at the end of a text are the beginning of a secret, where it is enough of them to matter."""
+    longest = min(len(text), len(secret) - 1)
+    return next((size for size in range(longest, _SECRET_FROM - 1, -1) if text.endswith(secret[:size])), 0)
