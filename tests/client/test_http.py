@@ -28,6 +28,7 @@ from tests.client.fault_server import (
     Expect,
     FaultServer,
     Fin,
+    Flood,
     Never,
     Request,
     Rst,
@@ -785,6 +786,58 @@ async def test_a_compressed_answer_is_refused_before_it_is_read(body: bytes, exi
 async def test_the_wrong_kind_of_answer(steps: list[Step], words: str) -> None:
     told = await ask_once(*steps)
     assert outcome(told) == (FAILED, 6, "")
+    assert words in told.words
+
+
+EVENT = events(delta("hello "))
+
+
+def drip(data: bytes) -> list[Step]:
+    """A piece again and again, each well before a server counts as silent."""
+    return [step for _ in range(400) for step in (Send(data), Sleep(0.05))]
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        ([head(200, content_type="text/plain"), *drip(EVENT)], "sent an unexpected content type: text/plain"),
+        ([head(200, content_type=""), *drip(EVENT)], "sent an unexpected content type: none"),
+        ([head(200, content_type="text/html"), *drip(b"<html><title>Login</title>")], "a web page (“Login”)"),
+        ([head(200, content_type="text/html"), Send(b"<html>"), Flood(b"x" * 65536)], "answered with a web page"),
+    ],
+    ids=["events as text", "events as nothing", "a page", "a page without end"],
+)
+@pytest.mark.fault("N32", "N34")
+async def test_of_what_is_refused_anyway_only_the_beginning_is_read(
+    steps: list[Step], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.client.body.BODY_WAIT", 0.2)
+    async with FaultServer([Request(), *steps]) as server, asyncio.timeout(10):
+        told = await ask(server)
+        await server.all_gone()
+    assert outcome(told) == (FAILED, 6, "")
+    assert words in told.words
+
+
+@pytest.mark.parametrize(
+    ("steps", "words"),
+    [
+        (drip(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"), "took the request and said nothing for 0 s"),
+        ([Send(b"HTTP/1.1 200 Fine\r\n"), *drip(b"x-a: b\r\n")], "took the request and said nothing for 0 s"),
+        ([head(200, content_type="application/json"), *drip(b" \n")], "sent nothing but blanks for 0 s"),
+        ([head(200, content_type="application/json"), *drip(b'{"a": 1, ')], "took more than 0 s for its answer"),
+    ],
+    ids=["informal answers", "header lines", "blanks", "a value without end"],
+)
+@pytest.mark.fault("N09", "N12")
+async def test_a_server_that_says_something_and_gets_nowhere_is_not_waited_for(
+    steps: list[Step], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.client.body.WHOLE_WAIT", 0.3)
+    async with FaultServer([Request(), *steps]) as server, asyncio.timeout(10):
+        told = await ask(server, replace(PROFILE, idle_timeout=0.3))
+        await server.all_gone()
+    assert outcome(told) == (FAILED, 5, "")
     assert words in told.words
 
 

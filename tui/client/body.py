@@ -20,6 +20,9 @@ from tui.runner import YIELD_AFTER
 BODY_WAIT = 10.0
 """Seconds allowed for the body of an error, or of a small answer."""
 
+WHOLE_WAIT = 600.0
+"""Seconds allowed for the rest of an answer that comes as one JSON value, where its beginning may not take longer."""
+
 _BLANK = b"\xef\xbb\xbf\r\n\t "
 _BLANKS_KEPT = 4096
 _PIECE = 4096
@@ -30,7 +33,8 @@ class Body:
     """Reads the body of `response`, which came from `host`, once.
 
     `said` is how what it says may be repeated, up to so many characters; between two pieces of it there may be `idle`
-    seconds. `on_bytes` is given each piece as it comes; `on_event` is called before each event is told.
+    seconds, and `begin` until it says anything but blanks. `on_bytes` is given each piece as it comes; `on_event` is
+    called before each event is told.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Body:
         host: str,
         said: Callable[[str, int], str],
         idle: float,
+        begin: float,
         on_bytes: Callable[[bytes], None] | None = None,
         on_event: Callable[[], None] = lambda: None,
     ) -> None:
@@ -46,6 +51,7 @@ class Body:
         self._host = host
         self._said = said
         self._idle = idle
+        self._begin = begin
         self._on_bytes = on_bytes
         self._on_event = on_event
 
@@ -60,24 +66,17 @@ class Body:
         reads = LineDecoder() if lines else decoder or Decoder()
         chunks = self._chunks(waits)
         async with aclosing(chunks):
-            head, size = b"", 0
-            async for chunk in chunks:
-                head = (head + chunk).lstrip(b"\r\n")
-                if head.strip(_BLANK):
-                    break
-                size += len(chunk)
-                if size > LIMIT:
-                    raise Refused(f"{self._host} sent nothing but blanks.")
-                if len(head) > _BLANKS_KEPT:
-                    # Of blanks it makes no difference how many there are, but all would be looked at for each chunk.
-                    head = head[-1:]
-            if not head.strip(_BLANK):
-                raise Refused(f"{self._host} sent an empty answer.", status=self._response.status_code)
+            head = await self._head(chunks, waits)
             kind = self._kind(head, lines)
-            if kind != "events":
-                raw = head + await self._rest(chunks)
-                if kind != "json":
-                    raise self._wrong_kind(raw)
+            if kind == "other":
+                raise self._wrong_kind(await self._start(chunks, BODY_LIMIT, head))
+            if kind == "json":
+                longest = max(self._begin, WHOLE_WAIT)
+                try:
+                    async with asyncio.timeout(longest):
+                        raw = await self._rest(chunks, head)
+                except TimeoutError:
+                    raise Incomplete(f"{self._host} took more than {longest:.0f} s for its answer") from None
                 yield self._whole(raw)
                 return
             # Whoever shows events lets others have their turn; thousands may show nothing, or be none at all.
@@ -121,20 +120,44 @@ class Body:
 
     async def start(self, limit: int) -> bytes:
         """The first `limit` bytes of a body; what does not come in time, or at all, is left out."""
-        body = b""
-        chunks = self._chunks()
+        async with aclosing(self._chunks()) as chunks:
+            return await self._start(chunks, limit)
+
+    async def _start(self, chunks: AsyncIterator[bytes], limit: int, body: bytes = b"") -> bytes:
         try:
-            async with aclosing(chunks), asyncio.timeout(BODY_WAIT):
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) >= limit:
-                        break
-        except (TimeoutError, TurnError):
+            async with asyncio.timeout(BODY_WAIT):
+                while len(body) < limit:
+                    body += await anext(chunks)
+        except (StopAsyncIteration, TimeoutError, TurnError):
             pass
         return body[:limit]
 
-    async def _rest(self, chunks: AsyncIterator[bytes]) -> bytes:
-        parts, size = [], 0
+    async def _head(self, chunks: AsyncIterator[bytes], waits: Callable[[], bool] | None) -> bytes:
+        """The beginning of the body, up to the first piece that is not blank.
+
+        Raises:
+            Refused: There is none.
+            Incomplete: It is too long in coming.
+        """
+        head, size = b"", 0
+        until = asyncio.get_running_loop().time() + self._begin
+        async for chunk in chunks:
+            head = (head + chunk).lstrip(b"\r\n")
+            if head.strip(_BLANK):
+                return head
+            size += len(chunk)
+            if size > LIMIT:
+                raise Refused(f"{self._host} sent nothing but blanks.")
+            # Silence ends each wait by itself: only what comes again and again needs a limit for all of it.
+            if asyncio.get_running_loop().time() > until and not (waits is not None and waits()):
+                raise Incomplete(f"{self._host} sent nothing but blanks for {self._begin:.0f} s")
+            if len(head) > _BLANKS_KEPT:
+                # Of blanks it makes no difference how many there are, but all would be looked at for each chunk.
+                head = head[-1:]
+        raise Refused(f"{self._host} sent an empty answer.", status=self._response.status_code)
+
+    async def _rest(self, chunks: AsyncIterator[bytes], head: bytes = b"") -> bytes:
+        parts, size = [head], len(head)
         async for chunk in chunks:
             parts.append(chunk)
             size += len(chunk)

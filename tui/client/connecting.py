@@ -31,11 +31,13 @@ class Way(Protocol):
 
 class Tunnel:
     """Watches whether a request is still on its way through a proxy, which is told first where to connect to: until that
-    is done the server has had none of it. What the proxy says to that has to come within `patience` seconds.
+    is done the server has had none of it. What the proxy says to that has to come within `patience` seconds; the head of
+    the answer, with whatever may come before it, within `begin`.
     """
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, begin: float) -> None:
         self._patience = patience
+        self._begin = begin
         self._limit = asyncio.timeout(None)
         self._until: float | None = None
         self.is_open = False
@@ -49,7 +51,7 @@ class Tunnel:
 
     @asynccontextmanager
     async def within(self, seconds: float | None) -> AsyncIterator[None]:
-        """Limit what is done in here to so many seconds."""
+        """Limit what is done in here, to so many seconds altogether."""
         self._until = None if seconds is None else asyncio.get_running_loop().time() + seconds
         self._limit = asyncio.timeout_at(self._until)
         async with self._limit:
@@ -59,16 +61,23 @@ class Tunnel:
         """Take note of an event of httpcore's."""
         if event == "socks.setup_socks5_connection.started":
             self.is_socks = self.is_open = True
-            self._limit.reschedule(asyncio.get_running_loop().time() + self._patience)
+            self._allow(self._patience)
         elif event == "socks.setup_socks5_connection.complete":
             self.is_socks, self.is_passed = False, True
-            self._limit.reschedule(self._until)
+            self._allow(None)
         elif event.endswith(".send_request_headers.started"):
             self.is_passed, self.is_open = self.is_open, about["request"].method == b"CONNECT"
-            until = asyncio.get_running_loop().time() + self._patience if self.is_open else self._until
-            self._limit.reschedule(until)
-        elif event.endswith(".start_tls.started"):
-            self._limit.reschedule(self._until)
+            self._allow(self._patience if self.is_open else None)
+        elif event.endswith(".receive_response_headers.started") and not self.is_open:
+            self._allow(self._begin)
+        elif event.endswith((".start_tls.started", ".receive_response_headers.complete")):
+            self._allow(None)
+
+    def _allow(self, seconds: float | None) -> None:
+        ends = [] if seconds is None else [asyncio.get_running_loop().time() + seconds]
+        if self._until is not None:
+            ends.append(self._until)
+        self._limit.reschedule(min(ends, default=None))
 
 
 def explain(

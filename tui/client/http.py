@@ -213,9 +213,8 @@ class Http:
             raise self._no_address() from None
         read = None if is_patient else begin
         request.extensions["timeout"] = httpx.Timeout(idle, connect=connect, read=read, pool=None).as_dict()
-        tunnel = Tunnel(connect)
-        if self.proxy:
-            request.extensions["trace"] = tunnel.trace
+        tunnel = Tunnel(connect, begin)
+        request.extensions["trace"] = tunnel.trace
         try:
             async with tunnel.within(begin + connect if is_patient else None):
                 response = await self._client.send(request, stream=True)
@@ -266,7 +265,9 @@ class Http:
         raise Rejected(reply)
 
     def _body(self, response: httpx.Response) -> Body:
-        return Body(response, self.host, self.said, self.profile.idle_timeout, self._on_bytes, self._count)
+        idle = self.profile.idle_timeout
+        begin = self.profile.begin_timeout or idle
+        return Body(response, self.host, self.said, idle, begin, self._on_bytes, self._count)
 
     def _count(self) -> None:
         self.events_read += 1
