@@ -74,11 +74,13 @@ class Body:
                 longest = max(self._begin, WHOLE_WAIT)
                 try:
                     async with asyncio.timeout(longest):
-                        raw = await self._rest(chunks, head)
+                        head, has_lines = await self._first_line(head, chunks) if lines else (head, False)
+                        raw = b"" if has_lines else await self._rest(chunks, head)
                 except TimeoutError:
                     raise Incomplete(f"{self._host} took more than {longest:.0f} s for its answer") from None
-                yield self._whole(raw)
-                return
+                if not has_lines:
+                    yield self._whole(raw)
+                    return
             # Whoever shows events lets others have their turn; thousands may show nothing, or be none at all.
             now = asyncio.get_running_loop().time
             yielded = now()
@@ -155,6 +157,26 @@ class Body:
                 # Of blanks it makes no difference how many there are, but all would be looked at for each chunk.
                 head = head[-1:]
         raise Refused(f"{self._host} sent an empty answer.", status=self._response.status_code)
+
+    async def _first_line(self, head: bytes, chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+        """More of a body that begins as JSON, and whether it is values in lines, whatever it is declared as: a line that is
+        one, and something after it."""
+        come = bytearray(head)
+        start = looked = len(come) - len(come.lstrip(_BLANK))
+        is_value = False
+        while len(come) <= LIMIT:
+            if not is_value and (end := come.find(b"\n", looked)) >= 0:
+                is_value, looked = _is_value(bytes(come[start:end])), end
+                if not is_value:
+                    break
+            if is_value and come[looked:].strip(_BLANK):
+                return bytes(come), True
+            looked = len(come)
+            try:
+                come += await anext(chunks)
+            except StopAsyncIteration:
+                break
+        return bytes(come), False
 
     async def _rest(self, chunks: AsyncIterator[bytes], head: bytes = b"") -> bytes:
         parts, size = [head], len(head)
@@ -236,6 +258,14 @@ async def _pieces(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[b
 
 def _cut(chunk: bytes) -> Iterator[bytes]:
     return (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
+
+
+def _is_value(line: bytes) -> bool:
+    try:
+        parse_json(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_error(value: Any) -> bool:

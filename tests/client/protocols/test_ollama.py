@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.client.turns import Bytes, Read, over, read, take
@@ -224,6 +225,34 @@ def lines(*values: dict[str, Any]) -> list[bytes]:
 
 NDJSON = {"content-type": "application/x-ndjson"}
 PLAIN_JSON = {"content-type": "application/json; charset=utf-8"}
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+async def test_lines_are_read_whatever_they_are_declared_as(size: int) -> None:
+    said = b"".join(lines(line("Warm "), line("today."), {"done": True, "done_reason": "stop"}))
+    server = Bytes([said[at : at + size] for at in range(0, len(said), size)], headers=PLAIN_JSON)
+    told = await take(over(server), OLLAMA)
+    assert (told.turn.status, told.turn.text) == (TurnStatus.DONE, "Warm today.")
+    server = Bytes(lines(line("Warm "), line("today.")), headers=PLAIN_JSON, breaks=httpx.ReadError("reset"))
+    told = await take(over(server), OLLAMA)
+    assert (told.turn.status, told.turn.text) == (TurnStatus.INTERRUPTED, "Warm today."), "it is read as it comes"
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\n\n \n"])
+@pytest.mark.parametrize("indent", [None, 1])
+async def test_one_value_is_an_answer_whatever_its_lines(indent: int | None, end: bytes) -> None:
+    said = json.dumps({"message": {"content": "Warm."}, "done": True}, indent=indent).encode() + end
+    for size in (1, 10_000):
+        server = Bytes([said[at : at + size] for at in range(0, len(said), size)], headers=PLAIN_JSON)
+        told = await take(over(server), OLLAMA)
+        assert (told.turn.status, told.turn.text) == (TurnStatus.DONE, "Warm.")
+
+
+@pytest.mark.fault("N26")
+async def test_a_first_line_without_end_is_refused() -> None:
+    server = Bytes([b'{"a": "', *[b"x" * 1_000_000] * 18], headers=PLAIN_JSON)
+    told = await take(over(server), OLLAMA)
+    assert "sent an answer too large to read (16 MiB)" in told.words
 
 
 @pytest.mark.fault("N47")
