@@ -697,9 +697,21 @@ def test_origins() -> None:
     assert origin_of("https://A.b/x") == "https://a.b:443"
     assert origin_of("http://[::1]/x") == "http://[::1]:80"
     assert all(is_loopback(host) for host in ("127.0.0.9", "::1", "LOCALHOST", "localhost.", "x.localhost"))
+    assert all(is_loopback(host) for host in ("127.1", "0.0.0.0", "::", "0x7f.1", "2130706433", "::ffff:127.0.0.1"))
     assert not any(
         is_loopback(host)
-        for host in ("localhost.example.com", "127.0.0.1.evil.example", "127.evil", "127.0.0.1.", "::1.x", "", "::2")
+        for host in (
+            "localhost.example.com",
+            "127.0.0.1.evil.example",
+            "127.evil",
+            "127.0.0.1.",
+            "::1.x",
+            "",
+            "::2",
+            "128.1",
+            "face",
+            "a.b",
+        )
     )
 
 

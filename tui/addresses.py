@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from tui.credentials import is_secret
@@ -96,7 +97,20 @@ def is_loopback(host: str) -> bool:
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
+    address = numeric(host)
+    # What is sent to no address in particular stays here too.
+    return address is not None and (address.is_loopback or address.is_unspecified)
+
+
+def numeric(host: str) -> IPv4Address | IPv6Address | None:
+    """The address a host is written as, in any form the system takes for one (127.1); None where it is a name."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return False
+        if not re.fullmatch(r"[0-9A-Fa-fXx]+(\.[0-9A-Fa-fXx]+){0,3}", host):
+            return None
+        try:
+            return IPv4Address(socket.inet_aton(host))
+        except OSError:
+            return None
+    return getattr(address, "ipv4_mapped", None) or address

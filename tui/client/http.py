@@ -80,7 +80,11 @@ class Http:
         transport = self._transport
         if transport is None:
             parts = urlsplit(self.profile.base_url)
-            variable, proxy = find_proxy(parts.scheme, parts.hostname or "")
+            try:
+                port = parts.port
+            except ValueError:
+                raise self._no_address() from None
+            variable, proxy = find_proxy(parts.scheme, parts.hostname or "", port)
             self._proxy_variable = variable
             self.proxy = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
             transport = self._network = await network(self.profile, variable, proxy, self._is_watched)

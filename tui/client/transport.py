@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, partial
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from tui.addresses import is_loopback
+from tui.addresses import is_loopback, numeric
 from tui.aside import aside
 from tui.client.library import httpx
 from tui.client.pacing import PacedBackend
@@ -123,19 +126,44 @@ def _tls(ca_file: str, from_environment: str) -> ssl.SSLContext:
         raise ConfigError(f"{name}: {own} cannot be used: {reason}.") from None
 
 
-def find_proxy(scheme: str, host: str) -> tuple[str, str]:
+def find_proxy(scheme: str, host: str, port: int | None = None) -> tuple[str, str]:
     """The proxy the environment names for a host, with the variable that names it."""
-    if is_loopback(host):
+    if is_loopback(host) or _is_bypassed(host, port or (443 if scheme == "https" else 80)):
         return "", ""
     for name in (f"{scheme}_proxy", "all_proxy"):
-        for variable in (name, name.upper()):
-            value = os.environ.get(variable, "").strip()
-            if value and not _is_bypassed(host):
-                return variable, value if "://" in value else f"http://{value}"
+        variable, value = _setting(name)
+        if value:
+            return variable, value if "://" in value else f"http://{value}"
     return "", ""
 
 
-def _is_bypassed(host: str) -> bool:
-    from urllib import request
+def _setting(name: str) -> tuple[str, str]:
+    """A variable and what it holds. Set to nothing in lower case, it is not there in upper case either."""
+    variable = name if name in os.environ else name.upper()
+    return variable, os.environ.get(variable, "").strip()
 
-    return bool(request.proxy_bypass(host))
+
+def _is_bypassed(host: str, port: int) -> bool:
+    """Whether NO_PROXY names a host: itself, a domain it is in, or a network; and its port, where it names one."""
+    _, value = _setting("no_proxy")
+    return any(_names(entry, host.lower().rstrip("."), port) for entry in re.split(r"[\s,]+", value.lower()) if entry)
+
+
+def _names(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    address = numeric(host)
+    if "/" in entry:
+        with suppress(ValueError):
+            return address is not None and address in ip_network(entry, strict=False)
+        return False
+    if (one := numeric(entry)) is not None:
+        return one == address
+    # In brackets or not, what follows the last colon is a port: an address of many colons has been told apart.
+    found = re.fullmatch(r"\[?([^\]]*?)\]?(?::(\d+))?", entry)
+    if found is None or (found[2] and int(found[2]) != port):
+        return False
+    if (one := numeric(found[1])) is not None:
+        return one == address
+    domain = found[1].removeprefix("*").strip(".")
+    return domain != "" and (host == domain or host.endswith(f".{domain}"))

@@ -92,7 +92,7 @@ def _way(profile: Profile) -> tuple[str, ConfigError | None]:
 
     parts = urlsplit(profile.base_url)
     host = parts.hostname or ""
-    variable, proxy = find_proxy(parts.scheme, host)
+    variable, proxy = find_proxy(parts.scheme, host, parts.port)
     words = f"proxy: {_place(proxy)} ({variable})" if proxy else "no proxy"
     if is_loopback(host):
         words = "no proxy (this machine)"
