@@ -292,6 +292,28 @@ def test_a_server_is_waited_for_as_it_asks_or_not_at_all(value: str | None, seco
         assert waits(failure, keeps=True) == [seconds, seconds]
 
 
+@pytest.mark.parametrize(
+    ("exact", "pauses"),
+    [
+        ("1500", [1.5, 1.5]),
+        (" 20.5 ", [0.0205, 0.0205]),
+        ("120000", [120.0, 120.0]),
+        ("120001", []),
+        ("90000000", []),
+        ("99999999999", []),
+        ("0", TWICE),
+        ("soon", [20.0, 20.0]),
+        ("-1", [20.0, 20.0]),
+        ("1" * 12, [20.0, 20.0]),
+        ("", [20.0, 20.0]),
+    ],
+)
+@pytest.mark.fault("H17")
+def test_milliseconds_are_taken_before_seconds(exact: str, pauses: list[float]) -> None:
+    found = waits(rejected(429, retry_after="20", retry_after_ms=exact), keeps=True)
+    assert found == [pytest.approx(pause, abs=0.001) for pause in pauses]
+
+
 def test_a_date_means_nothing_without_a_clock() -> None:
     assert read_retry_after("Fri, 29 Sep 2023 16:26:57 GMT", None) is None
     assert read_retry_after("20", None) == 20.0

@@ -18,6 +18,7 @@ MESSAGE_LIMIT = 2000
 
 _WORD_LIMIT = 200
 _MARKUP = pattern(r"(?is)\s*(<!doctype|<html|<\?xml|<head|<body|<!--)")
+_MILLISECONDS = pattern(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _EVENTS = pattern(r"(data|event|id|retry)?:")
 
 
@@ -77,9 +78,17 @@ def read_reply(status: int, body: bytes, headers: Mapping[str, str] | None = Non
         type=reply.type,
         param=reply.param,
         form=reply.form,
-        retry_after=headers.get("retry-after"),
+        retry_after=_retry_after(headers),
         should_retry={"true": True, "false": False}.get(should),
     )
+
+
+def _retry_after(headers: Mapping[str, str]) -> str | None:
+    """How long a server asks to wait, as a header says it; where it says it in milliseconds as well, those are closer."""
+    exact = headers.get("retry-after-ms", "").strip()
+    if _MILLISECONDS.fullmatch(exact):
+        return f"{float(exact) / 1000:.3f}"
+    return headers.get("retry-after")
 
 
 def _read_body(status: int, text: str) -> Reply:
