@@ -1233,6 +1233,12 @@ async def test_a_key_that_is_echoed_is_not_repeated(with_key: Profile) -> None:
         assert CANARY not in repr((told.turn, told.saved, told.shown, told.events))
 
 
+async def test_a_key_among_the_parameters_that_is_echoed_is_not_repeated(with_key: Profile) -> None:
+    profile = replace(with_key, params={"extra": {"x_password": "swordfish-and-more"}})
+    told = await ask_once(*answer(401, b'{"detail": "wrong: swordfish-and-more"}'), profile=profile)
+    assert "wrong: ***" in told.words
+
+
 @pytest.mark.parametrize(
     "said",
     [

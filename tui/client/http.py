@@ -24,7 +24,7 @@ from tui.client.reply import BODY_LIMIT, Rejected, read_reply
 from tui.client.sse import Decoder, ServerSentEvent
 from tui.client.transport import Network, find_proxy, network, unusable_proxy
 from tui.config import Profile
-from tui.credentials import Secret, is_secret
+from tui.credentials import Secret, is_secret, secret_parameters
 from tui.errors import ConfigError, Refused
 from tui.runner import to_end
 
@@ -306,8 +306,9 @@ def bearer(profile: Profile, key: str) -> dict[str, str]:  # noqa: ARG001 - the 
 
 
 def _secrets(profile: Profile, key: Secret | None) -> list[str]:
-    """What must not be repeated: the key, and what stands in headers named like one; the longest first."""
+    """What must not be repeated: the key, and what stands in headers and parameters named like one; the longest first."""
     found = [key.reveal()] if key else []
+    found += [value for _, value in secret_parameters(profile.params)]
     for name, value in profile.headers:
         if is_secret(name):
             found += [value, value.rpartition(" ")[2]]
