@@ -129,7 +129,7 @@ class Queues(Turns):
     def _refuse_busy(self, session_id: str) -> None:
         super()._refuse_busy(session_id)
         if session_id in self._between:
-            raise UsageError("This session is still answering.", hint="wait, or stop it with Esc")
+            raise UsageError("This session is still answering.", hint="wait, or stop it")
 
     def _keeps(self, session_id: str) -> bool:
         return session_id in self._between or super()._keeps(session_id)

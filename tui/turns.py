@@ -105,7 +105,7 @@ class Turns(TurnEvents):
 
     def _refuse_busy(self, session_id: str) -> None:
         if session_id in self._runs:
-            raise UsageError("This session is still answering.", hint="wait, or stop it with Esc")
+            raise UsageError("This session is still answering.", hint="wait, or stop it")
         if self._closed:
             raise UsageError("Palaver is closing.")
 

@@ -126,7 +126,7 @@ async def test_of_many_warnings_there_is_said_how_many_more_there_are(history: P
 @pytest.mark.fault("G04")
 async def test_a_theme_that_there_is_not_is_told(history: Path) -> None:
     async with window(history, theme="zzz") as w:
-        await w.until(lambda: "theme: there is no theme 'zzz' (Ctrl+P, “Theme” lists them)" in w.status)
+        await w.until(lambda: "theme: there is no theme 'zzz' (the command “Theme” lists them)" in w.status)
 
 
 async def test_a_history_that_cannot_be_had_is_visible_and_costs_nothing(tmp_path: Path) -> None:

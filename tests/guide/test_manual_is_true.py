@@ -405,7 +405,10 @@ def test_a_quotation_that_is_not_the_program_s_is_noticed() -> None:
 
 
 def test_marks_mean_what_the_manual_says() -> None:
-    assert [(row[0], row[1].replace("`", "")) for row in reading.rows("What is on the screen")] == list(MARKS)
+    rows = [(row[0], row[1].replace("`", "")) for row in reading.rows("What is on the screen")]
+    assert rows == [
+        (mark, re.sub("<(.+?)>", lambda name: keys_of(bindings()[name[1]])[0], text)) for mark, text in MARKS
+    ]
     assert {"Today", "Yesterday", "Previous 7 days"} <= set(GROUPS)
     assert any(f"{TINY[0]}×{TINY[1]}" in passage.text for passage in passages())
 

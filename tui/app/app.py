@@ -266,7 +266,7 @@ class PalaverApp(App[None]):
         from difflib import get_close_matches
 
         near = get_close_matches(name, self.available_themes, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "Ctrl+P, “Theme” lists them"
+        hint = f"did you mean {near[0]!r}?" if near else "the command “Theme” lists them"
         return [f"theme: there is no theme {name!r} ({hint})"]
 
     def _bind(self, keys: Any) -> list[str]:
@@ -275,7 +275,7 @@ class PalaverApp(App[None]):
             return []
         self.set_keymap(dict(keys))
         known = {binding.id for cls in _bound_classes() for binding in cls.BINDINGS if isinstance(binding, Binding)}
-        return [f"keys: there is no action {name!r} (F1 names them)" for name in keys if name not in known]
+        return [f"keys: there is no action {name!r} (the help names them)" for name in keys if name not in known]
 
     def _repaint_theme(self) -> None:
         screen = self.screen_stack[0]

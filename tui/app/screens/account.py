@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from tui.app.key_names import first_key
 from tui.app.screens.sheet import Sheet
 
 
@@ -29,5 +30,6 @@ class AccountScreen(Sheet):
         with VerticalScroll() as box:
             box.border_title = Content(f"Conversation: {self._name}")
             yield Static(Content("\n".join(self._lines)))
-            note = "/forget lets go of the conversation: the next prompt begins a new one. Esc closes this."
-            yield Static(Content(note), classes="sheet--note")
+            note = "/forget lets go of the conversation: the next prompt begins a new one. "
+            close = first_key(self, "help.close-account")
+            yield Static(Content(f"{note}{close} closes this."), classes="sheet--note")

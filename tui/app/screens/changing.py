@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from textual.content import Content
+
 from tui.app.screens.queue_screen import LEFT
 from tui.app.screens.session_actions import Stage as ActionStage
 from tui.app.widgets.prompt import Prompt
@@ -55,7 +57,10 @@ class Changing:
 
     def _begin(self, at: int, turn_id: str, said: str, draft: str) -> None:
         self.at, self._id, self._said, self._draft = at, turn_id, said, draft
-        self._prompt.border_title = "Changes a message: Enter sends, Esc leaves it"
+        key = self._stage.key
+        self._prompt.border_title = Content(
+            f"Changes a message: {key('prompt.send')} sends, {key('turn.back')} leaves it"
+        )
         self._stage.refresh_bindings()
 
     def go_on(self, change: Change, at: int) -> None:
@@ -116,7 +121,7 @@ class Changing:
         """Asked for twice in short: choose one of the messages said so far, to change it."""
         if time.monotonic() - self._wants_to_pick > PICK_WITHIN:
             self._wants_to_pick = time.monotonic()
-            self._stage.say("Esc again: choose one of your messages, to change it")
+            self._stage.say(f"{self._stage.key('turn.pick')} again: choose one of your messages, to change it")
         elif self._stage.session is not None:
             self._wants_to_pick = 0.0
             self._stage.say("")

@@ -79,7 +79,7 @@ class ChatScreen(ComposerScreen):
             at = self._changing.at
             if self._chat.is_running(self._session.id):
                 self.prompt.give_back(event.text)
-                self.say("This session is still answering; wait, then press Enter")
+                self.say(f"This session is still answering; wait, then press {self.key('prompt.send')}")
                 return
             self._changing.end(event.aside)
             self.send_in_place(self._session, event.text, at)

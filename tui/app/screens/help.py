@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from textwrap import wrap
 from typing import Any, NamedTuple
@@ -13,27 +14,28 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.widgets import Static
 
+from tui.app.key_names import first_key, key_name
 from tui.app.screens.sheet import Sheet
-from tui.app.transcript.blocks import AGAIN
 
 MARKS = (
     ("◌", "a session that is answering"),
     ("●", "an answer you have not seen"),
-    ("✗", f"the last prompt failed; {AGAIN} sends it again"),
+    ("✗", "the last prompt failed; <view.next>, then <transcript.resend> sends it again"),
     ("◆", "a note on how a turn went"),
     ("■", "an answer that was stopped or broke off; what came is kept"),
     ("?", "the answer waits for your approval"),
     ("↳", "a prompt to be sent after the answer"),
     ("□", "a prompt that waits for you"),
-    ("▸", "folded: reasoning, a tool's call; Enter or a click unfolds it"),
+    ("▸", "folded: reasoning, a tool's call; <transcript.fold> or a click unfolds it"),
 )
+"""Marks and what they mean, with keys by the names of what they do."""
 
 _GROUPS = {
     "prompt": "Writing",
     "turn": "Answers",
     "queue": "Prompts that wait (in the empty input)",
     "session": "Sessions",
-    "transcript": "In the transcript (Tab goes there, Esc comes back)",
+    "transcript": "In the transcript (<view.next> goes there, <transcript.leave> comes back)",
     "sidebar": "In the sidebar",
     "view": "The screen",
     "find": "In the find bar",
@@ -87,17 +89,6 @@ def _note(
         if name not in shown:
             shown.append(name)
         found[binding.id] = (binding, shown, was_active or is_active)
-
-
-def key_name(app: App[Any], binding: Binding) -> str:
-    """A key as people say it: Ctrl+N, PgUp."""
-    modifiers, key = binding.parse_key()
-    shown = app.get_key_display(binding.with_key(key)) if len(key) > 1 else key
-    words = {"⏎": "Enter", "esc": "Esc", "pgup": "PgUp", "pgdn": "PgDn"}
-    shown = words.get(shown, shown)
-    if len(shown) > 1 or modifiers:
-        shown = shown[:1].upper() + shown[1:]
-    return "+".join([*(modifier.capitalize() for modifier in modifiers), shown])
 
 
 KEYS_WIDE = 18
@@ -162,22 +153,20 @@ class HelpScreen(Sheet):
         gap = " " * (1 if self._room < 72 else 2)
         return [_in_columns(key, texts, gap) for key in keys]
 
-    @property
-    def _again(self) -> str:
-        """The keys that send a prompt again, as they are bound."""
+    def _with_keys(self, text: str) -> str:
+        """A text that names keys by what they do, with the keys as they are bound."""
         first = {key.name: key.shown.split(" ")[0] for keys in self._groups.values() for key in keys}
-        return f"{first.get('view.next', 'Tab')}, then {first.get('transcript.resend', 'r')}"
+        return re.sub(r"<([a-z.-]+)>", lambda name: first[name[1]], text)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = Content("Keys")
             for heading, keys in self._groups.items():
-                yield Static(Content(heading), classes="sheet--title")
+                yield Static(Content(self._with_keys(heading)), classes="sheet--title")
                 shown = Static(Content("\n").join(self._told(keys)))
                 self._shown.append((shown, keys))
                 yield shown
             yield Static(Content("Marks"), classes="sheet--title")
-            again = self._again
-            yield Static(Content("\n".join(f"{mark}  {text.replace(AGAIN, again)}" for mark, text in MARKS)))
-            note = "Grey keys do nothing at this moment. The names on the right are those to bind keys by, under [keys] in "
-            yield Static(Content(f"{note}config.toml. Esc closes this."), classes="sheet--note")
+            yield Static(Content("\n".join(f"{mark}  {self._with_keys(text)}" for mark, text in MARKS)))
+            note = "Grey keys do nothing at this moment. The grey names are those to bind keys by, under [keys] in config.toml. "
+            yield Static(Content(f"{note}{first_key(self, 'help.close')} closes this."), classes="sheet--note")

@@ -29,7 +29,7 @@ class Links:
             if agreed:
                 self._stage.do(self._open(url))
 
-        question = ConfirmDialog(f"Open {_place(url)}?", url, "Enter opens it, Esc does not")
+        question = ConfirmDialog(f"Open {_place(url)}?", url, "opens it")
         self._stage.app.push_screen(question, done)
 
     async def _open(self, url: str) -> None:

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.app.key_names import first_key
 from tui.app.steady import Steady
 from tui.app.widgets.hit_list import HitList, rows_of
 from tui.app.widgets.line import Line
@@ -73,7 +74,7 @@ class SearchScreen(Steady, ModalScreen[Chosen | None]):
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content("Search")
-            box.border_subtitle = Content("Enter goes there, Esc goes back")
+            box.border_subtitle = Content(f"Enter goes there, {first_key(self, 'search.close')} goes back")
             yield Line(self._last.text if self._last else "", placeholder="Search everything said")
             yield HitList()
             yield Static(Content(""), classes="search--state")

@@ -19,6 +19,7 @@ from tui.app.screens.forecast import Forecast
 from tui.app.screens.journey import FIRST_TURNS, Way
 from tui.app.screens.keeper import Keeper
 from tui.app.screens.standing_screen import StandingScreen
+from tui.app.transcript.blocks import NamedKeys
 from tui.app.transcript.view import TranscriptView
 from tui.chat import Change, Chat, HealthChanged, QueueChanged, SessionChanged, TurnChanged
 from tui.drafts import Change as PromptChange
@@ -147,8 +148,10 @@ class SessionScreen(StandingScreen):
         self._chat.attend(session.id)
         self.app.come_back = session.label  # type: ignore[attr-defined]
         keys = self._first_keys
-        self.transcript.name_keys(f"{keys['view.next']}, then {keys['transcript.resend']}")
-        self.transcript.hint = hint(self._chat, session, self._first_keys)
+        again = f"{keys['view.next']}, then {keys['transcript.resend']}"
+        verdict = f"{keys['transcript.approve']} approves, {keys['transcript.deny']} denies"
+        self.transcript.name_keys(NamedKeys(again, verdict))
+        self.transcript.hint = hint(self._chat, session, keys)
         draft = self._unsent.pop(session.id, "")
         draft = session.draft or draft
         change = change_in(draft)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from tui.app.transcript.palette import Palette
 from tui.app.transcript.pieces import Kind, Piece, Splitter, split_plain
@@ -17,8 +17,15 @@ MOST_LINKS = 500
 """Link definitions of a message that are heeded."""
 
 
-AGAIN = "Tab, then r"
-"""The keys that send a prompt again from the input, as lines of ours name them before they are drawn."""
+class NamedKeys(NamedTuple):
+    """Keys that lines of ours name, in words: what sends a prompt `again` from the input, and what answers a question."""
+
+    again: str = "Tab, then r"
+    verdict: str = "a approves, d denies"
+
+
+UNBOUND = NamedKeys()
+"""What lines of ours name before they are drawn."""
 
 
 class Look(Enum):
@@ -32,12 +39,12 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all drawing depends on: `again` names the keys, as they are bound, that send a prompt again. A line is drawn
-    again on another ground, even one that is equal."""
+    """What all drawing depends on: `keys` are those to name, as they are bound. A line is drawn again on another ground,
+    even one that is equal."""
 
     width: int
     palette: Palette
-    again: str = AGAIN
+    keys: NamedKeys = UNBOUND
 
 
 class Unit:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.segment import Segment
 
-from tui.app.transcript.blocks import AGAIN, Block, Ground, Look, Unit
+from tui.app.transcript.blocks import UNBOUND, Block, Ground, Look, Unit
 from tui.app.transcript.pieces import Kind, Piece
 from tui.app.transcript.wrap import Line, plain_lines
 from tui.model import Turn, TurnStatus
@@ -32,7 +32,9 @@ class _Lines(Block):
         styles = {"note": palette.note, "error": palette.error, "muted": palette.muted}
         lines: list[Line] = []
         for mark, look, text in self._lines:
-            wrapped = plain_lines(text.replace(AGAIN, ground.again), max(8, ground.width), styles[look])
+            for unbound, bound in zip(UNBOUND, ground.keys, strict=True):
+                text = text.replace(unbound, bound)
+            wrapped = plain_lines(text, max(8, ground.width), styles[look])
             if mark:
                 wrapped[0].mark = Segment(f"{mark} ", styles[look])
             lines += wrapped
@@ -67,9 +69,9 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
         case TurnStatus.FAILED:
             lines += _error_lines("✗", turn)
         case TurnStatus.INTERRUPTED if turn.run and turn.error and turn.error.kind in ("not-allowed", "config"):
-            lines += _error_lines("■", turn, again=f"{AGAIN} takes the run up again")
+            lines += _error_lines("■", turn, again=f"{UNBOUND.again} takes the run up again")
         case TurnStatus.INTERRUPTED if turn.run:
-            lines.append(("■", "note", f"The connection ended; the server goes on. {AGAIN} takes it up again."))
+            lines.append(("■", "note", f"The connection ended; the server goes on. {UNBOUND.again} takes it up again."))
         case TurnStatus.INTERRUPTED if turn.error:
             lines += _error_lines("■", turn)
         case TurnStatus.INTERRUPTED if not turn.profile and turn.protocol:
@@ -80,7 +82,7 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
             kept = "Cancelled; what came is kept." if turn.has_output else "Cancelled before anything came."
             lines.append(("■", "note", kept))
         case TurnStatus.DONE if turn.open_approvals:
-            lines.append(("?", "note", "Waits for your approval: in here, a approves, d denies."))
+            lines.append(("?", "note", f"Waits for your approval: in here, {UNBOUND.verdict}."))
         case TurnStatus.DONE if turn.finish and turn.finish not in ("approval", "stolen"):
             lines.append(("■", "note", f"The server stopped early: {one_line(turn.finish, 100)}."))
         case TurnStatus.DONE if not turn.has_output:
@@ -92,14 +94,16 @@ def _foot_lines(turn: Turn) -> tuple[tuple[str, str, str], ...]:
     return tuple(lines)
 
 
-def _error_lines(mark: str, turn: Turn, again: str = f"{AGAIN} sends the prompt again") -> list[tuple[str, str, str]]:
+def _error_lines(
+    mark: str, turn: Turn, again: str = f"{UNBOUND.again} sends the prompt again"
+) -> list[tuple[str, str, str]]:
     """What went wrong, and under it what can be done about it."""
     error = turn.error
     said = one_line(error.message).rstrip(".") + "." if error else "It failed."
     hint = one_line(error.hint).rstrip(".") if error else ""
     # Hints are kept with their turns, and name the key alone.
     if "press r" in hint:
-        hint, again = hint.replace("press r", f"press {AGAIN}"), ""
+        hint, again = hint.replace("press r", f"press {UNBOUND.again}"), ""
     hint = hint[:1].upper() + hint[1:]
     advice = (" " if hint.endswith("?") else "; ").join(part for part in (hint, again) if part)
     return [(mark, "error", said), ("", "muted", f"{advice}.")]

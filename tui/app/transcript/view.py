@@ -15,7 +15,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from tui.app.once import Once
-from tui.app.transcript.blocks import Ground
+from tui.app.transcript.blocks import Ground, NamedKeys
 from tui.app.transcript.cursor import Cursor
 from tui.app.transcript.finding_view import FindingView
 from tui.app.transcript.folds import FoldBlock
@@ -186,10 +186,10 @@ class TranscriptView(PointerView, PaintedView, FindingView, can_focus=True):
         """Draw in another theme's colours."""
         self._draw_on(replace(self._port.ground, palette=make_palette(variables)))
 
-    def name_keys(self, again: str) -> None:
-        """Name the keys that send a prompt again as they are bound."""
-        if again != self._port.ground.again:
-            self._draw_on(replace(self._port.ground, again=again))
+    def name_keys(self, keys: NamedKeys) -> None:
+        """Name keys as they are bound."""
+        if keys != self._port.ground.keys:
+            self._draw_on(replace(self._port.ground, keys=keys))
 
     def _draw_on(self, ground: Ground) -> None:
         self._port.ground = ground

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.app.key_names import first_key
 from tui.app.steady import Steady
 from tui.app.widgets.line import Line
 from tui.errors import PalaverError
@@ -51,7 +52,7 @@ class TextDialog(Steady, ModalScreen[str | None]):
             yield Static(Content(one_line(self._question)), classes="dialog--question")
             yield Line(self._value)
             yield Static(Content(""), classes="dialog--problem")
-            yield Static(Content("Enter takes it, Esc leaves it"), classes="dialog--hint")
+            yield Static(Content(f"Enter confirms, {first_key(self, 'dialog.cancel')} cancels"), classes="dialog--hint")
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -81,7 +82,7 @@ class TextDialog(Steady, ModalScreen[str | None]):
 
 
 class ConfirmDialog(Steady, ModalScreen[bool]):
-    """Shows something in full and asks whether to go on."""
+    """Shows something in full and asks whether to go on; `does` says what that would do with it."""
 
     DEFAULT_CSS = """
     ConfirmDialog {
@@ -99,15 +100,16 @@ class ConfirmDialog(Steady, ModalScreen[bool]):
         Binding("escape,n", "dismiss(False)", "No", id="dialog.no"),
     ]
 
-    def __init__(self, question: str, matter: str, hint: str) -> None:
+    def __init__(self, question: str, matter: str, does: str) -> None:
         super().__init__()
         self._question = question
         self._matter = matter
-        self._hint = hint
+        self._does = does
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(self._question))
             with VerticalScroll(classes="dialog--matter"):
                 yield Static(Content(one_line(self._matter, 2048)))
-            yield Static(Content(self._hint), classes="dialog--hint")
+            yes, no = first_key(self, "dialog.yes"), first_key(self, "dialog.no")
+            yield Static(Content(f"{yes} {self._does}, {no} cancels"), classes="dialog--hint")
