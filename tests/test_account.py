@@ -20,7 +20,7 @@ async def test_everything_but_a_plain_answer_is_told(history: Path) -> None:
     async with talk(history) as t:
         session = await t.chat.open("work")
         assert account_lines(await t.chat.conversations.account(session)) == [
-            "No server keeps a conversation for this session.", "", "Every request was answered.",
+            "No server keeps a conversation for this session.", "", "Nothing was asked yet.",
         ]  # fmt: skip
         await t.answered(session, "one", "first", "resp_1")
         await t.answered(session, "two", "second", "resp_2")

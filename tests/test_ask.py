@@ -289,6 +289,19 @@ def test_input_that_is_not_text_or_too_much(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert b"not text" in done.stderr
+    (tmp_path / "late").write_bytes(b"x" * 10_000 + b"\x00")
+    done = subprocess.run(
+        [sys.executable, "-m", "tui", "ask", "-f", tmp_path / "late"], capture_output=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert b"not text" in done.stderr
+    halves = [tmp_path / "one", tmp_path / "two"]
+    for half in halves:
+        half.write_text("é" * (5 * 1024 * 512))
+    files = [word for half in halves for word in ("-f", half)]
+    done = subprocess.run([sys.executable, "-m", "tui", "ask", *files], capture_output=True, timeout=60)
+    assert done.returncode == 2
+    assert b"The prompt is larger than 8 MiB" in done.stderr
     with (tmp_path / "much").open("wb") as stream:
         stream.write(b"x" * (8 * 1024 * 1024 + 1))
     with (tmp_path / "much").open("rb") as stream:

@@ -81,7 +81,7 @@ def account_lines(account: Account) -> list[str]:
         lines += [f"With the next prompt: {account.resending.text}", ""]
     lines += [line for event in account.events for line in _event_lines(event)]
     if not account.events:
-        lines.append("Every request was answered.")
+        lines.append("Every request was answered." if account.figures else "Nothing was asked yet.")
     counted = [f"turn {turn}: {' · '.join(words)}" for turn, one in account.figures if (words := figure_words(one))]
     return [*lines, "", *counted] if counted else lines
 

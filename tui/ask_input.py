@@ -30,7 +30,7 @@ def read_prompt(words: Sequence[str], files: Sequence[str], attached: Sequence[s
     parts += [_read_file(name) for name in files]
     read = [read_attachment(name) for name in attached]
     prompt = with_attachments("\n\n".join(parts), [file for file, _ in read])
-    if len(prompt) > INPUT_LIMIT:
+    if len(prompt.encode("utf-8", "surrogatepass")) > INPUT_LIMIT:
         raise UsageError(f"The prompt is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
     return prompt, tuple(picture for _, picture in read if picture is not None)
 
@@ -72,6 +72,6 @@ def _read_file(name: str) -> str:
 def _decode(raw: bytes, what: str) -> str:
     if len(raw) > INPUT_LIMIT:
         raise UsageError(f"{what} is larger than {INPUT_LIMIT // 1024 // 1024} MiB.")
-    if b"\x00" in raw[:8192]:
+    if b"\x00" in raw:
         raise UsageError(f"{what} is not text.")
     return raw.decode("utf-8", "replace").removeprefix("\ufeff")

@@ -120,7 +120,7 @@ async def test_of_many_warnings_there_is_said_how_many_more_there_are(history: P
     async with window(history, size=(100, 40), warnings=tuple(f"config.toml: wrong {one}" for one in range(9))) as w:
         *told, more = await toasts(w, 5)
         assert told == [f"config.toml:wrong{one}" for one in range(4)]
-        assert more == without_blanks("And 5 more; `palaver config` tells all of the settings.")
+        assert more == without_blanks("And 5 more; `palaver config` lists those about settings.")
 
 
 @pytest.mark.fault("G04")

@@ -209,3 +209,12 @@ async def test_the_list_stays_over_the_transcript_while_the_terminal_is_left(his
         await w.pilot.pause()
         assert w.screen.sidebar.display
         assert w.screen.sidebar.has_focus
+
+
+async def test_shift_tab_goes_from_the_input_to_the_sidebar(history: Path) -> None:
+    async with window(history) as w:
+        w.screen.prompt.focus()
+        await w.press("shift+tab")
+        assert w.app.focused is w.screen.sidebar
+        await w.press("pagedown", "tab")
+        assert w.app.focused is w.screen.prompt

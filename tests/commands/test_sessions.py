@@ -35,6 +35,7 @@ def labels(*args: str) -> list[str]:
 def test_nothing_yet() -> None:
     done = palaver("sessions")
     assert (done.returncode, done.stdout) == (0, "There are no sessions yet.\n")
+    assert palaver("sessions", "list", "--deleted").stdout == "The trash is empty.\n"
     assert palaver("sessions", "map").stdout == "No server keeps a conversation for us yet.\n"
     assert palaver("sessions", "list", "--json").stdout == "[]\n"
 

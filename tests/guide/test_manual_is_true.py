@@ -97,11 +97,9 @@ def test_a_key_is_bound_to_what_the_table_says(row: list[str]) -> None:
 
 def test_the_tables_hold_every_key_of_the_window() -> None:
     named = {name for row in KEY_ROWS for name in reading.spans_in(row[2])}
-    # The sidebar's own paging is never reached: the transcript's takes those keys first.
-    left_out = {"sidebar.page-up", "sidebar.page-down"}
     assert {
         name for name in bindings() if not name.startswith(("help.", "picker.", "switcher.", "dialog.", "search."))
-    } == named | left_out
+    } == named
 
 
 def test_every_key_the_manual_mentions_is_bound() -> None:

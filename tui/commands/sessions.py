@@ -202,7 +202,8 @@ async def named(chat: Chat, label: str, *, deleted: bool = False) -> Session:
 
 
 async def _list(chat: Chat, args: argparse.Namespace) -> None:
-    sessions = await chat.sessions(deleted=getattr(args, "deleted", False))
+    is_trash = getattr(args, "deleted", False)
+    sessions = await chat.sessions(deleted=is_trash)
     if getattr(args, "json", False):
         print_json([session_object(session) for session in sessions])
         return
@@ -216,7 +217,8 @@ async def _list(chat: Chat, args: argparse.Namespace) -> None:
         )
         for session in sessions
     ]
-    print_table(("LABEL", "TITLE", "TURNS", "STATE", "LAST USED"), rows, "There are no sessions yet.", cut=(0, 1))
+    empty = "The trash is empty." if is_trash else "There are no sessions yet."
+    print_table(("LABEL", "TITLE", "TURNS", "STATE", "LAST USED"), rows, empty, cut=(0, 1))
 
 
 async def _show(chat: Chat, args: argparse.Namespace) -> None:

@@ -44,7 +44,7 @@ def first_words(chat: Chat, store: Store, warnings: list[str]) -> list[str]:
 def shortened(said: list[str]) -> list[str]:
     """As much of `said` as a window has room for, with how much more there is."""
     left = len(said) - MOST_TOLD
-    return said if left <= 0 else [*said[:MOST_TOLD], f"And {left} more; `palaver config` tells all of the settings."]
+    return said if left <= 0 else [*said[:MOST_TOLD], f"And {left} more; `palaver config` lists those about settings."]
 
 
 def hint(chat: Chat, session: Session, keys: Mapping[str, str]) -> tuple[str, ...]:

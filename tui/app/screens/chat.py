@@ -124,7 +124,7 @@ class ChatScreen(ComposerScreen):
     def _send(self, session: Session, text: str, at: int | None = None) -> bool:
         """Begin a turn and show it. False where it cannot be begun, which is said."""
         if self.lease is not None:
-            self.say("This session is answering in another window")
+            self.say("This session is answering elsewhere")
             self.prompt.give_back(text)
             return False
         try:

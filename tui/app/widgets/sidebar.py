@@ -103,8 +103,6 @@ class Sidebar(BaseStyled, ScrollView, can_focus=True):
     BINDINGS = [
         Binding("up", "move(-1)", "Up", id="sidebar.up", show=False),
         Binding("down", "move(1)", "Down", id="sidebar.down", show=False),
-        Binding("pageup", "move(-10)", "Page up", id="sidebar.page-up", show=False),
-        Binding("pagedown", "move(10)", "Page down", id="sidebar.page-down", show=False),
         Binding("enter", "choose", "Open", id="sidebar.open"),
         # The screen's, as what Esc means depends on what else is there to be ended.
         Binding("escape", "screen.leave_sidebar", "Back", id="sidebar.leave"),
