@@ -23,13 +23,13 @@ _OVERVIEW = """\
 palaver [LABEL]            open the session LABEL (made if new); without one, the session used last
 palaver open LABEL         the same, for a label that is also a command's name
 palaver ask [PROMPT...]    one prompt, one answer, on standard output
-palaver sessions ...       list, show, rename, title, pin, archive, delete, restore, map
+palaver sessions ...       list, show, rename, title, pin, archive, delete, restore, fork, share, …
 palaver export LABEL       write a session to a file, for others or for reading
-palaver import FILE...     make sessions of such files, and of other programs' exports
+palaver import FILE...     make sessions of bundles or other programs' exports
 palaver search QUERY       what was said in all sessions, found by words
 palaver profiles ...       list, show or test the servers
 palaver config ...         show where the configuration is, and what is in force
-palaver completion SHELL   print what completes commands and labels in bash, zsh or fish
+palaver completion SHELL   print a shell completion script
 palaver history ...        check, copy or repair the history's file, or show where it is
 palaver doctor             look over everything Palaver needs, for you and for a bug report
 """

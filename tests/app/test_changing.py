@@ -526,7 +526,7 @@ async def test_what_was_made_of_one_that_is_sent_elsewhere_meanwhile_is_a_new_pr
         await back(w)
         await w.until(lambda: waiting(w) == [])
         assert w.screen.prompt.text == "second!"
-        await w.until(lambda: "waits no more" in w.status)
+        await w.until(lambda: "no longer waiting" in w.status)
         assert not w.screen.prompt.border_title
 
 

@@ -364,7 +364,7 @@ async def test_switching_by_a_few_letters(history: Path) -> None:
         await w.press("ctrl+o")
         await w.until(lambda: isinstance(w.app.screen, Switcher))
         await w.type("betaxq")
-        assert "No session fits." in w.picture
+        assert "No session matches." in w.picture
         await w.press("backspace", "backspace")
         await w.until(lambda: "chat-2 — about beta" in w.picture)
         await w.until(lambda: "chat-1 — about alpha" not in w.picture)

@@ -198,7 +198,7 @@ async def test_conditions_that_mean_nothing_are_said_and_names_are_found(history
         assert isinstance(w.app.screen, SearchScreen)
         await w.press(*["backspace"] * 11)
         await w.type("nothing of the kind")
-        await w.until(lambda: "Nothing fits." in w.picture)
+        await w.until(lambda: "Nothing matches." in w.picture)
         await w.press(*["backspace"] * 19)
         await w.type("datab")
         await w.until(lambda: "Databases" in w.picture and "in 1 session" in w.picture)

@@ -209,7 +209,7 @@ async def test_what_was_sent_while_it_was_changed_elsewhere_is_a_new_prompt(hist
                "UPDATE sessions SET revision = (SELECT value FROM meta WHERE key = 'revision')")  # fmt: skip
         await w.until(lambda: waiting(w) == [])
         assert w.screen.prompt.text == "second!"
-        assert "waits no more" in w.status
+        assert "no longer waiting" in w.status
 
 
 async def test_where_nothing_can_be_written_the_prompt_stays_in_the_input(history: Path) -> None:

@@ -95,7 +95,7 @@ def test_sharing_and_listing(write_config: Write) -> None:
         assert listed["id"] == conversation_id
         assert conversation_id in palaver("profiles", "conversations").stdout
         assert json.loads(palaver("sessions", "list", "--json").stdout)[0]["shared_turns"] == 1
-        assert palaver("sessions", "share", "work", "--undo").stdout == "work is shared no longer\n"
+        assert palaver("sessions", "share", "work", "--undo").stdout == "work is no longer shared\n"
         done = palaver("sessions", "adopt", "found", conversation_id)
         assert "1 turn came along" in done.stdout
         assert prompts("found") == ["one"]

@@ -63,4 +63,4 @@ def _init(found: Paths) -> None:
         raise ConfigError(f"{file} cannot be written: {error.strerror}.") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(config_file.EXAMPLE)
-    print_line(f"{file} is written; every line in it is a comment, to be taken out of its # as needed")
+    print_line(f"{file} is written; every line is commented out; remove the # from those you want")

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, help_text in (("pin", "keep a session on top"), ("archive", "take a session out of the way")):
         command = commands.add_parser(name, help=help_text)
         command.add_argument("label", metavar="LABEL")
-        command.add_argument("--undo", action="store_true", help="the contrary")
+        command.add_argument("--undo", action="store_true", help="undo it")
     delete = commands.add_parser("delete", help="put a session into the trash")
     delete.add_argument("label", metavar="LABEL")
     restore = commands.add_parser("restore", help="take a session out of the trash")
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fork.add_argument("label", metavar="LABEL")
     fork.add_argument("new", metavar="NEW")
     _add_place(fork, "after this turn, counted from 1 (default: the last finished answer)")
-    branches = commands.add_parser("branches", help="the ways a session was gone on, where a prompt was changed")
+    branches = commands.add_parser("branches", help="the branches of a session, made where a prompt was changed")
     branches.add_argument("label", metavar="LABEL")
     branches.add_argument("--json", action="store_true", help="print JSON")
     choose = commands.add_parser("choose", help="go on with another branch")
@@ -67,12 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adopt.add_argument("label", metavar="LABEL", help="the new session's")
     adopt.add_argument("conversation", metavar="CONVERSATION_ID")
     adopt.add_argument("-p", "--profile", default="", help="the server, by its profile's name")
-    detach = commands.add_parser("detach", help="let go of the server's conversation, which is not told")
+    detach = commands.add_parser("detach", help="forget the server's conversation (the server is not told)")
     detach.add_argument("label", metavar="LABEL")
     share = commands.add_parser("share", help="let others read the server's conversation, and print its id")
     share.add_argument("label", metavar="LABEL")
     _add_place(share, "up to this turn, counted from 1 (default: the last finished answer)")
-    share.add_argument("--undo", action="store_true", help="let them read it no longer")
+    share.add_argument("--undo", action="store_true", help="stop sharing")
     takeover = commands.add_parser("takeover", help="stop what a window, or a script, is answering in a session")
     takeover.add_argument("label", metavar="LABEL")
     mapping = commands.add_parser("map", help="the conversations that servers keep")
@@ -147,7 +147,7 @@ async def _change(chat: Chat, args: argparse.Namespace) -> str:
             return f"{name} begins a new conversation next time" if forgotten else f"{name} has no conversation"
         case "share" if args.undo:
             await chat.conversations.unshare(session)
-            return f"{name} is shared no longer"
+            return f"{name} is no longer shared"
         case "share":
             return await chat.conversations.share(session, args.at)
         case "pin":

@@ -30,6 +30,6 @@ class AccountScreen(Sheet):
         with VerticalScroll() as box:
             box.border_title = Content(f"Conversation: {self._name}")
             yield Static(Content("\n".join(self._lines)))
-            note = "/forget lets go of the conversation: the next prompt begins a new one. "
+            note = "After /forget the next prompt begins a new conversation. "
             close = first_key(self, "help.close-account")
             yield Static(Content(f"{note}{close} closes this."), classes="sheet--note")

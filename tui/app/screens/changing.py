@@ -82,7 +82,7 @@ class Changing:
         self.drop()
         if self._draft:
             self._prompt.add_history(sent(self._draft))
-        self._stage.say("That message is no longer here; this would be a new one")
+        self._stage.say("That message is no longer here; sending makes a new one")
 
     @property
     def kept(self) -> str:

@@ -91,7 +91,7 @@ class NamedCommands:
             offered["/adopt"] = Slash(server.adopt_named, "take over one of the server's", "ID")
         if server.can(Can.SHARE):
             offered["/share"] = Slash(lambda _: server.share(), "let others read this")
-            offered["/unshare"] = Slash(lambda _: server.unshare(), "let others read it no longer")
+            offered["/unshare"] = Slash(lambda _: server.unshare(), "stop sharing it")
         if server.can(Can.LIST):
             offered["/conversations"] = Slash(lambda _: server.adopt(), "list those on the server")
         return offered

@@ -116,7 +116,7 @@ class Picker(Steady, ModalScreen[str | None]):
             options.highlighted = 0
         empty = self.query_one(".picker--empty", Static)
         empty.display = not found
-        nothing = self._new.format(one_line(words, 40)) if self._new else "Nothing fits."
+        nothing = self._new.format(one_line(words, 40)) if self._new else "Nothing matches."
         empty.update(Content(nothing if words else self._empty))
 
     def _matching(self, words: str) -> list[tuple[Choice, Content]]:

@@ -19,7 +19,7 @@ from tui.model import Queued, Session
 LEFT = "Left as it was; Up brings it back"
 """What is said where something was made of a prompt, which is not to take its place."""
 
-WAITS_NO_MORE = "That prompt waits no more; this would be a new one"
+WAITS_NO_MORE = "That prompt is no longer waiting; sending makes a new one"
 
 
 class QueueScreen(LeaseScreen):

@@ -145,4 +145,4 @@ def _state(found: Found, text: str, problem: str) -> str:
         sessions = f"{len(found.sessions)}{more} session{'s' if len(found.sessions) > 1 or more else ''}"
         said = f"{found.count:,}{more} message{'s' if found.count != 1 else ''} in {sessions}"
         return said if found.is_done else f"{said}; still looking…"
-    return "Nothing fits." if found.is_done else "Looking…"
+    return "Nothing matches." if found.is_done else "Looking…"

@@ -203,7 +203,7 @@ class ServerActions:
 
     async def _forget(self, session: Session) -> None:
         forgotten = await self._chat.conversations.forget(session)
-        said = "The next prompt begins a new conversation" if forgotten else "There is no conversation to let go of"
+        said = "The next prompt begins a new conversation" if forgotten else "There is no conversation to forget"
         self._stage.say(said)
 
     # Questions

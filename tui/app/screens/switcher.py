@@ -24,7 +24,7 @@ class Switcher(Picker):
             [Choice(session.id, _name(session)) for session in ordered],
             hint="A few letters of a label or title",
             empty="None yet.",
-            new="No session fits. Enter begins “{}”.",
+            new="No session matches. Enter creates “{}”.",
         )
 
 
