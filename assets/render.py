@@ -17,11 +17,9 @@ sys.path.insert(0, str(HERE.parent))
 from tests.app.scenes import SCENES, Scene, make_app  # noqa: E402 - found only after the line above
 
 PICTURES = {
-    "first-start": "guide",
     "streaming": "streaming",
     "stale": "stale",
     "tools": "tools",
-    "light": "light",
 }
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = {f"tui.{path.stem}" for path in (ROOT / "tui").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+MODULES = {
+    f"tui.{path.stem}" for path in (ROOT / "tui").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()
+}
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 
 

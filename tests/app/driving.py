@@ -15,6 +15,7 @@ from tests.fake_server import PROFILE, FakeServer, Waits, client_of, completed, 
 from tui.app.app import PalaverApp
 from tui.app.run import Wish
 from tui.app.screens.chat import ChatScreen
+from tui.app.transcript.view import TranscriptView
 from tui.chat import Chat
 from tui.client import Client
 from tui.clock import SYSTEM, Clock
@@ -32,6 +33,11 @@ async def until(pilot: Pilot[None], ready: Callable[[], object], seconds: float 
             if ready():
                 return
             await asyncio.sleep(0.005)
+
+
+def text_in_view(transcript: TranscriptView) -> str:
+    """The text in view, with its marks."""
+    return "\n".join(row.line.marked for row in transcript.port.rows)
 
 
 @dataclass(slots=True)
@@ -58,7 +64,7 @@ class Window:
 
     @property
     def transcript(self) -> str:
-        return self.screen.transcript.visible_text
+        return text_in_view(self.screen.transcript)
 
     @property
     def said(self) -> str:

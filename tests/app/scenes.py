@@ -9,7 +9,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from tests.app.driving import until
+from tests.app.driving import text_in_view, until
 from tests.fake_server import FakeServer, Waits, client_of, completed, delta
 from tui.app.app import PalaverApp
 from tui.app.run import Wish
@@ -75,7 +75,7 @@ class Stage:
         await until(self.pilot, ready, 20)
 
     async def shows(self, text: str) -> None:
-        await self.until(lambda: text in " ".join(self.screen.transcript.visible_text.split()))
+        await self.until(lambda: text in " ".join(text_in_view(self.screen.transcript).split()))
 
     async def send(self, prompt: str) -> None:
         self.screen.prompt.replace_text(prompt)
@@ -157,11 +157,6 @@ def make_app(scene: Scene, folder: Path) -> SceneApp:
 
 async def empty(stage: Stage) -> None:
     await stage.pilot.pause()
-
-
-async def guide(stage: Stage) -> None:
-    await stage.send("how do I fork a session?")
-    await stage.until(lambda: "done in" in stage.screen.status_bar.text)
 
 
 async def answer(stage: Stage) -> None:
@@ -262,7 +257,7 @@ async def tools(stage: Stage) -> None:
     text = "Hamburg.\n\n| City | Bridges |\n| --- | --: |\n| Hamburg | 2,496 |\n| Berlin | 960 |\n| Venice | 435 |\n"
     exchange.event(delta(text)).event(completed(text)).end()
     transcript = stage.screen.transcript
-    await stage.until(lambda: "done in" in stage.screen.status_bar.text and "Venice" in transcript.visible_text)
+    await stage.until(lambda: "done in" in stage.screen.status_bar.text and "Venice" in text_in_view(transcript))
     await stage.pilot.press("tab", "up", "enter")
 
 
@@ -338,7 +333,6 @@ async def find(stage: Stage) -> None:
 SCENES = {
     "empty": Scene(empty),
     "empty-guide": Scene(empty, profile=GUIDE),
-    "guide": Scene(guide, profile=GUIDE),
     "answer": Scene(answer, size=(110, 40)),
     "streaming": Scene(streaming, size=(110, 34)),
     "cancelled": Scene(cancelled, size=(80, 24)),

@@ -253,7 +253,7 @@ async def test_the_newest_line_stays_in_view_when_the_input_grows_and_shrinks(hi
     async with window(history, size=(80, 24)) as w:
         await w.send("hello")
         exchange = (await w.server.request()).respond().event(delta("line\n\n" * 30))
-        await w.until(lambda: w.screen.transcript.visible_text.count("line") > 5)
+        await w.until(lambda: w.transcript.count("line") > 5)
         w.screen.prompt.replace_text("one\ntwo\nthree\nfour")
         await w.pilot.pause()
         w.screen.prompt.replace_text("")

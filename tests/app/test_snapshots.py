@@ -10,9 +10,7 @@ import pytest
 from tests.app.scenes import SCENES, make_app
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in SCENES if SCENES[name].profile.protocol != "guide" or name == "empty-guide"]
-)
+@pytest.mark.parametrize("name", SCENES)
 def test_looks(name: str, tmp_path: Path, snap_compare: Callable[..., bool]) -> None:
     scene = SCENES[name]
     assert snap_compare(make_app(scene, tmp_path), terminal_size=scene.size, run_before=scene.play)

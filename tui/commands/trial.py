@@ -37,7 +37,6 @@ class Trial:
         self._tell = tell
         self._status = int(Exit.DONE)
         self._pieces = 0
-        self._first_at: float | None = None
 
     async def run(self) -> int:
         """Try everything. Gives the exit status of the first failure, or 0."""

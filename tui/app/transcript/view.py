@@ -177,11 +177,6 @@ class TranscriptView(PointerView, PaintedView, FindingView, can_focus=True):
         """A turn, if it is at hand."""
         return self._port.at_hand.turn_at(depth)
 
-    @property
-    def visible_text(self) -> str:
-        """The text in view, for tests and for those who cannot see."""
-        return "\n".join(row.line.marked for row in self._port.rows)
-
     def set_theme(self, variables: dict[str, str]) -> None:
         """Draw in another theme's colours."""
         self._draw_on(replace(self._port.ground, palette=make_palette(variables)))
