@@ -13,8 +13,8 @@ from textual.binding import Binding
 from tests.loopback import palaver
 from tui import __version__
 from tui.app.app import _bound_classes
+from tui.command_words import COMMANDS
 from tui.config_file import load
-from tui.console import COMMANDS
 from tui.errors import Exit
 from tui.store import Store
 

@@ -19,8 +19,9 @@ from tui.ask_approvals import Approvals
 from tui.ask_input import read_prompt
 from tui.chat import Change, Chat, TurnChanged
 from tui.client import Client
+from tui.command_words import command_to_open
 from tui.config import Config
-from tui.console import command_to_open, out_descriptor, print_error, refused, tell
+from tui.console import out_descriptor, print_error, refused, tell
 from tui.errors import Exit, NoSuchSession, StoreError, UsageError
 from tui.model import Failure, HolderKind, Provenance, Session, Turn, TurnStatus, Verdict, check_label
 from tui.objects import without_keys

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from tui import __version__
-from tui.console import COMMANDS, print_error, write_out
+from tui.command_words import COMMANDS
+from tui.console import print_error, write_out
 from tui.errors import Exit, PalaverError, UsageError
 
 TYPE_CHECKING = False

@@ -1,4 +1,4 @@
-"""The words that begin a command, and the ways to standard output and standard error, whatever became of those."""
+"""The ways to standard output and standard error, whatever became of those."""
 
 from __future__ import annotations
 
@@ -10,17 +10,6 @@ from tui.errors import OutputRefused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
-
-COMMANDS = tuple("ask sessions search profiles config history doctor open export import completion".split())
-"""First words that are commands; a session of that label is opened with `palaver open`."""
-
-
-def command_to_open(label: str) -> str:
-    """The command line that opens a session, whatever its label. Nothing in it is obeyed by a terminal."""
-    from tui.text import shell_word
-
-    before = "open -- " if label.startswith("-") else "open " if label in COMMANDS else ""
-    return f"palaver {before}{shell_word(label)}"
 
 
 def out_descriptor() -> int:

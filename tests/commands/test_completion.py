@@ -13,7 +13,7 @@ import pytest
 
 from tests.loopback import palaver
 from tests.store.histories import a_session, opened
-from tui.console import COMMANDS
+from tui.command_words import COMMANDS
 from tui.store.labels import read_labels
 
 LABELS = ["parser", "two words", "a:b:c", "日本", "$(touch x)", "parts"]

@@ -24,6 +24,7 @@ from tui.app.screens.standing_screen import TINY
 from tui.app.transcript.view import TranscriptView
 from tui.app.widgets.sidebar import GROUPS, Sidebar
 from tui.client import fresh_note
+from tui.command_words import COMMANDS
 from tui.commands import completion, exporting, importing, profiles, sessions
 from tui.commands import config as config_command
 from tui.commands import doctor as doctor_command
@@ -31,7 +32,6 @@ from tui.commands import history as history_command
 from tui.commands import search as search_command
 from tui.config import CONTINUE_BY, NOTIFY, PROTOCOLS
 from tui.config_file import PROFILE_KEYS, TOP_KEYS, load
-from tui.console import COMMANDS
 from tui.errors import Exit
 from tui.exchange import Form
 from tui.figures import Figures, figure_words

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tui import config_file, logs, paths
 from tui.chat import Chat
 from tui.client import Client
-from tui.console import command_to_open, print_error, write_out
+from tui.command_words import command_to_open
+from tui.console import print_error, write_out
 from tui.errors import OutputRefused
 from tui.model import TurnStatus
 from tui.signals import heeded

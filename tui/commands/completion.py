@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from tui import paths
-from tui.console import COMMANDS, write_out
+from tui.command_words import COMMANDS
+from tui.console import write_out
 from tui.errors import Exit
 from tui.values import dataclass
 

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from tui.commands import doctor_history, doctor_machine, doctor_servers
+from tui.commands import doctor_crashes, doctor_history, doctor_machine, doctor_servers
 from tui.commands.doctor_lines import Line, Mark, guarded
 from tui.commands.table import print_json, print_line, print_styled
 from tui.errors import Exit
@@ -26,7 +26,7 @@ _PARTS = (
     ("encoding", doctor_machine.encoding),
     ("config", doctor_servers.configuration),
     ("history", doctor_history.history),
-    ("crashes", doctor_history.reports),
+    ("crashes", doctor_crashes.reports),
 )
 _SIGNS = {Mark.OK: "✓", Mark.NOTE: "!", Mark.WRONG: "✗"}
 _STYLES = {Mark.OK: "\x1b[32m", Mark.NOTE: "\x1b[1;33m", Mark.WRONG: "\x1b[1;31m"}
