@@ -62,6 +62,8 @@ class PalaverError(Exception):
 
 
 class UsageError(PalaverError):
+    """What was asked for cannot be done as it was asked."""
+
     exit_status = Exit.USAGE
     kind = "usage"
 
@@ -95,6 +97,8 @@ class TurnError(PalaverError):
 
 
 class NotAllowed(TurnError):
+    """The server does not accept the key, or it may not do this (401, 403)."""
+
     exit_status = Exit.NOT_ALLOWED
     kind = "not-allowed"
 
@@ -116,6 +120,8 @@ class Unreachable(TurnError):
 
 
 class Refused(TurnError):
+    """The server refused, or gave the wrong kind of answer."""
+
     exit_status = Exit.REFUSED
     kind = "refused"
 
@@ -134,16 +140,22 @@ class Stale(Refused):
 
 
 class Incomplete(TurnError):
+    """The answer ended before its end; what came is kept."""
+
     exit_status = Exit.INCOMPLETE
     kind = "incomplete"
 
 
 class Limited(TurnError):
+    """The server, or the session, is busy or limited, after all retries."""
+
     exit_status = Exit.LIMITED
     kind = "limited"
 
 
 class SessionBusy(Limited):
+    """The session is answering in another window."""
+
     kind = "busy"
 
 
@@ -166,11 +178,15 @@ class StoreError(PalaverError):
 
 
 class NoSuchSession(StoreError):
+    """No session has that label."""
+
     def __init__(self, label: str) -> None:
         super().__init__(f"There is no session “{label}”.", hint="see `palaver sessions list`")
 
 
 class LabelTaken(StoreError):
+    """Another session has that label already."""
+
     kind = "label-taken"
 
     def __init__(self, label: str) -> None:

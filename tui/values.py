@@ -24,6 +24,9 @@ else:
         """What makes a dataclass with slots of a class that has fields, defaults, and no bases with fields of their own.
 
         It has an equality, a hash where it is frozen, and a representation, unless the class brings its own.
+
+        Raises:
+            TypeError: It is to have no slots.
         """
         if not slots:
             raise TypeError("all values have slots")

@@ -63,7 +63,11 @@ class Raw:
         return self.decoded(begin, end)
 
     def decoded(self, begin: int, end: int) -> Any:
-        """The same, whatever it takes."""
+        """The same, whatever it takes.
+
+        Raises:
+            FileRefused: It is not UTF-8, or no JSON.
+        """
         try:
             told = str(memoryview(self.data)[begin:end], "utf-8")
         except UnicodeDecodeError as error:
