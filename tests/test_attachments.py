@@ -17,12 +17,12 @@ from tui.attachments import (
     parted,
     pictures_in,
     read_attachment,
-    size_words,
     with_attachments,
 )
 from tui.drafts import CLOSE, NAME, OPEN, PICTURE, Folded, folded_file, sent, unfolded, without_marks, written
 from tui.errors import UsageError
 from tui.pictures import Picture
+from tui.sizes import size_words
 from tui.text import typed
 
 TEXT = st.text(alphabet=st.sampled_from("ab `\n@():KB1#")).filter(str.strip)
@@ -89,8 +89,12 @@ def test_what_a_user_writes_is_no_file(prompt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "words"), [(1, "1 byte"), (999, "999 bytes"), (1000, "1 KB"), (12_300, "12 KB"), (LARGEST, "1,024 KB")]
-)
+    ("size", "words"),
+    [
+        (1, "1 byte"), (999, "999 bytes"), (1000, "1 KB"), (12_300, "12 KB"), (LARGEST, "1,024 KB"),
+        (30 << 20, "30 MB"), (1000 << 20, "1.0 GB"), (5 << 39, "2.5 TB"), (3 << 50, "3,072 TB"),
+    ],
+)  # fmt: skip
 def test_sizes_in_words(size: int, words: str) -> None:
     assert size_words(size) == words
 

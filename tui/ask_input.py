@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tui.attachments import read_attachment, with_attachments
 from tui.errors import UsageError
+from tui.fences import fenced
 from tui.pictures import Picture
 
 INPUT_LIMIT = 8 * 1024 * 1024
@@ -63,10 +64,7 @@ def _read_file(name: str) -> str:
             text = _decode(stream.read(INPUT_LIMIT + 1), name)
     except OSError as error:
         raise UsageError(f"{name}: {error.strerror}.") from None
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{path.name}:\n\n{fence}\n{text.rstrip()}\n{fence}"
+    return f"{path.name}:\n\n{fenced(text.rstrip())}"
 
 
 def _decode(raw: bytes, what: str) -> str:

@@ -9,9 +9,11 @@ import stat
 from collections.abc import Iterable
 
 from tui.errors import UsageError
+from tui.fences import fenced
 from tui.patterns import pattern
 from tui.pictures import Picture, picture_of
-from tui.text import counted, one_line, typed
+from tui.sizes import size_words
+from tui.text import one_line, typed
 from tui.values import dataclass
 
 LARGEST = 1024 * 1024
@@ -82,8 +84,7 @@ def with_attachments(prompt: str, attachments: Iterable[Attachment]) -> str:
         if one.picture:
             parts.append(f"@{one.name} ({one.size}, picture {one.picture})")
             continue
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", one.text)), default=0))
-        parts.append(f"{one.chip}:\n\n{fence}\n{one.text}\n{fence}")
+        parts.append(f"{one.chip}:\n\n{fenced(one.text)}")
     return "\n\n".join(parts)
 
 
@@ -102,13 +103,6 @@ def parted(prompt: str) -> tuple[str, tuple[Attachment, ...]]:
 def pictures_in(prompt: str) -> tuple[str, ...]:
     """The keys of the pictures that were put after a prompt."""
     return tuple(one.picture for one in parted(prompt)[1] if one.picture)
-
-
-def size_words(size: int) -> str:
-    """A number of bytes as people read it."""
-    if size < 1000:
-        return counted(size, "byte")
-    return f"{max(1, round(size / 1024)):,} KB"
 
 
 def _read_all(prompt: str, at: int) -> tuple[Attachment, ...]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from rich import cells as rich_cells
-from rich.cells import CellSpan, cell_len
+from rich.cells import CellSpan, cell_len, set_cell_size
 
 from tui.patterns import pattern
 
@@ -81,6 +81,13 @@ def _with_flags(text: str, spans: list[CellSpan]) -> list[CellSpan]:
         else:
             joined.append(span)
     return joined
+
+
+def cut(text: str, room: int) -> str:
+    """A text in so many cells at most, with an ellipsis where it goes on."""
+    if cell_len(text) <= room:
+        return text
+    return set_cell_size(text, room - 1).rstrip() + "…" if room > 0 else ""
 
 
 def placed(output: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from tui.commands import doctor_crashes, doctor_history, doctor_machine, doctor_servers
 from tui.commands.doctor_lines import Line, Mark, guarded
-from tui.commands.table import print_json, print_line, print_styled
+from tui.commands.table import is_colourful, print_json, print_line, print_styled
 from tui.errors import Exit
 from tui.text import clean, one_line
 
@@ -71,8 +71,7 @@ def look_over() -> Iterator[Line]:
 
 
 def _print(line: Line, width: int) -> None:
-    is_colourful = os.isatty(1) and not os.environ.get("NO_COLOR")
-    style, plain = (_STYLES[line.mark], _PLAIN) if is_colourful else ("", "")
+    style, plain = (_STYLES[line.mark], _PLAIN) if is_colourful() else ("", "")
     first, *rest = _wrapped(clean(line.text), width)
     print_styled(f"{style}{_SIGNS[line.mark]}{plain} {line.about:<{_INDENT - 2}}{first}")
     # What is to be typed is one line, to be copied.

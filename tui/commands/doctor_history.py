@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tui import paths
 from tui.commands.doctor_lines import Line, Mark
+from tui.sizes import size_words
 from tui.store import place, upkeep
 from tui.text import counted, shell_word
 
@@ -19,8 +20,6 @@ LOW = 100 << 20
 
 SHOWN = 6
 """How many things that are wrong are told; `palaver history check` tells all."""
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def history() -> Iterator[Line]:
@@ -36,8 +35,8 @@ def history() -> Iterator[Line]:
     disk = os.statvfs(folder)
     room = disk.f_bavail * disk.f_frsize
     kind = place.file_system(file)
-    size = _amount(file.stat().st_size) if is_there else "not made yet"
-    yield Line(Mark.OK, "history", f"{file}: {size}, {_amount(room)} free{f', {kind}' if kind else ''}")
+    size = size_words(file.stat().st_size) if is_there else "not made yet"
+    yield Line(Mark.OK, "history", f"{file}: {size}, {size_words(room)} free{f', {kind}' if kind else ''}")
     yield from obstacles(file if is_there else folder, folder, room, is_read_only=bool(disk.f_flag & os.ST_RDONLY))
     if not is_there:
         yield from (Line(Mark.NOTE, "history", remark) for remark in place.remarks(file))
@@ -71,12 +70,3 @@ def obstacles(path: Path, folder: Path, room: int, *, is_read_only: bool) -> Ite
         yield Line(Mark.WRONG, "history", "the disk is full: nothing is saved", "make room")
     elif room < LOW:
         yield Line(Mark.NOTE, "history", "the disk is nearly full", "make room")
-
-
-def _amount(size: float) -> str:
-    """A number of bytes, as short as is still of use."""
-    for unit in _UNITS[:-1]:
-        if size < 1000:
-            return f"{size:.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} {_UNITS[-1]}"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from contextlib import aclosing
 from typing import Any
 
 from tui.arguments import whole_number
 from tui.chat import Chat
 from tui.commands.sessions import history
-from tui.commands.table import print_json, print_line, print_styled
+from tui.commands.table import is_colourful, print_json, print_line, print_styled
 from tui.console import print_error
 from tui.errors import Exit, UsageError
 from tui.found import Found, Hit, SessionHits
@@ -103,8 +101,7 @@ def _objects(session: SessionHits) -> list[dict[str, Any]]:
 
 
 def _print(found: Found) -> None:
-    is_colourful = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    strong, faint, marked, plain = (_STRONG, _FAINT, _MARKED, _PLAIN) if is_colourful else ("", "", "", "")
+    strong, faint, marked, plain = (_STRONG, _FAINT, _MARKED, _PLAIN) if is_colourful() else ("", "", "", "")
     for number, session in enumerate(found.sessions):
         if number:
             print_line()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,5 +63,15 @@ def print_styled(text: str) -> None:
     write_out(text.encode("utf-8", "replace") + b"\n")
 
 
+def is_colourful() -> bool:
+    """Whether standard output shows styles, and the user wants any."""
+    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
 def print_json(value: Any) -> None:
+    """A value as JSON on standard output, cleaned as a line is.
+
+    Raises:
+        OutputRefused: It is closed, or takes no more.
+    """
     print_line(json.dumps(value, indent=2))

@@ -10,6 +10,7 @@ from tui.exchange.fields import Fields, fields_of, rows, seconds, text, words
 from tui.exchange.large_json import LargeArray
 from tui.exchange.places import Places
 from tui.exchange.thread import Said, Thread, turns_of
+from tui.fences import fenced
 from tui.model import ItemKind
 
 PROGRAM = "Claude"
@@ -108,9 +109,6 @@ def _attached(message: Fields) -> Iterator[str]:
     """What was sent along with a prompt: the text of files, the names of others."""
     for one in map(fields_of, rows(message.get("attachments"))):
         name, told = text(one.get("file_name")) or "a file", text(one.get("extracted_content"))
-        fence = "`" * 3
-        while fence in told:
-            fence += "`"
-        yield f"{name}:\n\n{fence}\n{told}\n{fence}" if told else f"[{name}, not in the export]"
+        yield f"{name}:\n\n{fenced(told)}" if told else f"[{name}, not in the export]"
     for one in map(fields_of, rows(message.get("files"))):
         yield f"[{text(one.get('file_name')) or 'a file'}, not in the export]"

@@ -11,6 +11,7 @@ from markdown_it.token import Token
 
 from tui.exchange.moments import moment
 from tui.exchange.outline import Outline
+from tui.fences import fence_for, fenced
 from tui.markup import new_parser
 from tui.model import Item, ItemKind, ItemState, Turn, TurnStatus
 from tui.pictures import Picture
@@ -70,20 +71,13 @@ def title_of(item: Item) -> str:
     return " ".join(words) + (f" ({_STATES[item.state]})" if item.state in _STATES else "")
 
 
-def fence_for(text: str, sign: str = "`") -> str:
-    """A fence that nothing in `text` closes."""
-    longest = max((len(run) for run in re.findall(f"{re.escape(sign)}+", text)), default=0)
-    return sign * max(3, longest + 1)
-
-
 def _folded(item: Item) -> str:
     text = clean(item.text)
     if not text.strip():
         return f"**{_plain(title_of(item))}**"
     if item.kind is ItemKind.REASONING:
         return f"**{_plain(title_of(item))}**\n\n{_quoted(text)}"
-    fence = fence_for(text)
-    return f"**{_plain(title_of(item))}**\n\n{fence}\n{text}\n{fence}"
+    return f"**{_plain(title_of(item))}**\n\n{fenced(text)}"
 
 
 def _quoted(text: str) -> str:

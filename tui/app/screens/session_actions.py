@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from textual.app import App
 
 from tui.app.screens.asking import ask
-from tui.app.screens.sessions import SessionList
+from tui.app.screens.sessions import SessionList, full_name
 from tui.chat import Chat
 from tui.model import Session
 from tui.text import one_line
@@ -193,7 +193,7 @@ class SessionActions:
                 was_archived = chosen.deleted_at is not None and chosen.archived_at is not None
                 self._bring_back(PutAway(chosen, was_archived), self._stage.enter)
 
-        choices = [Choice(session.id, f"{_name(session)} ({_where(session)})") for session in hidden]
+        choices = [Choice(session.id, f"{full_name(session)} ({_where(session)})") for session in hidden]
         picker = Picker(
             "Archive and trash", choices, hint="A few letters of a label or title", empty="There is nothing in either."
         )
@@ -231,11 +231,6 @@ class SessionActions:
         if before is not None and before.label != now.label:
             return now, f"{_told_back(replace(now, label=before.label))}, under the label {now.label}"
         return now, _told_back(now)
-
-
-def _name(session: Session) -> str:
-    label, title = one_line(session.label, 60), one_line(session.title, 80)
-    return f"{label} — {title}" if title and title != label else label
 
 
 def _where(session: Session) -> str:

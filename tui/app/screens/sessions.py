@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tui.model import Session
+from tui.text import one_line
 
 
 class SessionList:
@@ -66,3 +67,9 @@ class SessionList:
 
 def _is_hidden(session: Session) -> bool:
     return session.deleted_at is not None or session.archived_at is not None
+
+
+def full_name(session: Session) -> str:
+    """A session's label, and its title where that says more."""
+    label, title = one_line(session.label, 60), one_line(session.title, 80)
+    return f"{label} — {title}" if title and title != label else label

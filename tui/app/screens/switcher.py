@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from textual.binding import Binding
 
 from tui.app.screens.picker import Choice, Picker
+from tui.app.screens.sessions import full_name
 from tui.model import Session
-from tui.text import one_line
 
 
 class Switcher(Picker):
@@ -21,13 +21,8 @@ class Switcher(Picker):
         ordered = sorted(sessions, key=lambda session: session.id == current)
         super().__init__(
             "Switch session",
-            [Choice(session.id, _name(session)) for session in ordered],
+            [Choice(session.id, full_name(session)) for session in ordered],
             hint="A few letters of a label or title",
             empty="None yet.",
             new="No session matches. Enter creates “{}”.",
         )
-
-
-def _name(session: Session) -> str:
-    label, title = one_line(session.label, 60), one_line(session.title, 80)
-    return f"{label} — {title}" if title and title != label else label

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.app.cells import cut
 from tui.app.widgets.base_style import BaseStyled
 from tui.model import Session, TurnStatus
 from tui.text import one_line
@@ -72,12 +73,8 @@ def alike(sessions: Sequence[Session]) -> frozenset[str]:
 
 def named(name: str, label: str, room: int) -> str:
     """A name with the label that tells it from others, in so many cells: of the two the name is cut first."""
-    label = _cut(label, max(1, room // 2))
-    return f"{_cut(name, room - cell_len(label) - 3)} · {label}" if label else _cut(name, room)
-
-
-def _cut(text: str, room: int) -> str:
-    return text if cell_len(text) <= room else set_cell_size(text, max(0, room - 1)).rstrip() + "…"
+    label = cut(label, max(1, room // 2))
+    return f"{cut(name, room - cell_len(label) - 3)} · {label}" if label else cut(name, room)
 
 
 class Sidebar(BaseStyled, ScrollView, can_focus=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from tui.app.cells import cut
 from tui.app.widgets.base_style import BaseStyled
 from tui.text import one_line
 
@@ -66,7 +67,7 @@ class StatusBar(BaseStyled):
         width = self.size.width
         busy = self.get_component_rich_style("status--busy", partial=True)
         trouble = self.get_component_rich_style("status--trouble", partial=True)
-        right = _cut(self._right, width - 2)
+        right = cut(self._right, width - 2)
         taken = cell_len(_BETWEEN.join(map(one_line, self._left[:PARTS_KEPT]))) + cell_len(self._trouble) + 5
         for part in self._more:
             longer = f"{right}{_BETWEEN}{part}"
@@ -76,7 +77,7 @@ class StatusBar(BaseStyled):
         room = width - cell_len(right) - 3
         segments = [Segment(" ")]
         if self._trouble and room > 8:
-            text = _cut(self._trouble, room)
+            text = cut(self._trouble, room)
             segments += [Segment(text, trouble), Segment("  ")]
             room -= cell_len(text) + 2
         left = ""
@@ -90,9 +91,3 @@ class StatusBar(BaseStyled):
         segments.append(Segment(" " * max(1, width - used - cell_len(right) - 1)))
         segments.append(Segment(right, busy if self._is_busy else Style()))
         return Strip(segments).adjust_cell_length(width).apply_style(self.base_style)
-
-
-def _cut(text: str, room: int) -> str:
-    if cell_len(text) <= room:
-        return text
-    return set_cell_size(text, room - 1).rstrip() + "…" if room > 1 else ""
