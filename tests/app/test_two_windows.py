@@ -119,7 +119,7 @@ async def test_what_another_window_does_to_sessions_is_seen_in_the_sidebar_and_o
         for key, done in (("f8", "Deleted"), ("f9", "Archived")):
             await here.press(key)
             await there.until(lambda: listed(there) == ["three"])
-            assert there.status.endswith(f"{done} in another window; Alt+Z brings it back")
+            assert there.status.endswith(f"{done} elsewhere; Alt+Z brings it back")
             assert "hi" in there.transcript
             assert there.screen.prompt.text == "half a thou"
             if key == "f8":
@@ -189,7 +189,7 @@ async def test_where_it_was_in_the_archive_before_it_is_so_again(history: Path) 
         assert listed(here) == ["two"]
         assert [session.label for session in await there.chat.sessions() if session.archived_at] == ["one"]
         await there.chat.delete(first)
-        await here.until(lambda: here.status.endswith("Deleted in another window; Alt+Z brings it back"))
+        await here.until(lambda: here.status.endswith("Deleted elsewhere; Alt+Z brings it back"))
         await there.chat.restore(first)
         await here.until(lambda: here.status.endswith("hello is back in the archive"))
         await here.press("alt+z")
@@ -379,7 +379,7 @@ def test_two_windows_scripts_and_commands_in_one_session(write_config: Callable[
                 t.until(lambda lines: any(line.lstrip().startswith("play ·") for line in lines))
             palaver("sessions", "delete", "play")
             for t in (here, there):
-                shown(t, "Deleted in another window")
+                shown(t, "Deleted elsewhere")
             palaver("sessions", "restore", "play")
             for t in (here, there):
                 shown(t, "hold it is back")

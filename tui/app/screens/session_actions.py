@@ -174,7 +174,7 @@ class SessionActions:
             self.deleted.append(PutAway(now, was_archived=shown.archived_at is not None))
         done = "Deleted" if now.deleted_at is not None else "Archived"
         key = self._stage.key("session.restore")
-        self._stage.say(f"{done} in another window; {key} brings it back")
+        self._stage.say(f"{done} elsewhere; {key} brings it back")
         self._stage.refresh_bindings()
 
     def list_hidden(self) -> None:
