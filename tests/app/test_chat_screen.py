@@ -374,7 +374,7 @@ async def test_switching_by_a_few_letters(history: Path) -> None:
         await w.press("ctrl+o")
         await w.until(lambda: isinstance(w.app.screen, Switcher))
         await w.type("brand new")
-        assert "Enter begins “brand new”" in w.picture
+        assert "Enter creates “brand new”" in w.picture
         await w.press("enter")
         await w.until(lambda: w.label == "brand new")
 

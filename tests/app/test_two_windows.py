@@ -67,7 +67,7 @@ async def test_the_second_window_shows_who_answers_and_lets_no_one_else_begin(hi
         assert here.talk.chat.is_running(here.screen.session.id)
         there.screen._change(TranscriptView.EditWanted(there.screen.transcript.turn_at(0)))
         await there.send("fast")
-        await there.until(lambda: "another window" in there.status)
+        await there.until(lambda: "answering elsewhere" in there.status)
         assert there.screen.prompt.text == "fast"
         ends_well(first)
         answer_well(await here.server.request(), "well", "resp_2")
