@@ -25,6 +25,7 @@ from tests.torture import (
     soak,
     soak_window,
     stall,
+    two_chats,
 )
 from tests.torture.report import Report
 
@@ -60,6 +61,9 @@ RUNS = {
     "network": Run("every answer breaks at every N-th byte", "stride", 1, network.run),
     "large": Run("a history of a gigabyte is opened, read, searched, looked over", "megabytes", 1000, large.run),
     "agree": Run("two windows and a script in one session, which see the same", "seconds", 60, agree.run),
+    "two-chats": Run(
+        "two windows' chats, and a lock that is kept from them now and then", "count", 1000, two_chats.run
+    ),
     "soak": Run("one turn after the other: threads, descriptors, memory", "count", 20_000, soak.run),
     "soak-window": Run("a window in use: switches, sizes, stops, lost disks; memory", "seconds", 3600, soak_window.run),
     "stall": Run("a terminal reads nothing while an answer streams", "seconds", 600, stall.run),

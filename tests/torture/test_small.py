@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.torture import cancels, hammering, network, payloads
+from tests.torture import cancels, hammering, network, payloads, two_chats
 from tests.untrusted import windows
 
 
@@ -37,3 +37,9 @@ def test_payloads_through_one_entry() -> None:
     assert report.wrong == []
     assert report.counts["payloads"] == 2
     assert report.counts["texts looked for on the screen"] > 0
+
+
+def test_two_chats_on_one_history() -> None:
+    report = two_chats.run(8, 1)
+    assert report.wrong == []
+    assert report.counts["sent"] > 10

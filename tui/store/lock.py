@@ -57,14 +57,14 @@ class Lock:
         return time.monotonic() > min(deadline, self.last_moment)
 
     @contextmanager
-    def held(self, patience: float = SPIN) -> Iterator[None]:
-        """With the lock.
+    def held(self, patience: float | None = None) -> Iterator[None]:
+        """With the lock; without a `patience`, waiting for it as long as one attempt may.
 
         Raises:
             Locked: Another process kept it for longer than `patience`.
         """
         if not self._depth:
-            self._take(time.monotonic() + patience)
+            self._take(time.monotonic() + (SPIN if patience is None else patience))
         self._depth += 1
         try:
             yield
