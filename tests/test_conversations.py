@@ -13,6 +13,7 @@ from tests.chatting import Chatting, chatting
 from tests.fake_server import PROFILE
 from tests.servers import agent_server, responses
 from tests.servers.base import Running, serving
+from tests.store.other import Other
 from tui.config import Profile
 from tui.credentials import KeySource
 from tui.errors import LabelTaken, UsageError
@@ -329,16 +330,19 @@ async def test_what_is_said_while_a_run_is_just_taken_up_waits_behind_it(server:
         session = await t.chat.open("work")
         await hanging(t, session)
         await t.chat.aclose(INTERRUPTED)
-    server.service.go_on.set()
     async with chatting(history, profile_of(server)) as t:
         t.chat.stays = True
-        resuming = asyncio.create_task(t.chat.resume(session))
-        await t.until(lambda: t.store._writing.locked())
-        with pytest.raises(UsageError, match="still answering"):
-            t.chat.send(session, "next")
-        assert t.chat.is_running(session.id)
-        assert await t.chat.enqueue(session, "next")
+        with Other(history) as other:
+            other.do("take_lock")
+            resuming = asyncio.create_task(t.chat.resume(session))
+            await t.until(lambda: t.chat.is_running(session.id))
+            with pytest.raises(UsageError, match="still answering"):
+                t.chat.send(session, "next")
+            waiting = asyncio.create_task(t.chat.enqueue(session, "next"))
+            other.do("free_lock")
+        assert await waiting
         assert await resuming
+        server.service.go_on.set()
         await t.until(lambda: t.newest().prompt == "next" and t.newest().status.is_final)
         assert [(one.prompt, one.status) for one in await t.chat.turns(session.id)] == [
             ("hang on", DONE),
@@ -352,11 +356,16 @@ async def test_a_run_stopped_while_it_is_just_taken_up_is_stopped(server: Runnin
         await hanging(t, session)
         await t.chat.aclose(INTERRUPTED)
     async with chatting(history, profile_of(server)) as t:
-        resuming = asyncio.create_task(t.chat.resume(session))
-        await t.until(lambda: t.store._writing.locked())
-        assert t.chat.cancel(session.id)
-        await resuming
+        with Other(history) as other:
+            other.do("take_lock")
+            resuming = asyncio.create_task(t.chat.resume(session))
+            await t.until(lambda: t.chat.is_running(session.id))
+            assert t.chat.cancel(session.id)
+            other.do("free_lock")
+        assert await resuming
         turn = await t.ended(session)
         assert turn.status is CANCELLED
         assert not t.chat.is_running(session.id)
-        assert await t.store.leases.all() == ()
+        async with asyncio.timeout(20):
+            while await t.store.leases.all():  # it is held until the server has stopped, too
+                await asyncio.sleep(0.005)
