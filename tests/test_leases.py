@@ -453,7 +453,7 @@ async def test_a_turn_whose_place_was_taken_comes_after_the_other_one(
             here.chat.send(session, "mine here")
             answer_well(await here.server.request(), "answer of here", "resp_h")
             await here.until(lambda: not here.chat.running())
-            await here.chat.settled(session.id)
+            await here.until(lambda: not here.chat._ending and not here.chat._chores)
             other.do("free_lock")
         await there.answered(session, "mine there", "answer of there", "resp_t")
         await here.store._heal()
