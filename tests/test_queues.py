@@ -12,7 +12,7 @@ from tests.fake_server import PROFILE, Exchange, completed, delta
 from tests.store.other import Other
 from tui.chat import QueueChanged
 from tui.errors import SessionBusy, UsageError
-from tui.model import Queued, Session, TurnStatus, Verdict
+from tui.model import ItemState, Queued, Session, TurnStatus, Verdict
 
 
 async def asked(t: Talk, session: Session, *prompts: str) -> list[Queued]:
@@ -375,3 +375,25 @@ async def test_a_question_can_be_answered_again_where_the_answer_was_not_sent(
             other.do("let_go")
         assert t.server.seen == []
         await agree(t, session, "deploy")
+
+
+async def test_a_question_is_answered_once_whoever_has_it_before_them(history: Path) -> None:
+    async with talk(history) as here, talk(history) as there:
+        session = await here.chat.open("work")
+        here.chat.send(session, "one")
+        answer_with_a_question(await here.server.request(), "drop", "resp_1")
+        await here.chat.settled(session.id)
+        (asks,) = await there.chat.turns(session.id)
+        answer_well(await agree(here, await here.chat.open("work"), "drop"), "dropped", "resp_2")
+        await here.chat.settled(session.id)
+        await there.chat.answer(await there.chat.open("work"), asks, asks.open_approvals[0], Verdict(True))
+        told = await there.chat.settled(session.id)
+        assert told is not None
+        assert told.error is not None
+        assert told.error.message == "That has been answered already."
+        assert not there.chat.is_typed_here(told.id)
+        await there.until(lambda: not there.chat._chores)
+        assert there.server.seen == []
+        for t in (here, there):
+            (question, _) = await t.chat.turns(session.id)
+            assert [item.state for item in question.items if item.name == "ops.drop"] == [ItemState.APPROVED]

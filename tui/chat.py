@@ -16,7 +16,7 @@ from tui.config import Config, Profile
 from tui.conversations import Conversations
 from tui.errors import ConfigError, PalaverError, StoreError, UsageError
 from tui.leases import Leases
-from tui.model import Item, ItemState, Session, Turn, TurnStatus, Verdict
+from tui.model import Item, ItemState, Session, Settled, Turn, TurnStatus, Verdict
 from tui.runs import Run
 from tui.store import Store
 from tui.traits import Can
@@ -172,30 +172,30 @@ class Chat(Leases):
         if verdict.reason:
             said += f" ({verdict.reason})"
         request = Request(profile, said, session.id, answers=((item, verdict),), allow_fresh=False)
-        told = self._begin(session, request)
-        await self._set_state(turn, item, state)
-        await self._follow_on(session.id, turn.id, told.id)
-        self._chore(self._reopen_if_untold(session.id, told, turn, item))
+        telling = self._begin(session, request, settles=Settled(turn.id, item.key, state))
+        self._worded.add(telling.turn.id)
+        await self._follow_on(session.id, turn.id, telling.turn.id)
+        self._chore(self._reopen_if_untold(telling, turn, item))
 
-    async def _set_state(self, turn: Turn, item: Item, state: ItemState) -> None:
+    async def _reopen_if_untold(self, telling: Run, turn: Turn, item: Item) -> None:
+        """Let a question be answered again, where the turn that was to tell the answer failed."""
+        told = telling.turn.id
+        after = await self.settled(telling.turn.session_id)
+        if after is None or after.id != told:
+            after = await self._store.turn(told)
+        # Of one that was never begun nothing is kept.
+        if after is not None and after.status is not TurnStatus.FAILED:
+            return
+        self._answered.discard((turn.id, item.key))
+        if telling.saved is None:
+            return  # it settled nothing
         try:
-            changed = await self._store.set_item_state(turn.id, item.key, state)
+            changed = await self._store.set_item_state(turn.id, item.key, ItemState.OPEN)
         except StoreError as error:
-            # That it is told is what counts.
-            log.info("how it went with a question is not noted: %s", error)
+            log.info("that a question is open again is not noted: %s", error)
             return
         if changed is not None:
             self._publish(TurnChanged(changed))
-
-    async def _reopen_if_untold(self, session_id: str, told: Turn, turn: Turn, item: Item) -> None:
-        """Let a question be answered again, where the turn that was to tell the answer failed."""
-        after = await self.settled(session_id)
-        if after is None or after.id != told.id:
-            after = await self._store.turn(told.id)
-        # Of one that was never begun nothing is kept.
-        if after is None or after.status is TurnStatus.FAILED:
-            self._answered.discard((turn.id, item.key))
-            await self._set_state(turn, item, ItemState.OPEN)
 
     async def _answering(self, turn: Turn, item: Item, telling: Awaitable[None]) -> None:
         """Tell an answer once; where that fails, it may be told again."""

@@ -63,6 +63,15 @@ class ItemState(StrEnum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a turn says of something that an earlier one asks: of which turn and item, and how it goes with that."""
+
+    turn_id: str
+    key: str
+    state: ItemState
+
+
 class Provenance(StrEnum):
     """Whose a session's conversation is: the user's, one made from another one, someone else's, which can be read and
     forked but not gone on with, or one that came from someone else as a file."""

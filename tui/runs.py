@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import field, replace
 
 from tui.config import Profile
-from tui.model import ItemState, Session, Turn, TurnStatus
+from tui.model import ItemState, Session, Settled, Turn, TurnStatus
 from tui.traits import Can
 from tui.values import dataclass
 
@@ -32,9 +32,10 @@ class Run:
     `saved` is its state on disk; `stop` is what a cancellation would mean, `lets_go` whether the server's work is to go on
     after one. `name` is the server's for that work. `states` and `notes` are what was learnt of the turn beside its
     stream; `is_resumed` is whether it had been interrupted before. With `at` it goes on from the session's first turns only,
-    so many of them. `moved_to` is the depth it has, where someone else has its place; `is_followed`, whether a prompt that
-    waits is sent after it. `beaten` is when it was last said, on the loop's clock, that it goes on. `told` is when the answer
-    last grew, or was asked for, and `heard` when anything came from the server, on the monotonic clock.
+    so many of them; with `settles` it tells what the user said to something that is asked. `moved_to` is the depth it has,
+    where someone else has its place; `is_followed`, whether a prompt that waits is sent after it. `beaten` is when it was
+    last said, on the loop's clock, that it goes on. `told` is when the answer last grew, or was asked for, and `heard` when
+    anything came from the server, on the monotonic clock.
     """
 
     session: Session | None
@@ -47,6 +48,7 @@ class Run:
     is_stateless: bool = False
     is_resumed: bool = False
     at: int | None = None
+    settles: Settled | None = None
     moved_to: int | None = None
     is_followed: bool = False
     name: str = ""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from tui.attachments import pictures_in
+from tui.changes import TurnChanged
 from tui.client import Client, Request
 from tui.clock import Clock
 from tui.config import Config, Profile
@@ -62,7 +63,12 @@ class TurnEvents(TurnViews):
                 title = "" if run_.profile.titles == "off" else title_from(turn.prompt)
                 ground = partial(self._take_up, run_, request, with_history=with_history)
                 begun = run_.saved or await self._store.begin(
-                    turn, session, title, run_.at, ground=ground if self._is_on_disk(session.id) else None
+                    turn,
+                    session,
+                    title,
+                    run_.at,
+                    ground=ground if self._is_on_disk(session.id) else None,
+                    settles=run_.settles,
                 )
                 self._new.pop(session.id, None)
                 run_.saved = turn = begun
@@ -72,6 +78,8 @@ class TurnEvents(TurnViews):
                     await self._store.conversations.keep(point)
                 yield Placed(begun.depth)
                 self._chore(self._tell_session(session.id))
+                if run_.settles is not None:
+                    self._chore(self._tell_turn(run_.settles.turn_id))
                 start = await self._take_up(run_, request, turn, with_history=with_history)
                 request = start.request
                 if start.note and not run_.is_resumed:
@@ -164,6 +172,11 @@ class TurnEvents(TurnViews):
         )
         run_.is_stateless = start.is_stateless
         return start
+
+    async def _tell_turn(self, turn_id: str) -> None:
+        turn = await self._store.turn(turn_id)
+        if turn is not None:
+            self._publish(TurnChanged(turn))
 
     def _newest(self, mapping: Mapping | None, turn: Turn, profile: Profile) -> Mapping | None:
         """The conversation before a turn: as it was read, or as turns left it that have ended and are not on disk yet."""

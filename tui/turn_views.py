@@ -23,6 +23,8 @@ class TurnViews(Sessions):
         self._runs: dict[str, Run] = {}
         self._ending: dict[str, Run] = {}
         self._mine: dict[str, Outline] = {}
+        # Those of this window's turns whose prompt was put into words for the user.
+        self._worded: set[str] = set()
         # As servers told them, by origin and profile.
         self._windows: dict[tuple[str, str], int] = {}
 
@@ -57,9 +59,9 @@ class TurnViews(Sessions):
                 turns[run_.turn.id] = run_.turn
         return sorted(turns.values(), key=lambda turn: turn.depth)
 
-    def is_mine(self, turn_id: str) -> bool:
-        """Whether a turn was run in this window."""
-        return turn_id in self._mine
+    def is_typed_here(self, turn_id: str) -> bool:
+        """Whether a turn's prompt was typed in this window."""
+        return turn_id in self._mine and turn_id not in self._worded
 
     async def turn(self, turn_id: str) -> Turn | None:
         """One turn, with its attempts."""

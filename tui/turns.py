@@ -13,7 +13,7 @@ from tui.clock import Clock
 from tui.config import Config, Profile
 from tui.continuity import mapping_after
 from tui.errors import StoreError, UsageError
-from tui.model import Provenance, Session, Turn, TurnStatus, new_id
+from tui.model import Provenance, Session, Settled, Turn, TurnStatus, new_id
 from tui.runner import run, to_end
 from tui.runs import Run, outline
 from tui.shown_pictures import refuse_pictures
@@ -22,6 +22,9 @@ from tui.store import Store
 from tui.titles import Namer
 from tui.traits import Can
 from tui.turn_events import TurnEvents
+
+_UNKEPT = (StoreError.kind, UsageError.kind)
+"""What keeps a turn from being begun at all."""
 
 
 class Turns(TurnEvents):
@@ -76,17 +79,23 @@ class Turns(TurnEvents):
         key = session.id if session else ""
         is_forked = session is not None and session.provenance is Provenance.FORKED
         request = Request(profile, prompt, key, allow_fresh=allow_fresh, is_forked=is_forked, budget=budget)
-        return self._begin(session, request, with_history, at)
+        return self._begin(session, request, with_history, at).turn
 
     def _begin(
-        self, session: Session | None, request: Request, with_history: bool = True, at: int | None = None
-    ) -> Turn:
+        self,
+        session: Session | None,
+        request: Request,
+        with_history: bool = True,
+        at: int | None = None,
+        settles: Settled | None = None,
+    ) -> Run:
         profile, key = request.profile, request.session_id
         self._refuse_busy(key)
         depth = at if at is not None else session.turns if session else 0
         turn = self._new_turn(key, depth, request.prompt, profile)
-        self._start(Run(session, turn, profile, at=at), request, with_history)
-        return turn
+        run_ = Run(session, turn, profile, at=at, settles=settles)
+        self._start(run_, request, with_history)
+        return run_
 
     def _new_turn(self, session_id: str, depth: int, prompt: str, profile: Profile) -> Turn:
         """A turn as it is before anything has come of it."""
@@ -217,7 +226,7 @@ class Turns(TurnEvents):
 
     async def _save(self, run_: Run, turn: Turn) -> None:
         session = run_.session
-        is_refused = run_.saved is None and turn.error is not None and turn.error.kind == StoreError.kind
+        is_refused = run_.saved is None and turn.error is not None and turn.error.kind in _UNKEPT
         if session is None or is_refused:
             return
         principal, now = run_.profile.principal, self._clock.now()

@@ -9,8 +9,8 @@ import pytest
 
 from tests.store.conftest import Disk
 from tests.store.histories import NOW, a_session, a_turn, found, is_whole, opened, rows, said, told
-from tui.errors import SessionBusy, StoreError
-from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Session, Turn, TurnStatus
+from tui.errors import SessionBusy, StoreError, UsageError
+from tui.model import Attempt, AttemptKind, Failure, Item, ItemKind, ItemState, Session, Settled, Turn, TurnStatus
 from tui.store import Store
 
 FAILURE = Failure("incomplete", "It broke off.", "try again", 500, 4)
@@ -122,3 +122,43 @@ async def test_how_it_went_is_kept_in_memory_while_it_cannot_be_written(history:
         assert not store.health.message
         assert await store.turns(session.id) == [expected, other]
     assert is_whole(history)
+
+
+async def test_what_a_turn_settles_is_settled_with_its_beginning_and_once(history: Path, disk: Disk) -> None:
+    """Whatever ends the process in between leaves neither an answer no one is told of, nor one that can be given twice."""
+    session = a_session()
+    asked = Item("a", ItemKind.APPROVAL, "{}", "rm", "call_1", ItemState.OPEN)
+    seen: list[tuple[int, str]] = []
+
+    def look(statement: str) -> None:
+        if statement == "COMMIT":
+            ((turns, state),) = rows(history, "SELECT (SELECT count(*) FROM turns), state FROM items WHERE key = 'a'")
+            seen.append((turns, state))
+
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session, "clean up"), session)
+        await store.save(replace(begun, status=TurnStatus.DONE, items=(asked,)), begun, session)
+        settles = Settled(begun.id, "a", ItemState.APPROVED)
+        disk.on_statement = look
+        second = await store.begin(a_turn(session, "Approved: rm"), session, settles=settles)
+        await store.save(said(second, "done", status=TurnStatus.DONE), second, session)
+        disk.on_statement = lambda _statement: None
+        assert seen == [(1, "open"), (2, "approved")]
+        with pytest.raises(UsageError, match="answered already"):
+            await store.begin(a_turn(session, "Denied: rm"), session, settles=replace(settles, state=ItemState.DENIED))
+        assert [turn.prompt for turn in await store.turns(session.id)] == ["clean up", "Approved: rm"]
+
+
+async def test_what_a_turn_settles_that_is_only_in_memory_is_settled_there(history: Path, disk: Disk) -> None:
+    session = a_session()
+    asked = Item("a", ItemKind.APPROVAL, "{}", "rm", "call_1", ItemState.OPEN)
+    async with opened(history) as store:
+        begun = await store.begin(a_turn(session, "clean up"), session)
+        await store.save(replace(begun, status=TurnStatus.DONE, items=(asked,)), begun, session)
+        async with disk.broken(store):
+            settles = Settled(begun.id, "a", ItemState.DENIED)
+            await store.begin(a_turn(session, "Denied: rm"), session, settles=settles)
+            (first, second) = await store.turns(session.id)
+            assert (first.items[0].state, second.prompt) == (ItemState.DENIED, "Denied: rm")
+        await store._heal()
+        assert rows(history, "SELECT state FROM items WHERE key = 'a'") == [("denied",)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tui.clock import SYSTEM, Clock
 from tui.drafts import unsent
 from tui.errors import LabelTaken, StoreError
-from tui.model import HolderKind, ItemState, Mapping, Session, TitleSource, Turn, numbered_label
+from tui.model import HolderKind, ItemState, Mapping, Session, Settled, TitleSource, Turn, numbered_label
 from tui.resending import Said, said_in
 from tui.store import sql
 from tui.store.access import Access, Health
@@ -266,14 +266,20 @@ class Store(Access):
             return await self.write(sql.saving.set_item_state, turn_id, key, state, is_awaited=True)
         except StoreError as error:
             trouble = error
+        turn = await self._settle_in_memory(turn_id, key, state)
+        if turn is None:
+            raise trouble
+        self.not_saved(trouble)
+        return turn
+
+    async def _settle_in_memory(self, turn_id: str, key: str, state: ItemState) -> Turn | None:
         turn = await self.turn(turn_id)
         session = await self.session(turn.session_id) if turn is not None else None
         if turn is None or session is None:
-            raise trouble
+            return None
         items = tuple(replace(item, state=state) if item.key == key else item for item in turn.items)
         turn = replace(turn, items=items)
         self.overlay.add_turn(turn, session)
-        self.not_saved(trouble)
         return turn
 
     async def begin(
@@ -284,20 +290,23 @@ class Store(Access):
         at: int | None = None,
         *,
         ground: Callable[[Turn], Awaitable[object]] | None = None,
+        settles: Settled | None = None,
     ) -> Turn:
         """Make a turn durable before anything is sent. Gives it with its place in the session.
 
         A session that is not there is made; one without a title gets `title`. With `at` the session goes on from its
         first `at` turns, and what came after them is kept on a branch of its own. Where the turn can only be kept in memory,
-        and its session is on disk, `ground` is asked before: what it raises is raised, and nothing is kept.
+        and its session is on disk, `ground` is asked before: what it raises is raised, and nothing is kept. What the turn
+        `settles` is settled with it, once.
 
         Raises:
             SessionBusy: Another window is answering in this session.
+            UsageError: What it settles was settled before.
             StoreError: With `at`: it cannot be kept.
         """
         session = replace(session, turns=0)
         try:
-            turn = await self.write(self._begin_now, turn, session, title, at, is_awaited=True)
+            turn = await self.write(self._begin_now, turn, session, title, at, settles, is_awaited=True)
         except StoreError as error:
             if at is not None:
                 return await self._begun_all_the_same(turn, error)
@@ -329,6 +338,9 @@ class Store(Access):
             changes |= {"title": title, "title_source": TitleSource.GENERATED}
         self.overlay.add_changes(session.id, changes)
         self.overlay.add_turn(turn, session)
+        if settles is not None:
+            # That it is told is what counts.
+            await self._settle_in_memory(settles.turn_id, settles.key, settles.state)
         self.not_saved(trouble)
         return turn
 
@@ -409,9 +421,11 @@ class Store(Access):
         self.known.clear()
         return replace(begun, session_id=turn.session_id)
 
-    def _begin_now(self, conn: Connection, turn: Turn, session: Session, title: str, at: int | None) -> Turn:
+    def _begin_now(
+        self, conn: Connection, turn: Turn, session: Session, title: str, at: int | None, settles: Settled | None
+    ) -> Turn:
         home = self.kept_in.get(session.id, session)
-        begun = sql.saving.begin_turn(conn, replace(turn, session_id=home.id), home, title, at, self.writer())
+        begun = sql.saving.begin_turn(conn, replace(turn, session_id=home.id), home, title, at, self.writer(), settles)
         return replace(begun, session_id=turn.session_id)
 
     def _save_now(

@@ -227,7 +227,7 @@ class SessionScreen(StandingScreen):
                 self._refresh_status()
             # From here on the clock is enough.
             self._is_told = turn.has_output and not turn.status.is_final
-        elif _is_unsent(turn) and self._chat.is_mine(turn.id):
+        elif _is_unsent(turn) and self._chat.is_typed_here(turn.id):
             self._unsent[turn.session_id] = written(turn.prompt)
             self.do(self._keep_unsent(turn.session_id))
         if turn.status.is_final or not turn.has_output:
@@ -239,7 +239,7 @@ class SessionScreen(StandingScreen):
             return  # it ended elsewhere, and was imported
         self._standing.end(turn, self.waiting_words)
         is_back = _is_unsent(turn) or (turn.status is TurnStatus.CANCELLED and not turn.has_output)
-        if is_back and self._chat.is_mine(turn.id) and not self.prompt.text:
+        if is_back and self._chat.is_typed_here(turn.id) and not self.prompt.text:
             self.prompt.replace_text(turn.prompt)
 
     async def _keep_unsent(self, session_id: str) -> None:

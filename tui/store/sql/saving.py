@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 from sqlite3 import Connection
 from typing import Any
 
-from tui.model import ItemState, Session, Turn, TurnStatus, Usage
+from tui.errors import UsageError
+from tui.model import ItemState, Session, Settled, Turn, TurnStatus, Usage
 from tui.store.sql import branches, items, leases, recovery, sending, sessions, turns
 from tui.store.sql.leases import Writer
 from tui.text import storable
@@ -25,14 +26,16 @@ def begin_turn(
     title: str,
     at: int | None,
     writer: Writer,
+    settles: Settled | None = None,
 ) -> Turn:
     """Insert a turn at the end of its session, which is made if it is not there, and take the session for it.
 
     Gives the turn with its depth. A session that has no title yet gets `title`. With `at` it goes on from its first `at`
-    turns, on a branch of its own.
+    turns, on a branch of its own. What it `settles` is settled with it.
 
     Raises:
         SessionBusy: Another window, still alive, is answering in this session.
+        UsageError: What it settles was settled before.
     """
     sessions.ensure_session(conn, session)
     conn.execute(
@@ -41,6 +44,8 @@ def begin_turn(
     )
     sessions.drop_draft(conn, session.id, turn.prompt)
     sending.refuse_others(conn, turn.session_id, writer)
+    if settles is not None:
+        _settle(conn, settles)
     if at is not None and at < turns.count_turns(conn, turn.session_id):
         branches.branch_off(conn, turn.session_id, at)
     branch, _, free = branches.end_of(conn, turn.session_id)
@@ -88,6 +93,14 @@ def set_item_state(conn: Connection, turn_id: str, key: str, state: ItemState) -
     conn.execute("UPDATE items SET state = ? WHERE turn_id = ? AND key = ?", (state, turn_id, storable(key)))
     conn.execute("UPDATE turns SET revision = ? WHERE id = ?", (now, turn_id))
     return turns.get_turn(conn, turn_id)
+
+
+def _settle(conn: Connection, settles: Settled) -> None:
+    key = storable(settles.key)
+    row = conn.execute("SELECT state FROM items WHERE turn_id = ? AND key = ?", (settles.turn_id, key)).fetchone()
+    if row is not None and row[0] != ItemState.OPEN:
+        raise UsageError("That has been answered already.")
+    set_item_state(conn, settles.turn_id, settles.key, settles.state)
 
 
 def put_turn(
