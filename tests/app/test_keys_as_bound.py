@@ -54,7 +54,7 @@ async def test_a_message_being_changed(history: Path) -> None:
         await w.press("ctrl+l")
         await w.until(lambda: "Ctrl+L again: choose one of your messages, to change it" in w.status)
         await w.press("f10", "up", "up", "e")
-        await w.until(lambda: "Changes a message: Ctrl+S sends, F12 leaves it" in w.picture)
+        await w.until(lambda: "Changes a message: Ctrl+S sends, F12 cancels" in w.picture)
         await w.press("f12")
         await w.until(lambda: "Changes a message" not in w.picture)
 

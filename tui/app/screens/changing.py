@@ -59,7 +59,7 @@ class Changing:
         self.at, self._id, self._said, self._draft = at, turn_id, said, draft
         key = self._stage.key
         self._prompt.border_title = Content(
-            f"Changes a message: {key('prompt.send')} sends, {key('turn.back')} leaves it"
+            f"Changes a message: {key('prompt.send')} sends, {key('turn.back')} cancels"
         )
         self._stage.refresh_bindings()
 
