@@ -147,13 +147,22 @@ class Sessions(Publisher):
     async def keep_place(self, session_id: str, draft: str | None, scroll: Scroll) -> None:
         """Keep what was typed and not sent, None where that is as it was, and the place the user was at. A place alone does
         not keep a new session."""
-        session = await self.session(session_id)
-        if session is None or (session_id in self._new and not draft):
-            return
-        if draft is not None and session.draft != draft:
-            await self._update(session_id, draft=draft, scroll=scroll)
-        elif session.scroll != scroll:
+        if session_id in self._new:
+            if draft:
+                await self._update(session_id, draft=draft, scroll=scroll)
+        elif draft is None:
             await self._store.update(session_id, scroll=scroll)
+        elif (session := await self._store.update(session_id, draft=draft, scroll=scroll)) is not None:
+            self._publish(SessionChanged(session))
+
+    async def offer_draft(self, session_id: str, draft: str) -> None:
+        """Keep something as the draft of a session, unless there is something else in it."""
+        if session_id in self._new:
+            await self._update(session_id, draft=draft)
+            return
+        session = await self._store.offer_draft(session_id, draft)
+        if session is not None:
+            self._publish(SessionChanged(session))
 
     def attend(self, session_id: str) -> None:
         """Say which session is before the user's eyes; what ends in another one is unread."""

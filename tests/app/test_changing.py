@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -109,6 +110,9 @@ async def test_what_could_not_be_sent_from_a_session_that_is_not_shown_is_its_dr
         await two_sessions(w)
         here = w.screen.session
         await rewrite(w)
+        async with asyncio.timeout(20):
+            while not await draft_on_disk(w):
+                await w.pilot.pause(0.05)
         with Other(history) as other:
             other.do("hold")
             await w.press("enter")
@@ -122,7 +126,7 @@ async def test_what_could_not_be_sent_from_a_session_that_is_not_shown_is_its_dr
                 await w.until(lambda: w.screen.prompt.text == REWRITTEN)
             other.do("let_go")
         if not comes_back:
-            await w.until(lambda: any(one.id == here.id and one.draft for one in w.talk.sessions))
+            await w.until(lambda: not w.talk.store._writing.locked())
             await w.press("alt+down")
             await w.until(lambda: w.screen.session is not None and w.screen.session.id == here.id)
             assert w.screen.prompt.text == REWRITTEN

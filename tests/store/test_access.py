@@ -294,3 +294,20 @@ async def test_what_is_cancelled_while_it_waits_for_a_lock_leaves_no_error_behin
         await store.sessions()
     gc.collect()
     assert found == []
+
+
+async def test_a_draft_that_is_just_being_written_is_the_sessions_draft(history: Path) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await store.create(session)
+        with Other(history) as other:
+            other.do("take_lock")
+            writing = [asyncio.ensure_future(store.update(session.id, draft=draft)) for draft in ("I", "I type")]
+            await asyncio.sleep(0)
+            found = await store.session(session.id)
+            assert found is not None
+            assert (found.draft, [one.draft for one in await store.sessions()]) == ("I type", ["I type"])
+            assert await store.find("work") == found
+            other.do("free_lock")
+        await asyncio.gather(*writing)
+        assert store._coming == []

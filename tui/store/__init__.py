@@ -50,6 +50,8 @@ class Store(Access):
         must_read: bool = False,
     ) -> None:
         super().__init__(file, kind=kind, clock=clock, on_health=on_health, must_read=must_read)
+        # What is the user's own in sessions and just being written, in the order of the calls.
+        self._coming: list[tuple[str, dict[str, Any]]] = []
         self.branches = Branches(self)
         self.leases = Leases(self)
         self.queues = Queues(self)
@@ -78,11 +80,11 @@ class Store(Access):
     async def sessions(self, *, deleted: bool = False) -> list[Session]:
         """All sessions, the one used last first."""
         saved: list[Session] = await self.read(sql.sessions.list_sessions, [], deleted)
-        if not self.overlay:
-            return saved
-        others: list[Session] = await self.read(sql.sessions.list_sessions, [], not deleted)
-        merged = self.overlay.merged_sessions([*saved, *others])
-        return [session for session in merged if (session.deleted_at is not None) is deleted]
+        if self.overlay:
+            others: list[Session] = await self.read(sql.sessions.list_sessions, [], not deleted)
+            merged = self.overlay.merged_sessions([*saved, *others])
+            saved = [session for session in merged if (session.deleted_at is not None) is deleted]
+        return [self._as_it_becomes(session) for session in saved] if self._coming else saved
 
     async def session(self, session_id: str, *, must_read: bool = False) -> Session | None:
         """One session.
@@ -91,7 +93,14 @@ class Store(Access):
             StoreError: It cannot be read, and it `must`.
         """
         saved = await self.read(sql.sessions.get_session, None, session_id, must_read=must_read)
-        return self.overlay.merged_session(session_id, saved)
+        session = self.overlay.merged_session(session_id, saved)
+        return self._as_it_becomes(session) if session is not None else None
+
+    def _as_it_becomes(self, session: Session) -> Session:
+        for session_id, changes in self._coming:
+            if session_id == session.id:
+                session = replace(session, **changes)
+        return session
 
     def is_only_here(self, session_id: str) -> bool:
         """Whether a session is only in memory, so that there is nothing of it to be read."""
@@ -100,7 +109,8 @@ class Store(Access):
     async def find(self, label: str, *, deleted: bool = False) -> Session | None:
         """The session of that label."""
         if not self.overlay:
-            return await self.read(sql.sessions.find_session, None, label, deleted)
+            found = await self.read(sql.sessions.find_session, None, label, deleted)
+            return self._as_it_becomes(found) if found is not None else None
         return next((one for one in await self.sessions(deleted=deleted) if one.label == label), None)
 
     async def remember(self, session_id: str) -> None:
@@ -167,18 +177,38 @@ class Store(Access):
         Raises:
             LabelTaken: Another session has the new label.
         """
+        coming = session_id, {name: value for name, value in changes.items() if name in ("draft", "scroll")}
+        self._coming.append(coming)
         try:
             return await self.write(sql.sessions.update_session, session_id, changes, touch)
         except LabelTaken:
             raise
         except StoreError as error:
             trouble = error
+        finally:
+            self._coming = [one for one in self._coming if one is not coming]
         if not changes.keys().isdisjoint(("label", "deleted_at")) and (known := await self.session(session_id)):
             becomes = replace(known, **changes)
             other = await self.find(becomes.label) if becomes.deleted_at is None else None
             if other is not None and other.id != session_id:
                 raise LabelTaken(becomes.label)
         self.overlay.add_changes(session_id, changes)
+        self.not_saved(trouble)
+        return await self.session(session_id)
+
+    async def offer_draft(self, session_id: str, draft: str) -> Session | None:
+        """Keep something as the draft of a session that has none once all before it is written. Gives the session as it is
+        then, or None if there is no such session."""
+        try:
+            return await self.write(sql.sessions.offer_draft, session_id, draft)
+        except StoreError as error:
+            trouble = error
+        known = await self.session(session_id)
+        unsaved = self.overlay.changes.get(session_id, {}).get("draft", known.draft if known else None)
+        # Where neither tells that there is none, there may be one.
+        if unsaved != "":
+            return known
+        self.overlay.add_changes(session_id, {"draft": draft})
         self.not_saved(trouble)
         return await self.session(session_id)
 

@@ -244,10 +244,9 @@ class SessionScreen(StandingScreen):
 
     async def _keep_unsent(self, session_id: str) -> None:
         """Keep a prompt that was not sent as the draft of its session, which is not shown, where that has none."""
-        session = await self._chat.session(session_id)
         draft = self._unsent.get(session_id)
-        if session is not None and draft and not session.draft:
-            await self._chat.keep_place(session_id, draft, session.scroll)
+        if draft:
+            await self._chat.offer_draft(session_id, draft)
         if not self.is_shown(session_id):
             self._unsent.pop(session_id, None)
 

@@ -218,6 +218,12 @@ def name_session(conn: Connection, session_id: str, title: str) -> Session | Non
     return get_session(conn, session_id)
 
 
+def offer_draft(conn: Connection, session_id: str, draft: str) -> Session | None:
+    """Keep something as the draft of a session that has none. Gives it as it is now, or None if it is gone."""
+    session = get_session(conn, session_id)
+    return update_session(conn, session_id, {"draft": draft}) if session is not None and not session.draft else session
+
+
 def drop_draft(conn: Connection, session_id: str, prompt: str) -> None:
     """Forget what is being sent, if it is in a session's draft."""
     for (draft,) in conn.execute("SELECT draft FROM sessions WHERE id = ? AND draft != ''", (session_id,)).fetchall():
