@@ -465,3 +465,18 @@ async def test_a_turn_whose_place_was_taken_comes_after_the_other_one(
         asked = (await here.server.request()).json
         assert asked["previous_response_id"] == "resp_t"
         assert [one["content"] for one in asked["input"]] == ["mine here", "answer of here", "next"]
+
+
+async def test_a_turn_that_others_change_and_that_is_changed_back_is_shown_as_it_is(history: Path) -> None:
+    """What was only in memory here comes to disk after another window has marked the turn as taken over."""
+    async with two(history) as (here, there):
+        session = await here.chat.open("one")
+        await here.answered(session, "first", "Once", "resp_1")
+        for status in ("interrupted", "done"):
+            change(
+                history,
+                "UPDATE meta SET value = value + 1 WHERE key = 'revision'",
+                f"UPDATE turns SET status = '{status}', revision = (SELECT value FROM meta WHERE key = 'revision')",
+            )
+            for t in (here, there):
+                await t.until(lambda t=t, status=status: [one.status.value for one in t.turns][-1:] == [status])

@@ -192,6 +192,8 @@ class Leases(Queues):
         elsewhere = {lease.turn_id for lease in changes.leases if lease.holder != self._store.holder}
         for turn in changes.turns:
             if self._is_news(turn, elsewhere):
+                if turn.id in self._mine:
+                    self._mine[turn.id] = outline(turn)
                 self._publish(TurnChanged(turn))
         for session in changes.sessions:
             if session.deleted_at is not None:

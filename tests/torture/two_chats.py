@@ -96,11 +96,11 @@ class Server(FakeServer):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         waiting = asyncio.ensure_future(super().handle_async_request(request))
-        await asyncio.sleep(0)
-        answer = asyncio.ensure_future(self._answer(self.seen[-1]))
-        self._answers.add(answer)
-        answer.add_done_callback(self._answers.discard)
         try:
+            await asyncio.sleep(0)
+            answer = asyncio.ensure_future(self._answer(self.seen[-1]))
+            self._answers.add(answer)
+            answer.add_done_callback(self._answers.discard)
             return await asyncio.shield(waiting)
         except asyncio.CancelledError:
             waiting.cancel()
