@@ -514,3 +514,19 @@ async def test_a_session_brought_back_under_a_label_that_is_taken(history: Path,
         await store._heal()
         assert store.health.message == ""
         assert sorted(one.label for one in await store.sessions()) == ["another", "play", "work", "work-2"]
+
+
+async def test_a_turn_that_was_begun_though_that_was_reported_to_have_failed_has_its_place(
+    history: Path, disk: Disk
+) -> None:
+    session = a_session()
+    async with opened(history) as store:
+        await told(store, session, "one")
+        disk.lied_about = "COMMIT"
+        begun = await store.begin(a_turn(session, "two"), session)
+        assert disk.lied_about == ""
+        assert begun.depth == 1
+        mapping = a_mapping(session, "of two", depth=1)
+        assert await store.save(said(begun, "yes", status=TurnStatus.DONE), begun, session, mapping)
+        assert [(one.prompt, one.depth) for one in await store.turns(session.id)] == [("one", 0), ("two", 1)]
+        assert await store.conversations.all() == [(session.label, mapping)]

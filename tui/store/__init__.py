@@ -338,8 +338,6 @@ class Store(Access):
         try:
             turn = await self.write(self._begin_now, turn, session, title, at, settles, is_awaited=True)
         except StoreError as error:
-            if at is not None:
-                return await self._begun_all_the_same(turn, error)
             trouble = error
         else:
             self.written[turn.id] = turn
@@ -348,9 +346,16 @@ class Store(Access):
                 self.known.clear()
             return turn
         self.hurry()
+        # It may be on disk all the same: a commit can fail after it was made.
+        begun: Turn | None = await self.read(sql.turns.get_turn, None, turn.id)
+        if at is not None:
+            if begun is None:
+                raise trouble
+            self.known.clear()
+            return replace(begun, session_id=turn.session_id)
         known_depths = (one.depth for one in self.known.values() if one is not None and one.session_id == session.id)
         unread = max([turn.depth, *(depth + 1 for depth in known_depths)])
-        turn = replace(turn, depth=await self.count(session.id, unread=unread))
+        turn = replace(turn, depth=begun.depth if begun else await self.count(session.id, unread=unread))
         if ground is not None:
             await ground(turn)
         try:
@@ -437,19 +442,6 @@ class Store(Access):
         return await self.read(sql.turns.get_prompts_elsewhere, [], session_id)
 
     # Within
-
-    async def _begun_all_the_same(self, turn: Turn, trouble: StoreError) -> Turn:
-        """A turn that is on disk, although beginning it failed: a commit can fail after it was made.
-
-        Raises:
-            StoreError: It is not, with what went wrong.
-        """
-        self.hurry()
-        begun = await self.read(sql.turns.get_turn, None, turn.id)
-        if begun is None:
-            raise trouble
-        self.known.clear()
-        return replace(begun, session_id=turn.session_id)
 
     def _begin_now(
         self, conn: Connection, turn: Turn, session: Session, title: str, at: int | None, settles: Settled | None
