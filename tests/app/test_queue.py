@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from tests.app.driving import Window, window
 from tests.chatting import answer_well
 from tests.fake_server import Exchange, completed, delta
+from tests.store.conftest import Disk
 from tests.store.histories import change
 from tui.app.run import Wish
 from tui.app.widgets.key_bar import KeyBar
@@ -212,10 +216,14 @@ async def test_what_was_sent_while_it_was_changed_elsewhere_is_a_new_prompt(hist
         assert "no longer waiting" in w.status
 
 
-async def test_where_nothing_can_be_written_the_prompt_stays_in_the_input(history: Path) -> None:
+async def test_where_nothing_can_be_written_the_prompt_stays_in_the_input(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk()
+    monkeypatch.setattr(sqlite3, "connect", disk.connect)
     async with window(history) as w:
         first = await answering(w)
-        await w.talk.store.read(lambda conn: conn.execute("PRAGMA query_only = ON").fetchall(), None)
+        await disk.protect(w.talk.store)
         await w.send("second")
         await w.until(lambda: w.screen.prompt.text == "second")
         assert "read-only" in w.status
