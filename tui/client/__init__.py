@@ -29,6 +29,7 @@ from tui.events import (
 )
 from tui.keys import read_key
 from tui.model import AttemptKind, Item
+from tui.text import counted
 from tui.traits import Telling
 
 if TYPE_CHECKING:
@@ -284,7 +285,7 @@ def fresh_note(told: int, *, unsupported: bool = False, why: str = "") -> str:
     begin = "The server keeps no conversations" if unsupported else why or f"{FORGOTTEN}; a new one was started"
     if not told:
         return f"{begin}."
-    return f"{begin}, with {told} earlier turn{'s' if told > 1 else ''} sent along."
+    return f"{begin}, with {counted(told, 'earlier turn')} sent along."
 
 
 def explain_unreachable(failure: Unreachable, keeps: bool) -> Unreachable:
