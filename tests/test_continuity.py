@@ -10,7 +10,7 @@ import pytest
 from tests.fake_server import PROFILE
 from tui.client import MAY_BE_RECEIVED, Request
 from tui.config import Profile
-from tui.continuity import DAY, Start, has_moved, mapping_after, take_up
+from tui.continuity import DAY, Start, has_moved, mapping_after, point_after, take_up
 from tui.model import Failure, Item, ItemKind, Mapping, MappingState, Message, Turn, TurnStatus
 from tui.pictures import Picture
 
@@ -302,3 +302,31 @@ def test_a_server_that_gave_no_id_is_remembered_only_as_one_that_keeps_nothing()
     told = mapping_after(ANSWERED, "me", is_stateless=True, now=NOW)
     assert told is not None
     assert (told.state, told.conversation_id) == (MappingState.UNSUPPORTED, "conv_9")
+
+
+AT_A_POINT = replace(ANSWERED, origin=PROFILE.origin, principal=PROFILE.principal, created_at=NOW - 9, ended_at=NOW - 5)
+CONVERSATION = replace(PROFILE, continue_by="conversation")
+
+
+@pytest.mark.parametrize(("ended_at", "since"), [(NOW - 5, NOW - 5), (None, NOW - 9)])
+def test_an_id_that_names_a_point_leads_back_to_it_and_to_when_it_was(ended_at: float | None, since: float) -> None:
+    assert point_after(replace(AT_A_POINT, ended_at=ended_at), PROFILE) == Mapping(
+        "s", PROFILE.origin, "responses", PROFILE.principal, "conv_9", 4, since, since, MappingState.LIVE
+    )
+
+
+@pytest.mark.parametrize(
+    ("turn", "profile"),
+    [
+        (AT_A_POINT, CONVERSATION),
+        (replace(AT_A_POINT, protocol="chat"), NONE_KEPT),
+        (replace(AT_A_POINT, origin="https://elsewhere"), PROFILE),
+        (replace(AT_A_POINT, protocol="chat"), PROFILE),
+        (replace(AT_A_POINT, principal="someone else"), PROFILE),
+        (replace(AT_A_POINT, status=TurnStatus.INTERRUPTED), PROFILE),
+        (replace(AT_A_POINT, conversation_id=""), PROFILE),
+    ],
+    ids=["a conversation", "none", "another server", "another protocol", "another key", "stopped", "without an id"],
+)
+def test_nothing_else_leads_back_to_a_point(turn: Turn, profile: Profile) -> None:
+    assert point_after(turn, profile) is None

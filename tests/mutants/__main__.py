@@ -148,6 +148,9 @@ def main() -> int:
     print(f"{'':<26}{'mutants':>10}{'killed':>10}{'survived':>10}{'timed out':>10}{'score':>10}", flush=True)
     for name in options.groups or GROUPS:
         copy = WORK / name
+        if options.report and not (copy / "chosen.json").exists():
+            print(f"{name}: nothing is known yet", flush=True)
+            continue
         if not options.report:
             refresh(name, GROUPS[name])
             patterns = [f"{function}__mutmut_*" for function in LEFT_OUT]
