@@ -11,7 +11,7 @@ from tests.loopback import loopback
 from tests.payloads import payloads
 from tests.sequences import read
 from tests.terminal import Terminal
-from tests.untrusted import commands, windows
+from tests.untrusted import commands, naming, windows
 from tests.untrusted.home import Home
 from tests.untrusted.server import answers
 
@@ -43,3 +43,7 @@ def test_a_window_shows_only_what_is_text(scene: windows.Scene, tmp_path: Path) 
     found = scene(tmp_path, payloads("osc")[:1])
     assert found.reading.wrong == []
     assert found.looked_for > 10
+
+
+def test_half_a_character_in_what_a_server_names_is_replaced(tmp_path: Path) -> None:
+    assert naming.conversations_shown(tmp_path, ["a\udfffb"]).reading.wrong == []
