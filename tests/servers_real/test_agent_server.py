@@ -147,7 +147,7 @@ def test_what_a_server_forgot_it_does_not_say(here: Here) -> None:
 
 def test_a_session_begun_elsewhere_is_told_at_first(here: Here) -> None:
     ask("hello")
-    palaver("sessions", "detach", "talk", check=True)
+    assert palaver("sessions", "detach", "talk").returncode == 0
     asked = ask("and again")
     assert (asked.exit_status, asked.text) == (0, said("and again", 2))
     assert asked.turn["notes"] == [TOLD, TOLD_AS_TEXT]
@@ -192,7 +192,7 @@ def test_an_agent_that_names_no_items_and_takes_answers(tmp_path: Path, write_co
         assert (asked.exit_status, asked.text) == (0, said("17 degrees in Hamburg"))
         assert [item["kind"] for item in asked.turn["items"]] == ["tool_call", "tool_result", "message"]
         assert ask("and again").text == said("and again", 2)
-        palaver("sessions", "detach", "talk", check=True)
+        assert palaver("sessions", "detach", "talk").returncode == 0
         asked = ask("once more")
         assert (asked.text, asked.turn["notes"]) == (
             said("once more", 3),

@@ -76,7 +76,7 @@ def test_the_window_goes_on_where_ask_left_off(here: Gateway) -> None:
 def test_a_fork_goes_on_from_the_response_it_was_made_at(here: Gateway) -> None:
     ask("hello")
     ask("and again")
-    palaver("sessions", "fork", "talk", "other", "--at", "1", check=True)
+    assert palaver("sessions", "fork", "talk", "other", "--at", "1").returncode == 0
     here.tap.asked()
     assert ask("elsewhere", label="other").text == said("elsewhere", 2)
     assert here.told() == ["hello", "elsewhere"]
