@@ -560,12 +560,14 @@ class ChatMachine(RuleBasedStateMachine):
                 shown = self.shown.get(turn.id)
                 if shown is not None and shown.status.is_final:
                     assert turn.text == shown.text
-            self.names_the_right_point(session, turns)
+            self.names_the_right_point(session)
 
-    def names_the_right_point(self, session: Session, turns: list[Turn]) -> None:
+    def names_the_right_point(self, session: Session) -> None:
         """At rest, the conversation kept is that of the newest finished answer on the branch gone on with."""
         if self.chat._of(session.id):
             return
+        # Read at rest: a message sent anew stands in its place until it is known that it cannot be kept.
+        turns = self.do(self.chat.turns(session.id))
         mapping = self.do(
             self.store.conversations.get(session.id, PROFILE.origin, PROFILE.protocol, PROFILE.key.principal)
         )

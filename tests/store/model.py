@@ -12,11 +12,13 @@ Place = tuple[str, int]
 
 @dataclass(eq=False)
 class Line:
-    """Turns in a row, by their ids, and the conversation that goes with them. `begun` is where they part from others."""
+    """Turns in a row, by their ids, and the conversation that goes with them. `begun` is where they part from others,
+    `moved` the place of the turn that made the conversation what it is."""
 
     ids: list[str] = field(default_factory=list)
     begun: int = 0
     conversation: str = ""
+    moved: int = 0
 
 
 @dataclass(eq=False)
@@ -124,12 +126,13 @@ class Model:
         return turn
 
     def save(self, turn: Turn, conversation: str = "") -> None:
-        """A turn is what it is now; the conversation it moved is that of the line it is on."""
+        """A turn is what it is now; the conversation it moved is that of the line it is on, unless a later turn moved it."""
         thread = self.threads[turn.session_id]
         self.turns[turn.id] = turn
         self.touched |= {turn.id, turn.session_id}
-        if conversation:
-            self.lines[turn.id].conversation = conversation
+        line = self.lines[turn.id]
+        if conversation and (place := line.ids.index(turn.id)) >= line.moved:
+            line.conversation, line.moved = conversation, place
         last = max(thread.session.last_turn_at or 0.0, turn.created_at)
         self.change(turn.session_id, last_turn_at=last)
 
